@@ -1,0 +1,39 @@
+# Two commands for a new machine: `make demo` and `make test`. Both need Python 3.11-3.13,
+# make and a C compiler (pyradiomics is compiled from its source distribution), nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint setup lock clean
+
+demo: setup
+	$(BIN)/osteoflow demo .
+
+test: setup
+	$(BIN)/python -m pytest -n 2 tests
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/osteoflow lint
+
+setup: .venv/.installed
+
+# uv installs the hash-locked set an order of magnitude faster than pip; --compile-bytecode
+# matters because every Snakemake start would otherwise compile it again where
+# PYTHONDONTWRITEBYTECODE is set.
+.venv/.installed: requirements.lock installer.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r installer.lock
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+# Maintainers: renew the lock and everything derived from it.
+lock: setup
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --upgrade --output-file requirements.lock
+	$(BIN)/python -m osteoflow.environment envs/core.yaml
+
+clean:
+	rm -rf .venv results .snakemake demo

@@ -1,0 +1,1 @@
+"""Raw folders to an inventory of series, fingerprints and exclusions."""

@@ -1,0 +1,1 @@
+"""Leakage-proof modelling of an outcome."""

@@ -1,0 +1,1 @@
+"""Masks, label schemes and volumes of interest."""

@@ -1,0 +1,1 @@
+"""Digital reference objects and a simulated DICOM cohort."""
