@@ -111,7 +111,7 @@ def write_text(path: str | Path, text: str) -> None:
         # mkstemp makes files private; results follow the user's umask like any other file.
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        Path(temporary).chmod(0o666 & ~umask)
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)

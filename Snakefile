@@ -1,0 +1,34 @@
+"""OsteoFlow: from scanner DICOM to bone maps, radiomics, nomograms and ROC figures.
+
+Works in a study folder (`snakemake --directory my-study`): its `config/` says what to do, its
+`results/` holds what was made. `osteoflow inventory` must have looked at the raw data before.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/convert.smk"
+include: "rules/segment.smk"
+include: "rules/mri.smk"
+include: "rules/ct.smk"
+include: "rules/radiomics.smk"
+include: "rules/subject.smk"
+include: "rules/cohort.smk"
+include: "rules/statistics.smk"
+include: "rules/models.smk"
+include: "rules/truth.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    input:
+        rules.cohort.input,
+        rules.participants.input,
+    default_target: True

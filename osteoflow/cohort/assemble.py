@@ -1,0 +1,217 @@
+"""The cohort's tables, from every subject's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from osteoflow.config import Summary
+from osteoflow.errors import StudyError
+from osteoflow.images import IMAGES
+from osteoflow.inventory.build import EXCLUSION_COLUMNS
+from osteoflow.measurements import TRABECULAR, dictionary, level_range
+from osteoflow.subjects import SubjectsTable
+
+# Which modality an item of a step's status belongs to.
+MODALITY_OF_ITEM = {
+    "ct": "ct",
+    "mri": "mri",
+    "ct_rater2": "ct",
+    "mri_rater2": "mri",
+    **{name: image.space for name, image in IMAGES.items()},
+}
+KEY = ["participant_id", "session"]
+
+
+def participants_table(
+    table: SubjectsTable, measurements: pd.DataFrame, summaries: Sequence[Summary]
+) -> pd.DataFrame:
+    """One row per scan session: identity, clinical columns, measured summaries.
+
+    A clinical column is numeric if every filled cell is a number, otherwise text.
+
+    Raises
+    ------
+    StudyError
+        A clinical column has the name of a summary.
+    """
+    clash = [s.column for s in summaries if s.column in table.clinical_columns]
+    if clash:
+        raise StudyError(
+            [f"subjects.tsv: column '{name}' has the name of a measured summary" for name in clash]
+        )
+    people = pd.DataFrame(
+        {
+            "subject": [s.name for s in table.subjects],
+            "participant_id": [s.participant_id for s in table.subjects],
+            "session": [s.session or None for s in table.subjects],
+        }
+    )
+    for column in table.clinical_columns:
+        people[column] = typed([s.clinical[column] for s in table.subjects])
+    measured = measurements[measurements["rater"] == 1] if len(measurements) else measurements
+    for summary in summaries:
+        people[summary.column] = _summary_values(people, measured, summary)
+    return people
+
+
+def typed(cells: Sequence[str]) -> pd.Series:
+    """Numbers where every filled cell is one, text otherwise; empty cells are missing."""
+    filled = pd.Series([cell or None for cell in cells], dtype=object)
+    numbers = pd.to_numeric(filled, errors="coerce")
+    if numbers.notna().sum() == filled.notna().sum():
+        return numbers.astype(float)
+    return filled
+
+
+def _summary_values(people: pd.DataFrame, measured: pd.DataFrame, summary: Summary) -> list[float]:
+    roi = level_range(summary.levels) + TRABECULAR
+    if measured.empty:
+        return [float("nan")] * len(people)
+    rows = measured[(measured["metric"] == summary.metric) & (measured["roi"] == roi)]
+    values = {
+        (row.participant_id, _session(row.session)): row.value for row in rows.itertuples()
+    }
+    return [
+        values.get((row.participant_id, _session(row.session)), float("nan"))
+        for row in people.itertuples()
+    ]
+
+
+def _session(value: Any) -> str:
+    return "" if pd.isna(value) else str(value)
+
+
+def columns_dictionary(
+    table: SubjectsTable, measurements: pd.DataFrame, summaries: Sequence[Summary]
+) -> dict[str, dict[str, str]]:
+    """Label, unit and definition of every column of the participants table.
+
+    The unit of a bone density names its mineral, as the measurements do.
+    """
+    known: dict[str, dict[str, str]] = {
+        "subject": {"label": "Subject", "unit": "", "definition": "Participant and session"},
+        "participant_id": {"label": "Participant", "unit": "", "definition": "Participant"},
+        "session": {"label": "Session", "unit": "", "definition": "Scan session"},
+    }
+    for column in table.clinical_columns:
+        known[column] = {
+            "label": CLINICAL_LABELS.get(column, (column.replace("_", " "), ""))[0],
+            "unit": CLINICAL_LABELS.get(column, ("", ""))[1],
+            "definition": "Column of the study's subjects table",
+        }
+    for summary in summaries:
+        entry = dictionary()[summary.metric]
+        units = sorted(
+            set(measurements.loc[measurements["metric"] == summary.metric, "unit"].dropna())
+            if len(measurements)
+            else []
+        )
+        known[summary.column] = {
+            "label": f"{entry['label']} {level_range(summary.levels).replace('-', '–')}",
+            "unit": "; ".join(units) if entry["unit"] == "*" else entry["unit"],
+            "definition": f"{entry['definition']}; mean of the trabecular volumes of "
+            f"{', '.join(summary.levels)}",
+        }
+    return known
+
+
+CLINICAL_LABELS = {
+    "age": ("Age", "years"),
+    "sex": ("Sex", ""),
+    "bmi": ("BMI", "kg/m²"),
+    "site": ("Site", ""),
+    "dxa_tscore": ("DXA T-score", "SD"),
+    "fracture": ("Fracture", ""),
+}
+
+
+def column_label(name: str, columns: dict[str, dict[str, str]]) -> str:
+    """Label with its unit, for axes and tables: ``vBMD L1–L2 (mg/cm³ K2HPO4)``."""
+    entry = columns.get(name, {"label": name, "unit": ""})
+    unit = entry["unit"].replace("cm3", "cm³").replace("K2HPO4", "K₂HPO₄")
+    return f"{entry['label']} ({unit})" if unit else entry["label"]
+
+
+def exclusions_table(
+    inventory: pd.DataFrame, statuses: Iterable[tuple[str, str, list[dict[str, Any]]]]
+) -> pd.DataFrame:
+    """Every exclusion once, where it arose.
+
+    Parameters
+    ----------
+    inventory
+        ``results/inventory/exclusions.tsv``.
+    statuses
+        (participant, session, items of ``status.json``) of each subject.
+    """
+    rows = [] if inventory.empty else inventory.to_dict("records")
+    for participant, session, items in statuses:
+        rows += [
+            {
+                "participant_id": participant,
+                "session": session or None,
+                "modality": MODALITY_OF_ITEM[item["item"]],
+                "step": item["step"],
+                "item": item["item"],
+                "code": item["code"],
+                "message": item["message"],
+                "hint": item["hint"],
+            }
+            for item in items
+            if item["status"] == "excluded" and item["origin"] == item["step"]
+        ]
+    table = pd.DataFrame(rows, columns=list(EXCLUSION_COLUMNS))
+    return table.sort_values(["participant_id", "modality", "step", "item"], ignore_index=True)
+
+
+def status_table(
+    table: SubjectsTable,
+    inventory: pd.DataFrame,
+    statuses: dict[str, list[dict[str, Any]]],
+) -> pd.DataFrame:
+    """How every step of every subject ended: one row per subject, step and item.
+
+    Columns: subject, participant_id, session, modality, step, item, status, code, message.
+    """
+    excluded = {
+        (row.participant_id, _session(row.session), row.modality): row
+        for row in inventory.itertuples()
+    }
+    rows = []
+    for subject in table.subjects:
+        identity = {
+            "subject": subject.name,
+            "participant_id": subject.participant_id,
+            "session": subject.session or None,
+        }
+        for modality in ("ct", "mri"):
+            found = excluded.get((subject.participant_id, subject.session, modality))
+            if found is not None:
+                rows.append(
+                    {
+                        **identity,
+                        "modality": modality,
+                        "step": "inventory",
+                        "item": modality,
+                        "status": "excluded",
+                        "code": found.code,
+                        "message": found.message,
+                    }
+                )
+        rows += [
+            {
+                **identity,
+                "modality": MODALITY_OF_ITEM[item["item"]],
+                "step": item["step"],
+                "item": item["item"],
+                "status": item["status"],
+                "code": item.get("code", ""),
+                "message": item.get("message", ""),
+            }
+            for item in statuses.get(subject.name, [])
+        ]
+    columns = ["subject", *KEY, "modality", "step", "item", "status", "code", "message"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,351 @@
+"""The study's settings: the one source of defaults, of the JSON schema and of the reference page.
+
+Unknown keys are mistakes, reported with the nearest known key; all mistakes are listed at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import types
+import typing
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from osteoflow.errors import StudyError
+
+LEVELS = ("T11", "T12", "L1", "L2", "L3", "L4", "L5", "L6")
+Level = Literal["T11", "T12", "L1", "L2", "L3", "L4", "L5", "L6"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Section(BaseModel):
+    """A part of the configuration; typing mistakes in keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+class Study(Section):
+    """What the study is."""
+
+    title: str = Field("OsteoFlow study", description="Title of the report.")
+    seed: int = Field(20260101, ge=0, description="Seed of every random split and resampling.")
+    truth: str | None = Field(
+        None,
+        description="Table of known values (simulations, phantoms) that the report compares "
+        "the measurements with.",
+    )
+
+
+class Segmentation(Section):
+    """Volumes of interest derived from the vertebra masks."""
+
+    erosion_mm: float = Field(
+        4.0,
+        ge=0,
+        le=15,
+        description="Distance in mm by which the mask's surface is moved inwards, equally in all "
+        "directions, to leave the trabecular compartment.",
+    )
+
+
+class Mri(Section):
+    """Chemical-shift-encoded MRI."""
+
+    spectrum: Literal["bone_marrow", "liver_hamilton", "ismrm"] = Field(
+        "bone_marrow", description="Multi-peak fat spectrum of the signal model."
+    )
+    phase_sign: Literal["auto", "positive", "negative"] = Field(
+        "auto",
+        description="Sign convention of the phase images; `auto` decides from the data.",
+    )
+
+
+class Rod(Section):
+    """One rod of a calibration phantom, as on its certificate."""
+
+    name: str = Field(description="Name on the certificate.")
+    density: float = Field(description="Mineral density in mg/cm3.")
+    water: float | None = Field(
+        None, description="Water-equivalent density in mg/cm3 (K2HPO4 phantoms need it)."
+    )
+
+
+class Ct(Section):
+    """Quantitative CT."""
+
+    phantom: str = Field(
+        "mindways_model3",
+        description="Name of the calibration phantom in `resources/phantoms.tsv`.",
+    )
+    certificate: list[Rod] | None = Field(
+        None,
+        description="Rods of this study's own phantom; absent: the values in the resource table.",
+    )
+
+
+class RadiomicsImage(Section):
+    """Radiomics of one image."""
+
+    settings: str = Field(
+        description="Settings file: a path in the study folder, or a preset's name."
+    )
+    levels: list[Level] = Field(
+        ["L1", "L2", "L3", "L4"],
+        min_length=1,
+        description="Vertebrae whose trabecular compartments are pooled into one region.",
+    )
+    per_level: bool = Field(False, description="Extract from each vertebra as well.")
+
+
+class Radiomics(Section):
+    """Radiomic features."""
+
+    images: dict[Literal["ct", "vbmd", "pdff", "r2star"], RadiomicsImage] = Field(
+        {
+            "vbmd": RadiomicsImage(settings="vbmd"),
+            "pdff": RadiomicsImage(settings="pdff"),
+        },
+        description="Images to extract features from.",
+    )
+
+
+class Summary(Section):
+    """A measurement averaged over named levels: one column of the participants table."""
+
+    metric: Name = Field(description="Metric of the measurements table (`vbmd_mean`).")
+    levels: list[Level] = Field(min_length=1, description="Levels averaged, each counted once.")
+
+    @property
+    def column(self) -> str:
+        """``vbmd_mean`` over L1 and L2 -> ``vbmd_l1l2_mean``."""
+        stem, _, statistic = self.metric.rpartition("_")
+        return f"{stem}_{''.join(self.levels).lower()}_{statistic}"
+
+
+def _default_summaries() -> list[Summary]:
+    lumbar = ["L1", "L2", "L3", "L4"]
+    return [
+        Summary(metric="vbmd_mean", levels=["L1", "L2"]),
+        Summary(metric="vbmd_mean", levels=lumbar),
+        Summary(metric="hu_mean", levels=["L1", "L2"]),
+        Summary(metric="pdff_mean", levels=lumbar),
+        Summary(metric="r2star_mean", levels=lumbar),
+        Summary(metric="t2star_mean", levels=lumbar),
+    ]
+
+
+class Cohort(Section):
+    """Tables of all participants."""
+
+    summaries: list[Summary] = Field(
+        default_factory=_default_summaries,
+        description="Columns of the participants table made from the trabecular measurements.",
+    )
+
+
+class GroupComparison(Section):
+    """Two or more groups compared on several variables."""
+
+    name: Name = Field(description="Name of the output table.")
+    group: str = Field(
+        description="A column, or a rule such as `dxa_tscore <= -2.5`, that makes the groups."
+    )
+    variables: list[str] = Field(min_length=1, description="Columns compared.")
+    test: Literal["welch", "mann_whitney", "anova", "kruskal"] = Field(
+        "mann_whitney", description="The test, declared beforehand and stated in the table."
+    )
+
+
+class Correlation(Section):
+    """A correlation between two variables."""
+
+    x: str = Field(description="A column.")
+    y: str = Field(description="A column.")
+    covariates: list[str] = Field([], description="Columns partialled out in a second row.")
+    method: Literal["pearson", "spearman"] = Field("spearman", description="The coefficient.")
+
+
+class Statistics(Section):
+    """Descriptive statistics and tests."""
+
+    table1_group: str | None = Field(
+        None, description="Column or rule that makes the columns of Table 1."
+    )
+    table1_variables: list[str] = Field([], description="Rows of Table 1.")
+    nonnormal: list[str] = Field(
+        [], description="Rows given as median [quartiles] instead of mean (SD)."
+    )
+    comparisons: list[GroupComparison] = Field([], description="Group comparisons.")
+    correlations: list[Correlation] = Field([], description="Correlations.")
+
+
+class RadiomicsPredictors(Section):
+    """The radiomic part of an analysis."""
+
+    image: Literal["ct", "vbmd", "pdff", "r2star"] = Field(
+        description="Image whose pooled trabecular features are used."
+    )
+    icc_threshold: float = Field(
+        0.75,
+        ge=0,
+        lt=1,
+        description="Least lower 95 % limit of ICC(2,1) between raters, found in the training "
+        "data alone; not applied where no second rater is given.",
+    )
+    correlation_threshold: float = Field(
+        0.9, gt=0, le=1, description="Features more correlated than this (|r|) are redundant."
+    )
+
+
+class Analysis(Section):
+    """One outcome, its predictors, and how they are validated."""
+
+    name: Name = Field(description="Name of the analysis and of its folder.")
+    outcome: str = Field(
+        description="A 0/1 column, or a rule such as `vbmd_l1l2_mean < 80`, that is the event."
+    )
+    outcome_label: str = Field("Event", description="The event's name in figures.")
+    clinical: list[str] = Field(
+        min_length=1,
+        description="Columns of the clinical model (numbers, or text taken as categories).",
+    )
+    radiomics: RadiomicsPredictors = Field(description="The radiomic predictors.")
+    outer_folds: int = Field(5, ge=2, description="Folds of the outer cross-validation.")
+    repeats: int = Field(5, ge=1, description="Repetitions of the outer cross-validation.")
+    inner_folds: int = Field(5, ge=2, description="Folds that choose the LASSO penalty.")
+    penalty: Literal["lambda_min", "lambda_1se"] = Field(
+        "lambda_min", description="Which LASSO penalty is taken."
+    )
+    holdout_fraction: float = Field(
+        0.3,
+        ge=0,
+        lt=0.9,
+        description="Share of participants kept aside for the final comparison, stratified by "
+        "the outcome; 0: none.",
+    )
+    holdout_rule: str | None = Field(
+        None,
+        description="A rule such as `site == B` that names the hold-out instead of a random one.",
+    )
+    bootstraps: int = Field(
+        1000, ge=100, description="Resamplings of participants behind each interval."
+    )
+    prevalence: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Prevalence in the target population, for decision curves of case-control "
+        "data; absent: that of the data.",
+    )
+
+
+class Figures(Section):
+    """How figures look."""
+
+    formats: list[Literal["pdf", "png", "svg"]] = Field(
+        ["pdf", "png", "svg"], min_length=1, description="File formats of every figure."
+    )
+    single_column_mm: float = Field(85.0, gt=0, description="Width of a one-column figure in mm.")
+    double_column_mm: float = Field(174.0, gt=0, description="Width of a two-column figure in mm.")
+    dpi: int = Field(300, ge=72, description="Resolution of PNG files.")
+
+
+class Config(Section):
+    """`config/config.yaml`."""
+
+    study: Study = Field(default_factory=Study)
+    segmentation: Segmentation = Field(default_factory=Segmentation)
+    mri: Mri = Field(default_factory=Mri)
+    ct: Ct = Field(default_factory=Ct)
+    radiomics: Radiomics = Field(default_factory=Radiomics)
+    cohort: Cohort = Field(default_factory=Cohort)
+    statistics: Statistics = Field(default_factory=Statistics)
+    analyses: list[Analysis] = Field([], description="Outcome models.")
+    figures: Figures = Field(default_factory=Figures)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Config:
+        for section, names in (
+            ("analyses", [analysis.name for analysis in self.analyses]),
+            ("statistics.comparisons", [item.name for item in self.statistics.comparisons]),
+            ("cohort.summaries", [item.column for item in self.cohort.summaries]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{section}: used more than once: {', '.join(twice)}")
+        for analysis in self.analyses:
+            if analysis.radiomics.image not in self.radiomics.images:
+                raise ValueError(
+                    f"analyses.{analysis.name}: no features are extracted from image "
+                    f"'{analysis.radiomics.image}' (radiomics.images has "
+                    f"{', '.join(self.radiomics.images)})"
+                )
+        return self
+
+
+def load_config(content: dict[str, Any]) -> Config:
+    """Validated configuration.
+
+    Raises
+    ------
+    StudyError
+        With one line per mistake: its place, what is wrong, and the nearest known key.
+    """
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise StudyError([_sentence(item) for item in error.errors()]) from None
+
+
+def canonical(value: Any) -> str:
+    """Canonical JSON of settings: what a rule gets as its parameter."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def digest(value: Any) -> str:
+    """Short SHA-256 of settings."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of ``config.yaml``."""
+    return Config.model_json_schema()
+
+
+def _sentence(item: dict[str, Any]) -> str:
+    """A validation error in words, with the nearest known key for an unknown one."""
+    place = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(Config, item["loc"][:-1])
+        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
+        advice = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+        return f"config: unknown key '{place}' ({advice})"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"config: {place}: {message}" if place else f"config: {message}"
+
+
+def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Keys that the section at this location accepts."""
+    for part in location:
+        field = model.model_fields.get(part) if isinstance(part, str) else None
+        if field is not None:
+            found = _section(field.annotation)
+            if found is not None:
+                model = found
+    return list(model.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The section inside ``list[Section]``, ``dict[str, Section]`` or ``Section | None``."""
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return annotation if issubclass(annotation, BaseModel) else None
+    for argument in reversed(typing.get_args(annotation)):
+        found = _section(argument)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,220 @@
+"""Agreement: Bland-Altman plots of two raters, and measurements against a simulation's truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from osteoflow.config import Figures
+from osteoflow.figures.style import (
+    BLACK,
+    BLUE,
+    CYCLE,
+    GREY,
+    MARKERS,
+    look,
+    new_figure,
+    panel_title,
+    plain,
+)
+from osteoflow.figures.wording import count, interval, number
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def draw_bland_altman(
+    limits: pd.DataFrame,
+    points: pd.DataFrame,
+    settings: Figures,
+    label: Callable[[str], str] = str,
+) -> tuple[Figure, str]:
+    """Difference between two raters against their mean (Bland and Altman, Lancet 1986).
+
+    Parameters
+    ----------
+    limits
+        ``bland_altman.tsv``: one row, and one panel, per image, region and variable.
+    points
+        ``bland_altman_points.tsv``.
+    settings
+        Sizes: one panel is one column wide, more are two columns wide.
+    label
+        Name of a variable without its unit, for axes and caption.
+
+    Returns
+    -------
+    figure, caption
+
+    Raises
+    ------
+    ValueError
+        Without rows, or with more panels than letters.
+    """
+    if not 0 < len(limits) <= len(LETTERS):
+        raise ValueError(f"a Bland-Altman figure has 1 to {len(LETTERS)} panels, not {len(limits)}")
+    n_columns = 2 if len(limits) in (2, 4) else min(len(limits), 3)
+    n_rows = -(-len(limits) // n_columns)
+    width = settings.single_column_mm if len(limits) == 1 else settings.double_column_mm
+    height = (0.92 if n_columns == 3 else 0.72) * width / n_columns
+    words = []
+    with look():
+        figure = new_figure(width, n_rows * (height + 4))
+        for position, row in enumerate(limits.to_dict("records")):
+            axes = figure.add_subplot(n_rows, n_columns, position + 1)
+            same = np.logical_and.reduce(
+                [points[key] == row[key] for key in ("image", "roi", "variable")]
+            )
+            letter = LETTERS[position] if len(limits) > 1 else ""
+            name = label(row["variable"])
+            _bland_altman_panel(axes, points[same], row)
+            panel_title(axes, letter, name)
+            unit, digits = row["unit"], _decimals(row)
+            axes.set_xlabel(plain(f"Mean of both raters ({unit})"))
+            axes.set_ylabel(plain(f"Rater 2 − rater 1 ({unit})"))
+            words.append(
+                (f"({letter}) " if letter else "")
+                + f"{name}, {_region(row['roi'])} (n = {row['n']}): bias "
+                f"{number(row['bias'], digits)} {unit} (95 % interval "
+                f"{interval(row['bias_low'], row['bias_high'], digits)}), limits of agreement "
+                f"{interval(row['loa_low'], row['loa_high'], digits)} {unit}"
+            )
+    caption = (
+        "Bland-Altman plots of two raters' masks. Solid line: mean difference, with its 95 % "
+        "interval as a band; dashed lines: limits of agreement (mean difference ± 1.96 SD). "
+        f"{'; '.join(words)}."
+    )
+    return figure, caption
+
+
+def _decimals(row: dict) -> int:
+    """Decimals that show three digits of the width of the limits of agreement."""
+    width = row["loa_high"] - row["loa_low"]
+    return int(np.clip(2 - np.floor(np.log10(width)), 0, 6)) if width > 0 else 2
+
+
+def _region(roi: str) -> str:
+    """``L1-L4_trabecular`` -> ``trabecular bone of L1-L4``."""
+    level, _, compartment = roi.partition("_")
+    return f"{compartment} bone of {level}" if compartment else f"vertebra {level}"
+
+
+def _bland_altman_panel(axes: Axes, points: pd.DataFrame, row: dict) -> None:
+    axes.axhspan(row["bias_low"], row["bias_high"], color=BLUE, alpha=0.12, linewidth=0)
+    axes.axhline(0, color=GREY, linewidth=0.5, linestyle=(0, (1, 2)))
+    axes.scatter(points["mean"], points["difference"], s=9, color=BLUE, linewidths=0, zorder=3)
+    for key, style in (("bias", "-"), ("loa_low", (0, (4, 2))), ("loa_high", (0, (4, 2)))):
+        axes.axhline(row[key], color=BLACK, linewidth=0.8, linestyle=style)
+        # Numbers stand outside the data, at the right end of their line.
+        axes.annotate(
+            number(row[key], _decimals(row)),
+            (1, row[key]),
+            xycoords=("axes fraction", "data"),
+            xytext=(2, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    reach = max(abs(row["loa_low"]), abs(row["loa_high"]), float(points["difference"].abs().max()))
+    axes.set_ylim(-1.25 * reach or -1, 1.25 * reach or 1)
+    axes.margins(x=0.08)
+
+
+def draw_truth(
+    per_vertebra: pd.DataFrame,
+    summary: pd.DataFrame,
+    settings: Figures,
+    label: Callable[[str], str] = str,
+) -> tuple[Figure, str]:
+    """Measured against simulated values, one panel per quantity, by model of the scan.
+
+    Parameters
+    ----------
+    per_vertebra, summary
+        From :func:`osteoflow.reports.truth.compare_truth`.
+    settings
+        Sizes; the figure is two columns wide, two panels in a row.
+    label
+        Name of a metric with its unit.
+
+    Returns
+    -------
+    figure, caption
+
+    Raises
+    ------
+    ValueError
+        If nothing was measured.
+    """
+    measured = per_vertebra.dropna(subset=["measured", "truth"])
+    if measured.empty:
+        raise ValueError("no measured vertebra has a simulated truth")
+    metrics = [str(name) for name in pd.unique(measured["metric"])]
+    models = sorted(pd.unique(measured["scan_model"]), key=lambda name: (name != "matched", name))
+    n_columns = min(len(metrics), 2)
+    n_rows = -(-len(metrics) // n_columns)
+    width = settings.double_column_mm if n_columns > 1 else settings.single_column_mm
+    panel = width / n_columns
+    with look():
+        figure = new_figure(width, n_rows * 0.86 * panel + 8)
+        handles = {}
+        for position, metric in enumerate(metrics):
+            axes = figure.add_subplot(n_rows, n_columns, position + 1)
+            rows = measured[measured["metric"] == metric]
+            low = min(rows["truth"].min(), rows["measured"].min())
+            high = max(rows["truth"].max(), rows["measured"].max())
+            pad = 0.05 * (high - low) or 1.0
+            span = (low - pad, high + pad)
+            axes.plot(span, span, color=GREY, linewidth=0.6)
+            for index, model in enumerate(models):
+                some = rows[rows["scan_model"] == model]
+                if some.empty:
+                    continue
+                handles[model] = axes.scatter(
+                    some["truth"],
+                    some["measured"],
+                    s=11 if model == "matched" else 13,
+                    marker=MARKERS[index % len(MARKERS)],
+                    facecolors="none" if model == "matched" else CYCLE[index % len(CYCLE)],
+                    edgecolors=GREY if model == "matched" else CYCLE[index % len(CYCLE)],
+                    linewidths=0.6,
+                    zorder=2 if model == "matched" else 3,
+                )
+            axes.set(xlim=span, ylim=span, aspect="equal")
+            letter = LETTERS[position] if len(metrics) > 1 else ""
+            panel_title(axes, letter, label(metric))
+            axes.set(xlabel="Simulated", ylabel="Measured")
+        ordered = [name for name in models if name in handles]
+        figure.legend(
+            [handles[name] for name in ordered],
+            [plain(_model_words(name)) for name in ordered],
+            loc="outside lower center",
+            ncols=min(len(ordered), 4),
+        )
+    return figure, _truth_caption(summary, label)
+
+
+def _model_words(name: str) -> str:
+    return "Scan follows the fitted model" if name == "matched" else name.replace("_", " ")
+
+
+def _truth_caption(summary: pd.DataFrame, label: Callable[[str], str]) -> str:
+    words = []
+    for row in summary.to_dict("records"):
+        if not row["n"]:
+            continue
+        text = (
+            f"{label(row['metric'])}, {row['scan_model'].replace('_', ' ')} "
+            f"({count(int(row['n']), 'vertebra', 'vertebrae')}): mean absolute error "
+            f"{number(row['mean_absolute_error'])}, mean error {number(row['mean_error'])}"
+        )
+        if pd.notna(row["limit"]):
+            text += f" (limit {row['limit']:g}: {'met' if row['met'] else 'not met'})"
+        words.append(text)
+    return (
+        "Measured against simulated values per vertebra; line: identity. Scans marked with another "
+        "name than the fitted model's break it on purpose and are reported apart. "
+        f"{'; '.join(words)}. Accuracy on simulated scans is not clinical accuracy."
+    )

@@ -1,0 +1,93 @@
+"""Decision curves (Vickers and Elkin, Medical Decision Making 2006)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from osteoflow.config import Figures
+from osteoflow.figures.model_tables import SET_NAMES, outcome_of, sets_present, title_of
+from osteoflow.figures.style import BLACK, GREY, look, model_style, new_figure, panel_title
+from osteoflow.figures.wording import listing, number
+
+FLOOR = -0.05
+
+
+def draw_decision_curve(
+    decision_curve: pd.DataFrame, summary: dict[str, Any], settings: Figures
+) -> tuple[Figure, str]:
+    """Net benefit of each model, of treating all and of treating none, one panel per set.
+
+    Parameters
+    ----------
+    decision_curve
+        ``decision_curve.tsv`` of the analysis.
+    summary
+        ``summary.json`` of the analysis.
+    settings
+        Sizes; one panel is one column wide, two panels two columns.
+
+    Returns
+    -------
+    figure, caption
+
+    Raises
+    ------
+    ValueError
+        If there is no curve.
+    """
+    sets = sets_present(decision_curve)
+    if not sets:
+        raise ValueError("the table of decision curves is empty")
+    width = settings.double_column_mm if len(sets) > 1 else settings.single_column_mm
+    strategies = [str(name) for name in pd.unique(decision_curve["strategy"])]
+    models = [name for name in strategies if name not in {"all", "none"}]
+    order = [name for name in summary.get("models", []) if name in models]
+    order += [name for name in models if name not in order]
+    top = max(float(decision_curve["net_benefit"].max()) * 1.08, 0.1)
+    parts = []
+    with look():
+        figure = new_figure(width, 0.8 * width / len(sets) + 8)
+        for position, name in enumerate(sets):
+            axes = figure.add_subplot(1, len(sets), position + 1)
+            rows = decision_curve[decision_curve["set"] == name]
+            letter = "ab"[position] if len(sets) > 1 else ""
+            panel_title(axes, letter, SET_NAMES[name])
+            for strategy, style in (
+                ("all", {"color": GREY, "linestyle": "-", "linewidth": 0.7}),
+                ("none", {"color": BLACK, "linestyle": "-", "linewidth": 0.5}),
+                *((model, model_style(model, i)) for i, model in enumerate(order)),
+            ):
+                curve = rows[rows["strategy"] == strategy].sort_values("threshold")
+                label = f"Treat {strategy}" if strategy in {"all", "none"} else title_of(strategy)
+                axes.plot(curve["threshold"], curve["net_benefit"], label=label, **style)
+            axes.set(
+                xlim=(float(rows["threshold"].min()), float(rows["threshold"].max())),
+                ylim=(FLOOR, top),
+                xlabel="Threshold probability",
+                ylabel="Net benefit" if position == 0 else "",
+            )
+            parts.append(_numbers(rows, order, name))
+            handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    caption = (
+        f"Decision curves for {outcome_of(summary)}: net benefit of treating by the "
+        f"{listing(order)} {'models' if len(order) > 1 else 'model'}, of treating all and of "
+        "treating none, against the threshold probability. "
+        f"{' '.join(parts)} The axis starts at {number(FLOOR)}; curves below it leave the panel."
+    )
+    return figure, caption
+
+
+def _numbers(rows: pd.DataFrame, models: list[str], name: str) -> str:
+    """Net benefit at the threshold nearest to the middle of the range, in words."""
+    middle = (rows["threshold"].min() + rows["threshold"].max()) / 2
+    thresholds = rows["threshold"].drop_duplicates()
+    at = float(thresholds.iloc[(thresholds - middle).abs().argmin()])
+    here = rows[rows["threshold"] == at].set_index("strategy")["net_benefit"]
+    words = [f"{model} {number(here[model], 3)}" for model in models if model in here]
+    if "all" in here:
+        words.append(f"treating all {number(here['all'], 3)}")
+    return f"{SET_NAMES[name]}, threshold {number(at)}: {listing(words)}."

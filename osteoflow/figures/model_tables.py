@@ -1,0 +1,111 @@
+"""Reading the tables of a modelling analysis: sizes, estimates and names for figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from osteoflow.figures.wording import count
+
+SET_NAMES = {"cv": "Cross-validation", "holdout": "Hold-out"}
+
+
+@dataclass(frozen=True)
+class SetSize:
+    """How many participants and events a set of predictions holds, and how it was split."""
+
+    n: int
+    n_events: int
+    folds: int
+    repeats: int
+
+    @property
+    def words(self) -> str:
+        """``26 participants, 11 events``."""
+        return f"{count(self.n, 'participant')}, {count(self.n_events, 'event')}"
+
+    @property
+    def scheme(self) -> str:
+        """``5 folds, 5 repeats``."""
+        return f"{count(self.folds, 'fold')}, {count(self.repeats, 'repeat')}"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A performance measure with its 95 % interval (NaN where none was found)."""
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+
+def sets_present(table: pd.DataFrame) -> list[str]:
+    """Of ``cv`` and ``holdout`` those that a table has rows of, in this order."""
+    if table.empty:
+        return []
+    return [name for name in SET_NAMES if (table["set"] == name).any()]
+
+
+def models_present(table: pd.DataFrame, summary: dict[str, Any]) -> list[str]:
+    """Models of a table in the order of the summary, then any others."""
+    found = [str(name) for name in pd.unique(table["model"])]
+    declared = [name for name in summary.get("models", []) if name in found]
+    return declared + [name for name in found if name not in declared]
+
+
+def set_size(predictions: pd.DataFrame, name: str) -> SetSize:
+    """Size of one set of ``predictions.tsv``."""
+    rows = predictions[predictions["set"] == name]
+    people = rows.drop_duplicates("participant_id")
+    return SetSize(
+        n=len(people),
+        n_events=int(people["outcome"].sum()),
+        folds=int(rows["fold"].nunique()),
+        repeats=int(rows["repeat"].nunique()),
+    )
+
+
+def performance_of(performance: pd.DataFrame, model: str, name: str, metric: str) -> Estimate:
+    """One row of ``performance.tsv``; all NaN where it was not estimated."""
+    rows = performance[
+        (performance["model"] == model)
+        & (performance["set"] == name)
+        & (performance["metric"] == metric)
+    ]
+    if rows.empty:
+        return Estimate(np.nan, np.nan, np.nan, "")
+    row = rows.iloc[0]
+    method = row.get("method", "")
+    return Estimate(
+        float(row["value"]),
+        float(row["ci_low"]),
+        float(row["ci_high"]),
+        method if isinstance(method, str) else "",
+    )
+
+
+def methods_of(performance: pd.DataFrame, name: str, metric: str) -> str:
+    """How a metric's value and interval were found, in the table's own words."""
+    rows = performance[(performance["set"] == name) & (performance["metric"] == metric)]
+    words = [word for word in pd.unique(rows["method"]) if isinstance(word, str) and word]
+    return "; ".join(words)
+
+
+def mean_probabilities(predictions: pd.DataFrame, model: str, name: str) -> pd.DataFrame:
+    """One row per participant: outcome and probability, averaged over the repeats."""
+    rows = predictions[(predictions["model"] == model) & (predictions["set"] == name)]
+    return rows.groupby("participant_id", sort=True)[["outcome", "probability"]].mean()
+
+
+def title_of(model: str) -> str:
+    """``combined`` -> ``Combined``."""
+    return model[:1].upper() + model[1:]
+
+
+def outcome_of(summary: dict[str, Any]) -> str:
+    """The event's name."""
+    return str(summary.get("outcome_label") or summary.get("outcome") or "event")

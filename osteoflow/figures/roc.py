@@ -1,0 +1,206 @@
+"""ROC curves: averaged over the folds of a cross-validation, and on the hold-out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from osteoflow.config import Figures
+from osteoflow.figures.model_tables import (
+    SET_NAMES,
+    methods_of,
+    models_present,
+    outcome_of,
+    performance_of,
+    set_size,
+    sets_present,
+    title_of,
+)
+from osteoflow.figures.style import (
+    FONT_SIZE,
+    GREY,
+    MM_PER_POINT,
+    look,
+    model_style,
+    new_figure,
+    panel_title,
+    plain,
+)
+from osteoflow.figures.wording import estimate, interval, listing, p_value, sentence
+
+# Room around the square panels, so that their sides are equal whatever stands beneath.
+LEFT_MM, RIGHT_MM, TOP_MM, LABELS_MM, LINE_MM = 11.5, 3.0, 5.5, 10.0, 3.6
+
+
+def draw_roc(
+    roc: pd.DataFrame,
+    performance: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    predictions: pd.DataFrame,
+    summary: dict[str, Any],
+    settings: Figures,
+) -> tuple[Figure, str]:
+    """ROC curves of all models, one panel per set, AUC with its interval beneath.
+
+    Pooling out-of-fold probabilities would bias a cross-validated AUC, so that panel shows the
+    vertical average of the folds' curves; tests between models are DeLong's and belong to the
+    hold-out alone (DeLong et al., Biometrics 1988).
+
+    Parameters
+    ----------
+    roc, performance, comparisons, predictions
+        The analysis's tables of these names.
+    summary
+        ``summary.json`` of the analysis.
+    settings
+        Sizes; one panel is one column wide, two panels two columns.
+
+    Returns
+    -------
+    figure, caption
+
+    Raises
+    ------
+    ValueError
+        If there is no curve.
+    """
+    sets = sets_present(roc)
+    if not sets:
+        raise ValueError("the table of ROC curves is empty")
+    width = settings.double_column_mm if len(sets) > 1 else settings.single_column_mm
+    models = models_present(roc, summary)
+    lines = len(models) + 1 + (len(comparisons) + 1 if "holdout" in sets else 0)
+    caption = [f"ROC curves for {outcome_of(summary)}."]
+    panel = width / len(sets)
+    side = panel - LEFT_MM - RIGHT_MM
+    height = TOP_MM + side + LABELS_MM + LINE_MM * lines + RIGHT_MM
+    with look():
+        figure = new_figure(width, height, layout=None)
+        for position, name in enumerate(sets):
+            left = (position * panel + LEFT_MM) / width
+            bottom = 1 - (TOP_MM + side) / height
+            axes = figure.add_axes((left, bottom, side / width, side / height))
+            letter = "ab"[position] if len(sets) > 1 else ""
+            size = set_size(predictions, name)
+            panel_title(axes, letter, f"{SET_NAMES[name]} ({size.words})")
+            _curves(axes, roc[roc["set"] == name], models)
+            _legend(axes, performance, comparisons, models, name, side)
+            caption.append(
+                _panel_caption(letter, name, performance, comparisons, models, predictions)
+            )
+    return figure, " ".join(caption)
+
+
+def _curves(axes: Axes, roc: pd.DataFrame, models: list[str]) -> None:
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
+    for position, model in enumerate(models):
+        rows = roc[roc["model"] == model]
+        style = model_style(model, position)
+        axes.plot(rows["fpr"], rows["tpr"], **style, clip_on=False, zorder=3)
+        # Three overlapping bands cannot be read: only the last model's, the combined one, is shown.
+        if position == len(models) - 1 and rows["tpr_low"].notna().any():
+            axes.fill_between(
+                rows["fpr"],
+                rows["tpr_low"],
+                rows["tpr_high"],
+                color=style["color"],
+                alpha=0.12,
+                linewidth=0,
+            )
+    axes.set(
+        xlim=(0, 1),
+        ylim=(0, 1),
+        xlabel="1 − specificity",
+        ylabel="Sensitivity",
+        xticks=[0, 0.2, 0.4, 0.6, 0.8, 1],
+        yticks=[0, 0.2, 0.4, 0.6, 0.8, 1],
+    )
+
+
+def _legend(
+    axes: Axes,
+    performance: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    models: list[str],
+    name: str,
+    side: float,
+) -> None:
+    """AUCs (and on the hold-out the tests) beneath the panel, where no curve can run into them."""
+
+    def write(line: int, text: str) -> None:
+        drop = (LABELS_MM + LINE_MM * line) / MM_PER_POINT
+        axes.annotate(
+            plain(text),
+            (0, 0),
+            xycoords="axes fraction",
+            xytext=(0, -drop),
+            textcoords="offset points",
+            va="top",
+        )
+
+    write(0, "AUC (95 % interval)")
+    handles, labels = [], []
+    for position, model in enumerate(models):
+        auc = performance_of(performance, model, name, "auc")
+        handles.append(Line2D([], [], **model_style(model, position)))
+        labels.append(f"{title_of(model)}: {estimate(auc.value, auc.low, auc.high)}")
+    axes.legend(
+        handles,
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(0, -(LABELS_MM + LINE_MM) / side),
+        borderpad=0,
+        handletextpad=0.6,
+        # The legend's lines get the spacing of the text around them.
+        labelspacing=LINE_MM / MM_PER_POINT / FONT_SIZE - 1.0,
+    )
+    if name != "holdout" or comparisons.empty:
+        return
+    write(len(models) + 1, "Difference in AUC (95 % interval), paired DeLong test")
+    for index, row in enumerate(comparisons.itertuples()):
+        difference = estimate(row.difference, row.ci_low, row.ci_high)
+        text = f"{title_of(row.model_a)} − {row.model_b}: {difference}, {p_value(row.p)}"
+        write(len(models) + 2 + index, text)
+
+
+def _panel_caption(
+    letter: str,
+    name: str,
+    performance: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    models: list[str],
+    predictions: pd.DataFrame,
+) -> str:
+    size = set_size(predictions, name)
+    aucs = []
+    for model in models:
+        auc = performance_of(performance, model, name, "auc")
+        aucs.append(f"{model} {estimate(auc.value, auc.low, auc.high)}")
+    start = f"({letter}) " if letter else ""
+    method = methods_of(performance, name, "auc")
+    if name == "cv":
+        text = (
+            f"{start}Nested cross-validation split by participant ({size.words}; {size.scheme}): "
+            "average of the folds' curves at equal false-positive fraction; band: interval of the "
+            f"{models[-1]} model's sensitivity. AUC (95 % interval): {listing(aucs)}."
+        )
+    else:
+        text = (
+            f"{start}Hold-out participants, never used in fitting ({size.words}). "
+            f"AUC (95 % interval): {listing(aucs)}."
+        )
+    if method:
+        text += f" AUC and interval: {sentence(method)}"
+    if name == "holdout" and not comparisons.empty:
+        tests = [
+            f"{row.model_a} against {row.model_b} difference {row.difference:.2f} "
+            f"({interval(row.ci_low, row.ci_high)}), {p_value(row.p)}"
+            for row in comparisons.itertuples()
+        ]
+        words = listing([str(word) for word in pd.unique(comparisons["test"])])
+        text += f" {sentence(words)} {sentence('; '.join(tests))}"
+    return text

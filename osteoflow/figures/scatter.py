@@ -1,0 +1,124 @@
+"""Two measurements of the same participants against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import stats
+
+from osteoflow.config import Figures
+from osteoflow.figures.style import BLACK, BLUE, look, new_figure, plain, wrap
+from osteoflow.figures.wording import count, interval, listing, number, p_value, significant
+
+
+def draw_scatter(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    settings: Figures,
+    label: Callable[[str], str] = str,
+    correlations: pd.DataFrame | None = None,
+) -> tuple[Figure, str]:
+    """Two measurements of the same participants with the least-squares line and its 95 % band.
+
+    Parameters
+    ----------
+    table
+        One row per participant; rows with a missing value are left out and counted.
+    x, y
+        Columns.
+    settings
+        Sizes; one column wide.
+    label
+        Name of a column with its unit.
+    correlations
+        ``correlations.tsv``; its rows of these two columns are quoted above the panel.
+
+    Returns
+    -------
+    figure, caption
+
+    Raises
+    ------
+    ValueError
+        With fewer than three complete participants or a constant ``x``.
+    """
+    complete = table[[x, y]].dropna().astype(float)
+    if len(complete) < 3 or complete[x].nunique() < 2:
+        raise ValueError(f"{x} and {y}: fewer than three participants have both values")
+    with look():
+        figure = new_figure(settings.single_column_mm, 0.86 * settings.single_column_mm)
+        axes = figure.add_subplot()
+        slope, intercept, band = _least_squares(complete[x].to_numpy(), complete[y].to_numpy())
+        grid = np.linspace(complete[x].min(), complete[x].max(), 100)
+        axes.fill_between(grid, *band(grid), color=BLUE, alpha=0.12, linewidth=0)
+        axes.plot(grid, intercept + slope * grid, color=BLUE)
+        axes.scatter(complete[x], complete[y], s=10, color=BLACK, alpha=0.75, linewidths=0)
+        axes.set_xlabel(plain(label(x)))
+        axes.set_ylabel(plain(label(y)))
+        short, long = _correlation_words(correlations, x, y, label)
+        room = settings.single_column_mm - 14
+        lines = [line for text in short for line in wrap(text, room)]
+        axes.set_title(plain("\n".join(lines)), fontsize=7, linespacing=1.3)
+    left_out = len(table) - len(complete)
+    caption = (
+        f"{label(y)} against {label(x)} in {count(len(complete), 'participant')}"
+        + (f" ({left_out} without both values left out)" if left_out else "")
+        + f". Line: least squares, slope {significant(slope, 3)}, intercept "
+        f"{significant(intercept, 3)}, with the 95 % interval of the mean. " + " ".join(long)
+    )
+    return figure, caption.strip()
+
+
+def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[float, float, Callable]:
+    """Line and 95 % interval of the mean response (Student's t)."""
+    n = len(x)
+    slope, intercept = np.polyfit(x, y, 1)
+    residual = y - intercept - slope * x
+    spread = np.sqrt((residual**2).sum() / (n - 2))
+    t = stats.t.ppf(0.975, n - 2)
+    sxx = ((x - x.mean()) ** 2).sum()
+
+    def band(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        half = t * spread * np.sqrt(1 / n + (grid - x.mean()) ** 2 / sxx)
+        return intercept + slope * grid - half, intercept + slope * grid + half
+
+    return float(slope), float(intercept), band
+
+
+def _correlation_words(
+    correlations: pd.DataFrame | None, x: str, y: str, label: Callable[[str], str]
+) -> tuple[list[str], list[str]]:
+    """Short lines for the figure and sentences for the caption."""
+    short, long = [], []
+    if correlations is None or correlations.empty:
+        return short, long
+    pair = correlations[
+        ((correlations["x"] == x) & (correlations["y"] == y))
+        | ((correlations["x"] == y) & (correlations["y"] == x))
+    ]
+    for row in pair.to_dict("records"):
+        given = row["covariates"] if isinstance(row["covariates"], str) else ""
+        names = [name.strip() for name in given.split(",") if name.strip()]
+        symbol = "ρ" if row["method"] == "spearman" else "r"
+        partial = "partial " if names else ""
+        short.append(
+            f"{partial}{symbol} = {number(row['r'])} "
+            f"({interval(row['ci_low'], row['ci_high'])}), {p_value(row['p'])}, n = {row['n']}"
+            + (f", given {listing([_bare(label(name)) for name in names])}" if names else "")
+        )
+        long.append(
+            f"{'Partial ' if names else ''}{row['method'].capitalize()} correlation"
+            + (f" given {listing([_bare(label(name)) for name in names])}" if names else "")
+            + f": {symbol} = {number(row['r'])} (95 % interval "
+            f"{interval(row['ci_low'], row['ci_high'])}), {p_value(row['p'])}, n = {row['n']}."
+        )
+    return short, long
+
+
+def _bare(label: str) -> str:
+    """A label without the unit in brackets at its end."""
+    return label.rpartition(" (")[0] if label.endswith(")") and " (" in label else label

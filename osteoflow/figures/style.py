@@ -1,0 +1,214 @@
+"""The look of all figures, and how they are written.
+
+Sizes follow journals' columns; text is 7 to 8 pt at the printed size, so figures are never
+rescaled. Colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart under
+all common forms of colour blindness; line styles and markers differ as well. DejaVu Sans comes
+with matplotlib: the same file on every machine.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import re
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+from osteoflow.io.volume import write_text
+
+MM_PER_INCH = 25.4
+MM_PER_POINT = MM_PER_INCH / 72
+FONT_SIZE = 7.0
+
+BLACK, GREY, LIGHT = "#000000", "#6E6E6E", "#D0D0D0"
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+ORANGE, SKY, PURPLE, YELLOW = "#E69F00", "#56B4E9", "#CC79A7", "#F0E442"
+CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+MODEL_STYLES = {
+    "clinical": {"color": BLUE, "linestyle": (0, (4, 1.5))},
+    "radiomics": {"color": VERMILION, "linestyle": (0, (6, 1.2, 1.2, 1.2))},
+    "combined": {"color": BLACK, "linestyle": "-"},
+}
+
+_RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": FONT_SIZE,
+    "mathtext.fontset": "dejavusans",
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "axes.labelsize": FONT_SIZE,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "xtick.labelsize": FONT_SIZE,
+    "ytick.labelsize": FONT_SIZE,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": FONT_SIZE,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+    "legend.borderaxespad": 0.0,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.2,
+    "patch.linewidth": 0.6,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.w_pad": 0.03,
+    "figure.constrained_layout.h_pad": 0.03,
+    "savefig.facecolor": "white",
+    # Type 42 keeps text as text with its font inside the file, as journals ask.
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "path",
+    # Without a fixed salt, every run gives other identifiers inside the SVG.
+    "svg.hashsalt": "osteoflow",
+}
+
+# Dates and versions in files would make two equal runs differ.
+_METADATA = {
+    "pdf": {"CreationDate": None, "Creator": "OsteoFlow", "Producer": None},
+    "svg": {"Date": None, "Creator": "OsteoFlow"},
+    "png": {"Software": None},
+}
+
+
+def look() -> AbstractContextManager[None]:
+    """Context in which figures are made and saved; matplotlib's own settings stay untouched."""
+    return mpl.rc_context({**mpl.rcParamsDefault, **_RC})
+
+
+def new_figure(width_mm: float, height_mm: float, layout: str | None = "constrained") -> Figure:
+    """Empty figure of an exact printed size."""
+    return Figure(figsize=(width_mm / MM_PER_INCH, height_mm / MM_PER_INCH), layout=layout)
+
+
+def page_axes(figure: Figure) -> Axes:
+    """Axes over the whole figure with millimetres as coordinates, origin at the lower left."""
+    width, height = (float(v) * MM_PER_INCH for v in figure.get_size_inches())
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
+    return axes
+
+
+@functools.lru_cache(maxsize=4096)
+def text_width(text: str, size: float = FONT_SIZE, weight: str = "normal") -> float:
+    """Printed width of one line of text in mm."""
+    if not text.strip():
+        return 0.0
+    font = FontProperties(family="DejaVu Sans", weight=weight)
+    box = TextPath((0, 0), text.strip(), size=size, prop=font, usetex=False).get_extents()
+    return float(box.width) * MM_PER_POINT
+
+
+def wrap(text: str, width_mm: float, size: float = FONT_SIZE, weight: str = "normal") -> list[str]:
+    """Text broken into lines that fit the width; a longer single word is broken inside."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        if line and text_width(f"{line} {word}", size, weight) <= width_mm:
+            line = f"{line} {word}"
+            continue
+        if line:
+            lines.append(line)
+        while text_width(word, size, weight) > width_mm and len(word) > 1:
+            fits = max(
+                (n for n in range(1, len(word)) if text_width(word[:n], size, weight) <= width_mm),
+                default=1,
+            )
+            lines.append(word[:fits])
+            word = word[fits:]
+        line = word
+    return [*lines, line] if line else lines
+
+
+def panel_title(axes: Axes, letter: str, text: str) -> None:
+    """Bold panel letter and a plain title above the axes."""
+    axes.set_title(f"$\\bf{{{letter}}}$   {plain(text)}" if letter else plain(text))
+
+
+def plain(text: str) -> str:
+    """Text whose dollar signs matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")
+
+
+def model_style(model: str, position: int = 0) -> dict:
+    """Colour and line style of a model, the same in every figure."""
+    return MODEL_STYLES.get(
+        model, {"color": CYCLE[position % len(CYCLE)], "linestyle": (0, (1, 1))}
+    )
+
+
+def save(
+    figure: Figure, stem: str | Path, formats: Iterable[str], dpi: int, caption: str
+) -> list[Path]:
+    """Write a figure in each format and its caption as reStructuredText beside it.
+
+    Two calls with equal figures write equal bytes: no dates, fixed identifiers.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    stem
+        Path without ending: ``results/figures/roc`` gives ``roc.pdf``, ``roc.rst`` and so on.
+    formats
+        Of ``pdf``, ``png``, ``svg``.
+    dpi
+        Resolution of PNG files.
+    caption
+        Plain text; characters with a meaning in reStructuredText or Jinja are escaped.
+
+    Returns
+    -------
+    list of Path
+        The files written, the caption last.
+
+    Raises
+    ------
+    ValueError
+        For another format.
+    """
+    stem = Path(stem)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    written = []
+    with look():
+        # The layout is settled once and then frozen: every format shows the same arrangement.
+        figure.draw_without_rendering()
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    for kind in formats:
+        if kind not in _METADATA:
+            raise ValueError(f"figures are written as {', '.join(_METADATA)}, not as {kind!r}")
+        buffer = io.BytesIO()
+        with look():
+            figure.savefig(buffer, format=kind, dpi=dpi, metadata=_METADATA[kind])
+        path = stem.with_name(f"{stem.name}.{kind}")
+        temporary = path.with_name(f".{os.getpid()}.{path.name}")
+        try:
+            temporary.write_bytes(buffer.getvalue())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        written.append(path)
+    path = stem.with_name(f"{stem.name}.rst")
+    write_text(path, rst_escape(caption) + "\n")
+    return [*written, path]
+
+
+def rst_escape(text: str) -> str:
+    """Text that reStructuredText (and Jinja before it) renders as it stands."""
+    return re.sub(r"([\\*_`|{}<>\[\]])", r"\\\1", text)

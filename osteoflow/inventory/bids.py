@@ -1,0 +1,93 @@
+"""Images that a group has already converted: BIDS folders with NIfTI and JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from osteoflow.errors import SubjectDataError
+
+ENTITY = re.compile(r"_(echo|part)-([A-Za-z0-9]+)")
+PARTS = ("mag", "phase", "real", "imag")
+
+
+def session_folder(root: Path, participant_id: str, session: str) -> Path:
+    """``root/sub-01`` or ``root/sub-01/ses-1``."""
+    folder = root / participant_id
+    return folder / f"ses-{session}" if session else folder
+
+
+def find_ct(folder: Path, name: str) -> Path | None:
+    """The CT image ``ct/<name>_ct.nii.gz``, or None."""
+    for ending in (".nii.gz", ".nii"):
+        path = folder / "ct" / f"{name}_ct{ending}"
+        if path.exists():
+            return path
+    return None
+
+
+def find_multi_echo(folder: Path, name: str) -> dict[str, dict[float, Path]] | None:
+    """Images ``anat/<name>_echo-<n>_part-<part>_MEGRE.nii.gz`` by part and echo time in s.
+
+    Raises
+    ------
+    SubjectDataError
+        ``bids_sidecar`` where a sidecar or its ``EchoTime`` is missing, ``mri_phase_missing``,
+        ``echoes_unequal`` as for DICOM.
+    """
+    found: dict[str, dict[float, Path]] = {}
+    for path in sorted((folder / "anat").glob(f"{name}_*_MEGRE.nii*")):
+        entities = dict(ENTITY.findall(path.name))
+        part = entities.get("part", "mag")
+        if "echo" not in entities or part not in PARTS:
+            continue
+        echo = read_sidecar(path).get("EchoTime")
+        if not isinstance(echo, int | float) or not 0 < echo < 1:
+            raise SubjectDataError(
+                "bids_sidecar",
+                f"EchoTime of echo {entities['echo']} is missing or not in seconds",
+                "Give EchoTime in seconds in the JSON file beside each image.",
+            )
+        found.setdefault(part, {})[float(echo)] = path
+    if not found:
+        return None
+    for pair in (("mag", "phase"), ("real", "imag")):
+        if all(part in found for part in pair):
+            first, second = (sorted(found[part]) for part in pair)
+            if first != second:
+                raise SubjectDataError(
+                    "echoes_unequal",
+                    f"{pair[0]} has {len(first)} echoes and {pair[1]} {len(second)}",
+                    "Give every echo in both parts.",
+                )
+            return {part: dict(sorted(found[part].items())) for part in pair}
+    raise SubjectDataError(
+        "mri_phase_missing",
+        f"multi-echo images were found with {', '.join(sorted(found))} only",
+        "Add the phase (part-phase, radians) or real and imaginary images.",
+    )
+
+
+def read_sidecar(image: Path) -> dict[str, Any]:
+    """The JSON file beside a NIfTI image.
+
+    Raises
+    ------
+    SubjectDataError
+        ``bids_sidecar`` where it is absent or no JSON object.
+    """
+    path = image.with_name(image.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        kind = image.name.rsplit("_", 1)[-1].split(".")[0]
+        raise SubjectDataError(
+            "bids_sidecar",
+            f"the JSON file beside a {kind} image is missing or unreadable",
+            "BIDS needs a JSON file of the same name beside each image.",
+        )
+    return content

@@ -1,0 +1,373 @@
+"""The inventory: what each subject's raw folder holds, written once and only if it differs.
+
+It works outside the workflow's graph. Per subject it writes one JSON file, the only raw input
+that the workflow's rules have: the chosen files with their sizes and hashes. A file that was
+merely touched leaves it as it was; a changed byte rewrites it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from osteoflow.errors import SubjectDataError
+from osteoflow.inventory import bids
+from osteoflow.inventory.fingerprint import FileCache
+from osteoflow.inventory.recognise import choose_ct, choose_multi_echo
+from osteoflow.io.volume import write_text
+from osteoflow.subjects import MASK_COLUMNS, Subject, SubjectsTable
+
+FOLDER = Path("results") / "inventory"
+INDEX_COLUMNS = ("subject", "participant_id", "session", "ct", "mri", "megabytes")
+EXCLUSION_COLUMNS = (
+    "participant_id",
+    "session",
+    "modality",
+    "step",
+    "item",
+    "code",
+    "message",
+    "hint",
+)
+MODALITIES = ("ct", "mri")
+
+
+@dataclass(frozen=True)
+class InventoryReport:
+    """What an inventory found: subjects seen, JSON files rewritten, exclusions."""
+
+    subjects: int
+    rewritten: tuple[str, ...]
+    exclusions: int
+
+
+def take_inventory(
+    study: Path,
+    table: SubjectsTable,
+    verify: bool = False,
+    processes: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> InventoryReport:
+    """Bring ``results/inventory`` of a study up to date.
+
+    Parameters
+    ----------
+    study
+        Study folder; relative paths of the table start there.
+    table
+        The checked subjects table.
+    verify
+        Hash every file again, changed or not.
+    processes
+        Subjects looked at in parallel.
+    progress
+        Called with (subjects done, subjects in all).
+    """
+    folder = study / FOLDER
+    (folder / "cache").mkdir(parents=True, exist_ok=True)
+    salt = _salt(folder / "salt")
+    work = partial(_inventory_subject, study, folder, salt, verify)
+    entries: list[dict[str, Any]] = []
+    if processes > 1 and len(table.subjects) > 1:
+        with ProcessPoolExecutor(processes) as pool:
+            results = pool.map(work, table.subjects, chunksize=1)
+            entries = _collect(results, len(table.subjects), progress)
+    else:
+        entries = _collect(map(work, table.subjects), len(table.subjects), progress)
+    rewritten = []
+    for entry in entries:
+        content = json.dumps(entry, indent=1, sort_keys=True) + "\n"
+        if _write_if_different(folder / f"{entry['subject']}.json", content):
+            rewritten.append(entry["subject"])
+    _remove_stale(folder, {entry["subject"] for entry in entries})
+    index = [
+        [
+            entry["subject"],
+            entry["participant_id"],
+            entry["session"] or "n/a",
+            _state(entry, "ct"),
+            _state(entry, "mri"),
+            f"{_megabytes(entry):.1f}",
+        ]
+        for entry in entries
+    ]
+    _write_if_different(folder / "inventory.tsv", _tsv(INDEX_COLUMNS, index))
+    exclusions = [
+        [
+            entry["participant_id"],
+            entry["session"] or "n/a",
+            problem["modality"],
+            "inventory",
+            problem["modality"],
+            problem["code"],
+            problem["message"],
+            problem["hint"],
+        ]
+        for entry in entries
+        for problem in entry["problems"]
+    ]
+    _write_if_different(folder / "exclusions.tsv", _tsv(EXCLUSION_COLUMNS, exclusions))
+    _write_if_different(folder / "paths.sha256", table.paths_digest() + "\n")
+    return InventoryReport(len(entries), tuple(rewritten), len(exclusions))
+
+
+def _collect(results: Any, total: int, progress: Callable[[int, int], None] | None) -> list[Any]:
+    entries = []
+    for number, entry in enumerate(results, 1):
+        entries.append(entry)
+        if progress is not None:
+            progress(number, total)
+    return entries
+
+
+def _inventory_subject(
+    study: Path, folder: Path, salt: str, verify: bool, subject: Subject
+) -> dict[str, Any]:
+    """The inventory entry of one subject; what cannot be used becomes a problem in it."""
+    cache = FileCache(folder / "cache" / f"{subject.name}.json", verify)
+    entry: dict[str, Any] = {
+        "subject": subject.name,
+        "participant_id": subject.participant_id,
+        "session": subject.session,
+        "ct": None,
+        "mri": None,
+        "masks": {},
+        "problems": [],
+    }
+    if "dicom" in subject.paths:
+        _scan_dicom(study, subject, cache, salt, entry)
+    elif "bids" in subject.paths:
+        _scan_bids(study, subject, cache, entry)
+    else:
+        for modality in MODALITIES:
+            _problem(entry, modality, _no_data())
+    for column in MASK_COLUMNS:
+        if column in subject.paths:
+            entry["masks"][column] = _mask(study, subject, cache, column)
+    cache.save()
+    return entry
+
+
+def _no_data() -> SubjectDataError:
+    return SubjectDataError(
+        "path_not_given",
+        "the subjects table names no images of this row",
+        "Fill the column 'dicom' or 'bids'.",
+    )
+
+
+def _problem(entry: dict[str, Any], modality: str, error: SubjectDataError) -> None:
+    entry["problems"].append(
+        {
+            "modality": modality,
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+        }
+    )
+
+
+def _scan_dicom(
+    study: Path, subject: Subject, cache: FileCache, salt: str, entry: dict[str, Any]
+) -> None:
+    root = study / subject.paths["dicom"]
+    if not root.is_dir():
+        for modality in MODALITIES:
+            _problem(entry, modality, _folder_missing("DICOM"))
+        return
+    records: dict[str, dict[str, Any]] = {}
+    headers: dict[str, dict[str, Any]] = {}
+    damaged = 0
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        record = cache.record(path, header=True)
+        header = record["header"]
+        if header is None:
+            continue
+        if header.get("damaged"):
+            damaged += 1
+            continue
+        name = _stored_path(study, subject.paths["dicom"], path)
+        records[name] = record
+        headers[name] = header
+    if not headers:
+        code = "unreadable_files" if damaged else "folder_empty"
+        message = f"{damaged} damaged DICOM files" if damaged else "the folder holds no DICOM image"
+        for modality in MODALITIES:
+            _problem(
+                entry,
+                modality,
+                SubjectDataError(code, message, "Export the study from the archive again."),
+            )
+        return
+    patients = {header.get("PatientID", "") for header in headers.values()}
+    if len(patients) > 1:
+        for modality in MODALITIES:
+            _problem(
+                entry,
+                modality,
+                SubjectDataError(
+                    "several_patients",
+                    f"the folder holds images of {len(patients)} patients",
+                    "Keep the images of one patient in one folder.",
+                ),
+            )
+        return
+    entry["damaged_files"] = damaged
+    _choose(entry, "ct", lambda: _ct_entry(choose_ct(headers), records, headers, salt))
+    _choose(entry, "mri", lambda: _mri_entry(choose_multi_echo(headers), records, headers, salt))
+
+
+def _choose(entry: dict[str, Any], modality: str, choose: Callable[[], Any]) -> None:
+    try:
+        entry[modality] = choose()
+    except SubjectDataError as error:
+        _problem(entry, modality, error)
+
+
+def _ct_entry(paths: list[str] | None, records: Any, headers: Any, salt: str) -> Any:
+    if paths is None:
+        return None
+    return {
+        "source": "dicom",
+        "series": _pseudonym(headers[paths[0]]["SeriesInstanceUID"], salt),
+        "files": [_file(path, records[path]) for path in paths],
+    }
+
+
+def _mri_entry(parts: Any, records: Any, headers: Any, salt: str) -> Any:
+    if parts is None:
+        return None
+    first = next(iter(next(iter(parts.values())).values()))[0]
+    return {
+        "source": "dicom",
+        "series": _pseudonym(headers[first]["SeriesInstanceUID"], salt),
+        "parts": {
+            part: [
+                {"echo_time": echo, "files": [_file(path, records[path]) for path in paths]}
+                for echo, paths in echoes.items()
+            ]
+            for part, echoes in parts.items()
+        },
+    }
+
+
+def _scan_bids(study: Path, subject: Subject, cache: FileCache, entry: dict[str, Any]) -> None:
+    stored = subject.paths["bids"]
+    folder = bids.session_folder(study / stored, subject.participant_id, subject.session)
+    if not folder.is_dir():
+        for modality in MODALITIES:
+            _problem(entry, modality, _folder_missing("BIDS"))
+        return
+
+    def described(path: Path) -> dict[str, Any]:
+        sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+        item = _file(_stored_path(study, stored, path), cache.record(path, header=False))
+        item["sidecar"] = _file(
+            _stored_path(study, stored, sidecar), cache.record(sidecar, header=False)
+        )
+        return item
+
+    def ct() -> Any:
+        path = bids.find_ct(folder, subject.name)
+        if path is None:
+            return None
+        bids.read_sidecar(path)
+        return {"source": "bids", "series": None, "files": [described(path)]}
+
+    def mri() -> Any:
+        parts = bids.find_multi_echo(folder, subject.name)
+        if parts is None:
+            return None
+        return {
+            "source": "bids",
+            "series": None,
+            "parts": {
+                part: [
+                    {"echo_time": echo, "files": [described(path)]} for echo, path in echoes.items()
+                ]
+                for part, echoes in parts.items()
+            },
+        }
+
+    _choose(entry, "ct", ct)
+    _choose(entry, "mri", mri)
+
+
+def _folder_missing(kind: str) -> SubjectDataError:
+    return SubjectDataError(
+        "folder_missing",
+        f"the {kind} folder named in the subjects table does not exist",
+        "Check the path in the subjects table and whether the data drive is mounted.",
+    )
+
+
+def _mask(study: Path, subject: Subject, cache: FileCache, column: str) -> dict[str, Any]:
+    """A mask file's fingerprint; an absent file is recorded as such and excludes at segment."""
+    path = study / subject.paths[column]
+    entry: dict[str, Any] = {"path": subject.paths[column], "scheme": subject.paths["mask_scheme"]}
+    if path.is_file():
+        record = cache.record(path, header=False)
+        entry.update(size=record["size"], sha256=record["sha256"])
+    else:
+        entry["missing"] = True
+    return entry
+
+
+def _file(path: str, record: dict[str, Any]) -> dict[str, Any]:
+    return {"path": path, "size": record["size"], "sha256": record["sha256"]}
+
+
+def _stored_path(study: Path, given: str, path: Path) -> str:
+    """The path as the table gives it: relative tables stay valid when the study moves."""
+    return str(Path(given) / path.relative_to(study / given))
+
+
+def _pseudonym(uid: str, salt: str) -> str:
+    """A salted hash instead of a UID: the series can be told apart but not looked up."""
+    return hashlib.sha256((salt + uid).encode()).hexdigest()[:16]
+
+
+def _salt(path: Path) -> str:
+    if not path.exists():
+        write_text(path, secrets.token_hex(16) + "\n")
+    return path.read_text(encoding="ascii").strip()
+
+
+def _state(entry: dict[str, Any], modality: str) -> str:
+    if entry[modality] is not None:
+        return "yes"
+    excluded = any(problem["modality"] == modality for problem in entry["problems"])
+    return "excluded" if excluded else "absent"
+
+
+def _megabytes(entry: dict[str, Any]) -> float:
+    files = list((entry["ct"] or {}).get("files", []))
+    for echoes in ((entry["mri"] or {}).get("parts") or {}).values():
+        files.extend(file for echo in echoes for file in echo["files"])
+    return sum(file["size"] for file in files) / 1e6
+
+
+def _tsv(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+    lines = ["\t".join(columns), *("\t".join(str(cell) for cell in row) for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _write_if_different(path: Path, content: str) -> bool:
+    if path.exists() and path.read_text(encoding="utf-8") == content:
+        return False
+    write_text(path, content)
+    return True
+
+
+def _remove_stale(folder: Path, subjects: set[str]) -> None:
+    """Entries of rows that the table no longer has."""
+    for path in [*folder.glob("sub-*.json"), *(folder / "cache").glob("sub-*.json")]:
+        if path.stem not in subjects:
+            path.unlink()

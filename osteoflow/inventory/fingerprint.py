@@ -1,0 +1,69 @@
+"""Fingerprints of raw files: all bytes hashed at first sight, later only what changed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from osteoflow.inventory.headers import read_header
+from osteoflow.io.volume import read_json, write_json
+
+FORMAT = 1
+
+
+class FileCache:
+    """What is known of one subject's raw files, by path.
+
+    Each record holds size, mtime, SHA-256 and, for DICOM, the header elements read. A file is
+    read again only if its size or its modification time differs, or with ``verify``.
+    """
+
+    def __init__(self, path: Path, verify: bool = False) -> None:
+        self.path = path
+        self.verify = verify
+        self._old: dict[str, Any] = {}
+        self._new: dict[str, Any] = {}
+        if path.exists():
+            content = read_json(path)
+            if content.get("format") == FORMAT:
+                self._old = content["files"]
+
+    def record(self, path: Path, header: bool) -> dict[str, Any]:
+        """Size, SHA-256 and (if asked for) header of one file.
+
+        Raises
+        ------
+        OSError
+            The file cannot be read.
+        """
+        key = str(path)
+        stat = path.stat()
+        known = self._new.get(key) or self._old.get(key)
+        fresh = (
+            known is not None
+            and not self.verify
+            and known["size"] == stat.st_size
+            and known["mtime_ns"] == stat.st_mtime_ns
+            and (not header or "header" in known)
+        )
+        if not fresh:
+            known = {
+                "size": stat.st_size,
+                "mtime_ns": stat.st_mtime_ns,
+                "sha256": hash_file(path),
+            }
+            if header:
+                known["header"] = read_header(path)
+        self._new[key] = known
+        return known
+
+    def save(self) -> None:
+        """Write the records of the files seen this time."""
+        write_json(self.path, {"format": FORMAT, "files": self._new})
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,178 @@
+"""Numbers of regions: each map summarised over each labelled region, as rows of one long table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from osteoflow.io.tables import MEASUREMENT_COLUMNS
+from osteoflow.io.volume import Volume
+from osteoflow.resources import read_resource
+from osteoflow.segmentation.schemes import level_name
+
+TRABECULAR = "_trabecular"
+# A mean over fewer voxels than this says little about a vertebra; it is given and flagged.
+FEW_VOXELS = 30
+# Share of a region without a reliable value above which its numbers are flagged.
+UNRELIABLE_SHARE = 0.1
+
+STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
+    "mean": lambda values: float(np.mean(values)),
+    "median": lambda values: float(np.median(values)),
+    "sd": lambda values: float(np.std(values, ddof=1)) if values.size > 1 else float("nan"),
+}
+
+
+@cache
+def dictionary() -> dict[str, dict[str, str]]:
+    """Metric -> its row of ``resources/measurements.tsv``."""
+    return {row["metric"]: row for row in read_resource("measurements.tsv")}
+
+
+def metrics_of(image: str) -> list[str]:
+    """Metrics that the dictionary defines for an image."""
+    return [name for name, row in dictionary().items() if row["image"] == image]
+
+
+def measure_regions(
+    image: str,
+    values: Volume,
+    labels: Volume,
+    *,
+    suffix: str = "",
+    unit: str = "*",
+    method: str = "",
+    reliable: np.ndarray | None = None,
+) -> list[dict[str, Any]]:
+    """Rows of every metric of one image over every label.
+
+    Parameters
+    ----------
+    image
+        ``ct``, ``vbmd``, ``pdff``, ``r2star`` or ``t2star``.
+    values
+        The map, shape (i, j, k).
+    labels
+        VerSe labels on the same grid; 0 is background.
+    suffix
+        Added to the level's name (``_trabecular``).
+    unit
+        Unit of metrics whose dictionary entry leaves it to the map.
+    method
+        How the map was made, in a few words.
+    reliable
+        Voxels whose value may be used; None: all finite ones.
+
+    Raises
+    ------
+    ValueError
+        The map and the labels lie on different grids.
+    """
+    if not values.same_grid(labels):
+        raise ValueError(f"{image} and its labels lie on different grids")
+    rows = []
+    usable = np.isfinite(values.data)
+    if reliable is not None:
+        usable &= reliable.astype(bool)
+    for label in np.unique(labels.data[labels.data > 0]).tolist():
+        region = labels.data == label
+        kept = values.data[region & usable].astype(np.float64)
+        total = int(region.sum())
+        flags = []
+        if total - kept.size > UNRELIABLE_SHARE * total:
+            flags.append(f"unreliable_voxels:{(total - kept.size) / total:.0%}")
+        if kept.size < FEW_VOXELS:
+            flags.append("few_voxels")
+        for metric in metrics_of(image):
+            statistic = STATISTICS[metric.rpartition("_")[2]]
+            stated = dictionary()[metric]["unit"]
+            rows.append(
+                {
+                    "roi": level_name(label) + suffix,
+                    "image": image,
+                    "metric": metric,
+                    "value": statistic(kept) if kept.size else float("nan"),
+                    "unit": unit if stated == "*" else stated,
+                    "method": method,
+                    "n_voxels": kept.size,
+                    "flag": ";".join(flags),
+                }
+            )
+    return rows
+
+
+def measure_volumes(image: str, labels: Volume, suffix: str = "") -> list[dict[str, Any]]:
+    """Volume of every label in cm3; ``image`` names the segmentation (``seg_ct``)."""
+    voxel = abs(float(np.linalg.det(labels.affine[:3, :3]))) / 1000.0
+    names, counts = np.unique(labels.data[labels.data > 0], return_counts=True)
+    return [
+        {
+            "roi": level_name(int(label)) + suffix,
+            "image": image,
+            "metric": "volume",
+            "value": float(count * voxel),
+            "unit": dictionary()["volume"]["unit"],
+            "method": "voxel count",
+            "n_voxels": int(count),
+            "flag": "",
+        }
+        for label, count in zip(names.tolist(), counts.tolist(), strict=True)
+    ]
+
+
+def level_range(levels: Sequence[str]) -> str:
+    """``L1-L4`` for neighbouring levels, ``L1+L3`` for others."""
+    from osteoflow.segmentation.schemes import verse_id
+
+    ids = [verse_id(level) for level in levels]
+    neighbours = all(b - a == 1 for a, b in zip(ids, ids[1:], strict=False))
+    if len(levels) > 1 and neighbours:
+        return f"{levels[0]}-{levels[-1]}"
+    return "+".join(levels)
+
+
+def average_levels(
+    rows: list[dict[str, Any]], metric: str, levels: Sequence[str]
+) -> dict[str, Any] | None:
+    """The mean of a trabecular metric over named levels, each counted once.
+
+    A level that is missing leaves the mean without a value and is named in the flag; None where
+    the metric was not measured at all.
+    """
+    measured = {
+        row["roi"]: row
+        for row in rows
+        if row["metric"] == metric and row["roi"].endswith(TRABECULAR)
+    }
+    if not measured:
+        return None
+    wanted = [level + TRABECULAR for level in levels]
+    missing = [
+        level
+        for level, roi in zip(levels, wanted, strict=True)
+        if roi not in measured or not np.isfinite(measured[roi]["value"])
+    ]
+    used = [measured[roi] for roi in wanted if roi in measured]
+    reference = next(iter(measured.values()))
+    flags = sorted({flag for row in used for flag in row["flag"].split(";") if flag})
+    if missing:
+        flags.insert(0, f"missing:{'+'.join(missing)}")
+    return {
+        **reference,
+        "roi": level_range(levels) + TRABECULAR,
+        "value": float("nan") if missing else float(np.mean([row["value"] for row in used])),
+        "method": f"{reference['method']}; mean of levels",
+        "n_voxels": sum(row["n_voxels"] for row in used),
+        "flag": ";".join(flags),
+    }
+
+
+def complete(
+    rows: list[dict[str, Any]], participant_id: str, session: str, rater: int
+) -> list[dict[str, Any]]:
+    """Rows with their identity, in the order of the table's columns."""
+    identity = {"participant_id": participant_id, "session": session or "n/a", "rater": rater}
+    return [{column: {**identity, **row}[column] for column in MEASUREMENT_COLUMNS} for row in rows]

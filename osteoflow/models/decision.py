@@ -1,0 +1,63 @@
+"""Decision curves: net benefit of acting on a model (Vickers and Elkin, 2006).
+
+Med Decis Making 2006;26:565. Case-control data do not have the population's prevalence; it is
+then given, and enters with the sensitivity and specificity (Pfeiffer and Gail, Biometrics
+2020;76:1061).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.01), 2)
+
+
+def net_benefit(
+    outcome: ArrayLike,
+    probability: ArrayLike,
+    thresholds: ArrayLike = THRESHOLDS,
+    prevalence: float | None = None,
+) -> Array:
+    """Net benefit of treating those whose probability is at least the threshold.
+
+    Parameters
+    ----------
+    outcome, probability
+        Shape (n,).
+    thresholds
+        Threshold probabilities in (0, 1), shape (T,).
+    prevalence
+        Share of events in the target population; absent: that of the data.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (T,), in units of true positives per person.
+
+    Raises
+    ------
+    ValueError
+        If a class is absent or a threshold is not within (0, 1).
+    """
+    event = np.asarray(outcome, dtype=float) == 1
+    probability = np.asarray(probability, dtype=float)
+    thresholds = np.asarray(thresholds, dtype=float)
+    if not event.any() or event.all():
+        raise ValueError("net benefit needs events and non-events")
+    if np.any((thresholds <= 0) | (thresholds >= 1)):
+        raise ValueError("thresholds must lie within (0, 1)")
+    share = event.mean() if prevalence is None else prevalence
+    treated = probability[None, :] >= thresholds[:, None]
+    sensitivity = treated[:, event].mean(axis=1)
+    false_positive = treated[:, ~event].mean(axis=1)
+    odds = thresholds / (1 - thresholds)
+    return sensitivity * share - false_positive * (1 - share) * odds
+
+
+def treat_all(prevalence: float, thresholds: ArrayLike = THRESHOLDS) -> Array:
+    """Net benefit of treating everyone."""
+    thresholds = np.asarray(thresholds, dtype=float)
+    return prevalence - (1 - prevalence) * thresholds / (1 - thresholds)

@@ -1,0 +1,159 @@
+"""Outcomes and the predictors that must not, or only with a warning, predict them.
+
+Nothing heavy is imported here: these checks run when the configuration is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from osteoflow.statistics.rules import columns_in_rule, unknown_column
+
+IDENTIFIERS = frozenset({"participant_id", "session", "subject"})
+
+_STATISTICS = frozenset(
+    {"mean", "sd", "median", "min", "max", "iqr", "p5", "p10", "p25", "p75", "p90", "p95", "cv"}
+)
+_LEVELS = re.compile(r"^([tl]\d+)+$")
+# Words of column names that stand for one physical quantity. R2* and T2* are reciprocals.
+_QUANTITIES = {
+    "vbmd": "volumetric bone density",
+    "qct": "volumetric bone density",
+    "hu": "CT attenuation",
+    "pdff": "fat fraction",
+    "r2star": "R2*/T2*",
+    "t2star": "R2*/T2*",
+    "dxa": "areal bone density (DXA)",
+    "abmd": "areal bone density (DXA)",
+    "tscore": "areal bone density (DXA)",
+    "zscore": "areal bone density (DXA)",
+}
+# Quantities measured in the same image, and the images radiomics are computed from.
+_CT = frozenset({"volumetric bone density", "CT attenuation"})
+_IMAGE_QUANTITIES = {
+    "ct": _CT,
+    "vbmd": _CT,
+    "pdff": frozenset({"fat fraction", "R2*/T2*"}),
+    "r2star": frozenset({"fat fraction", "R2*/T2*"}),
+}
+
+
+def quantities(column: str) -> frozenset[str]:
+    """Physical quantities that a column's name stands for.
+
+    ``vbmd_l1l2_mean`` and ``vbmd_l3_median`` are one quantity; ``dxa_tscore`` and
+    ``tscore_hip`` are another. A name without a known word stands for itself, without level and
+    statistic.
+    """
+    text = re.sub(r"([tz])[\W_]?score", r"\1score", column.lower())
+    words = [word for word in re.split(r"[\W_]+", text) if word]
+    named = frozenset(_QUANTITIES[word] for word in words if word in _QUANTITIES)
+    if "vbmd" in words or "qct" in words:  # a T-score of a vBMD is not DXA's
+        return frozenset({"volumetric bone density"})
+    if named:
+        return named
+    rest = [word for word in words if word not in _STATISTICS and not _LEVELS.match(word)]
+    return frozenset({"_".join(rest or words)})
+
+
+def outcome_quantities(outcome: str) -> frozenset[str]:
+    """Quantities that define an outcome rule."""
+    return frozenset().union(*(quantities(column) for column in columns_in_rule(outcome)))
+
+
+def defining_predictors(outcome: str, clinical: Iterable[str]) -> list[str]:
+    """Clinical predictors that define the outcome: its own columns and the same quantity.
+
+    Raises
+    ------
+    ValueError
+        If the outcome rule cannot be read.
+    """
+    own = set(columns_in_rule(outcome))
+    defined = outcome_quantities(outcome)
+    return [column for column in clinical if column in own or quantities(column) & defined]
+
+
+def incorporation_bias(outcome: str, clinical: Iterable[str], image: str | None) -> list[str]:
+    """Predictors taken from the very image that defined the outcome, each in a sentence.
+
+    They are allowed, but their performance says little about other patients: reports label it.
+    """
+    defined = outcome_quantities(outcome)
+    found = []
+    for column in clinical:
+        for family in (_CT, _IMAGE_QUANTITIES["pdff"]):
+            shared = quantities(column) & family
+            if shared and defined & family and not shared & defined:
+                found.append(
+                    f"incorporation bias: predictor '{column}' is measured in the image that "
+                    f"defines the outcome '{outcome}'"
+                )
+    if image is not None and defined & _IMAGE_QUANTITIES[image]:
+        found.append(
+            f"incorporation bias: the radiomic features are computed from the image ({image}) that "
+            f"defines the outcome '{outcome}'"
+        )
+    return found
+
+
+def check_predictors(analysis: Any, columns: Iterable[str] | None = None) -> list[str]:
+    """Mistakes of one analysis, each in a sentence; empty if there is none.
+
+    Parameters
+    ----------
+    analysis
+        An :class:`osteoflow.config.Analysis`.
+    columns
+        Known columns of the participants table; absent: existence is not checked.
+    """
+    problems: list[str] = []
+    known = None if columns is None else [str(column) for column in columns]
+    try:
+        used = columns_in_rule(analysis.outcome)
+        refused = defining_predictors(analysis.outcome, analysis.clinical)
+    except ValueError as error:
+        return [f"analyses.{analysis.name}.outcome: {error}"]
+    held: list[str] = []
+    if analysis.holdout_rule is not None:
+        try:
+            held = columns_in_rule(analysis.holdout_rule)
+        except ValueError as error:
+            problems.append(f"analyses.{analysis.name}.holdout_rule: {error}")
+    for place, names in (
+        ("outcome", used),
+        ("clinical", analysis.clinical),
+        ("holdout_rule", held),
+    ):
+        for name in names:
+            if known is not None and name not in known:
+                sentence = unknown_column(name, known)
+                problems.append(f"analyses.{analysis.name}.{place}: {sentence}")
+    problems += [
+        f"analyses.{analysis.name}.clinical: '{column}' defines the outcome "
+        f"'{analysis.outcome}' and cannot predict it"
+        for column in refused
+    ]
+    problems += [
+        f"analyses.{analysis.name}.clinical: '{column}' identifies participants and cannot "
+        "predict anything"
+        for column in analysis.clinical
+        if column in IDENTIFIERS
+    ]
+    twice = sorted({name for name in analysis.clinical if analysis.clinical.count(name) > 1})
+    problems += [f"analyses.{analysis.name}.clinical: '{name}' is named twice" for name in twice]
+    problems += [
+        f"analyses.{analysis.name}.holdout_rule: '{column}' defines the outcome; the hold-out "
+        "must not be chosen by it"
+        for column in held
+        if column in used
+    ]
+    return problems
+
+
+def refusals(analyses: Iterable[Any], columns: Iterable[str] | None = None) -> list[str]:
+    """Mistakes of all analyses (see :func:`check_predictors`)."""
+    known = None if columns is None else list(columns)
+    return [problem for item in analyses for problem in check_predictors(item, known)]

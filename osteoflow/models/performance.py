@@ -1,0 +1,303 @@
+"""Performance in cross-validation and on the hold-out, with intervals.
+
+Cross-validated areas are averages over folds, never areas of pooled scores: scores of models
+fitted on different rows are not on one scale (Airola et al., Comput Stat Data Anal 2011;55:1828).
+Their intervals resample participants, with the fitted models as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from osteoflow.models.calibration import calibration, weighted_calibration
+from osteoflow.statistics.intervals import percentile_interval, wilson
+from osteoflow.statistics.roc import auc_interval, compare_paired, roc_points
+
+Array = NDArray[np.float64]
+
+FPR_GRID = np.round(np.linspace(0.0, 1.0, 101), 2)
+PAIRS = (("combined", "clinical"), ("combined", "radiomics"), ("radiomics", "clinical"))
+_BOOTSTRAP = "participant bootstrap, percentile limits"
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """Out-of-fold predictions of repeated cross-validation.
+
+    Attributes
+    ----------
+    outcome
+        Shape (n,).
+    fold
+        Fold of each row, shape (repeats, n).
+    probability, threshold
+        Per model: prediction, and the cut-off its training part gave, shape (repeats, n).
+    """
+
+    outcome: Array
+    fold: NDArray[np.intp]
+    probability: dict[str, Array]
+    threshold: dict[str, Array]
+
+    def test_parts(self) -> list[tuple[int, NDArray[np.intp]]]:
+        """Repeat and rows of each test fold."""
+        return [
+            (repeat, np.flatnonzero(labels == number))
+            for repeat, labels in enumerate(self.fold)
+            for number in np.unique(labels)
+        ]
+
+
+def bootstrap_weights(groups: NDArray[Any], n_resamples: int, rng: np.random.Generator) -> Array:
+    """How often each row is drawn when participants are resampled, shape (B, n)."""
+    _, place = np.unique(groups, return_inverse=True)
+    n = int(place.max()) + 1
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples)
+    return counts[:, place].astype(float)
+
+
+def fold_averaged_auc(result: CrossValidated, model: str, weights: Array) -> Array:
+    """Mean over test folds of the area, for each row of weights (shape (B, n)).
+
+    Folds that a resample leaves without events or non-events do not count in its mean; NaN if no
+    fold is left.
+    """
+    total, counted = np.zeros(len(weights)), np.zeros(len(weights))
+    for repeat, rows in result.test_parts():
+        event = result.outcome[rows] == 1
+        score = result.probability[model][repeat, rows]
+        # Rounded, so that equal scores tie however their sums were formed.
+        gap = np.round(score[event][:, None] - score[~event][None, :], 12)
+        wins = (gap > 0) + 0.5 * (gap == 0)
+        w_event, w_other = weights[:, rows[event]], weights[:, rows[~event]]
+        pairs = w_event.sum(axis=1) * w_other.sum(axis=1)
+        won = np.einsum("bi,ij,bj->b", w_event, wins, w_other, optimize=True)
+        defined = pairs > 0
+        total[defined] += won[defined] / pairs[defined]
+        counted += defined
+    with np.errstate(invalid="ignore"):
+        return total / counted
+
+
+def cross_validated_performance(result: CrossValidated, weights: Array) -> pd.DataFrame:
+    """Rows of the performance table for all models in cross-validation."""
+    unit = np.ones((1, weights.shape[1]))
+    rows = []
+    for model, probability in result.probability.items():
+        event = result.outcome
+        called = probability >= result.threshold[model]
+
+        def averaged(statistic: Any, repeats: int = len(probability)) -> tuple[float, Array]:
+            values = np.mean([statistic(r, np.vstack([unit, weights])) for r in range(repeats)], 0)
+            return float(values[0]), values[1:]
+
+        area = fold_averaged_auc(result, model, np.vstack([unit, weights]))
+        measures = {
+            "auc": (float(area[0]), area[1:], "mean over test folds"),
+            "brier": (
+                *averaged(lambda r, w, p=probability: _share((p[r] - event) ** 2, w)),
+                "mean over repeats",
+            ),
+            "calibration_slope": (
+                *averaged(lambda r, w, p=probability: weighted_calibration(event, p[r], w)[0]),
+                "mean over repeats of out-of-fold predictions",
+            ),
+            "calibration_intercept": (
+                *averaged(lambda r, w, p=probability: weighted_calibration(event, p[r], w)[1]),
+                "mean over repeats of out-of-fold predictions, slope held at 1",
+            ),
+            "sensitivity": (
+                *averaged(lambda r, w, c=called: _share(c[r], w * event)),
+                "mean over repeats, cut-off from each training part",
+            ),
+            "specificity": (
+                *averaged(lambda r, w, c=called: _share(~c[r], w * (1 - event))),
+                "mean over repeats, cut-off from each training part",
+            ),
+        }
+        for metric, (value, draws, method) in measures.items():
+            low, high, defined = percentile_interval(draws)
+            if not np.isfinite(value):
+                words = f"{method}; not defined: constant predictions"
+                low = high = float("nan")
+            elif defined < len(draws):
+                words = f"{method}, {_BOOTSTRAP} ({defined} of {len(draws)} resamples defined)"
+            else:
+                words = f"{method}, {_BOOTSTRAP}"
+            rows.append(_row(model, "cv", metric, value, low, high, words))
+    return pd.DataFrame(rows)
+
+
+def holdout_performance(
+    outcome: Array, probability: dict[str, Array], threshold: dict[str, float], weights: Array
+) -> pd.DataFrame:
+    """Rows of the performance table for all models on the hold-out."""
+    rows = []
+    event = outcome == 1
+    for model, p in probability.items():
+        area = auc_interval(outcome, p)
+        words = "DeLong"
+        if area.variance == 0:
+            words = "DeLong's interval not defined: the area has no variance"
+        rows.append(_row(model, "holdout", "auc", area.auc, area.low, area.high, words))
+        squared = (p - outcome) ** 2
+        low, high, _ = percentile_interval(_share(squared, weights))
+        rows.append(
+            _row(model, "holdout", "brier", float(squared.mean()), low, high, _BOOTSTRAP)
+        )
+        found = calibration(outcome, p)
+        words = "logistic recalibration, Wald"
+        if not np.isfinite(found.slope):
+            words += "; not defined: predictions constant or separating the classes"
+        rows.append(
+            _row(
+                model, "holdout", "calibration_slope",
+                found.slope, found.slope_low, found.slope_high, words,
+            )
+        )  # fmt: skip
+        rows.append(
+            _row(
+                model, "holdout", "calibration_intercept",
+                found.intercept, found.intercept_low, found.intercept_high,
+                "slope held at 1, Wald",
+            )
+        )  # fmt: skip
+        called = p >= threshold[model]
+        for metric, right in (("sensitivity", called[event]), ("specificity", ~called[~event])):
+            low, high = (float(limit) for limit in wilson(right.sum(), len(right)))
+            rows.append(
+                _row(
+                    model, "holdout", metric, float(right.mean()), low, high,
+                    "Wilson, cut-off frozen from the training data",
+                )
+            )  # fmt: skip
+        rows.append(
+            _row(
+                model, "holdout", "threshold", threshold[model], np.nan, np.nan,
+                "Youden cut-off of the training data",
+            )
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def comparisons(
+    result: CrossValidated,
+    weights: Array,
+    holdout: tuple[Array, dict[str, Array]] | None,
+) -> pd.DataFrame:
+    """Differences of areas: paired DeLong on the hold-out, bootstrap in cross-validation."""
+    rows = []
+    stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
+    areas = {model: fold_averaged_auc(result, model, stacked) for model in result.probability}
+    for a, b in PAIRS:
+        if holdout is not None:
+            outcome, probability = holdout
+            test = compare_paired(outcome, probability[a], probability[b])
+            rows.append(
+                {
+                    "model_a": a, "model_b": b, "difference": test.difference,
+                    "ci_low": test.low, "ci_high": test.high, "z": test.statistic, "p": test.p,
+                    "test": "paired DeLong on the hold-out",
+                }
+            )  # fmt: skip
+        difference = areas[a] - areas[b]
+        low, high, _ = percentile_interval(difference[1:])
+        rows.append(
+            {
+                "model_a": a, "model_b": b, "difference": float(difference[0]),
+                "ci_low": low, "ci_high": high, "z": np.nan, "p": np.nan,
+                "test": f"none: difference of fold-averaged areas, {_BOOTSTRAP}",
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def holdout_roc(outcome: Array, probability: dict[str, Array]) -> pd.DataFrame:
+    """ROC curves on the hold-out."""
+    tables = []
+    for model, p in probability.items():
+        points = roc_points(outcome, p)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "model": model,
+                    "set": "holdout",
+                    "fpr": points.fpr,
+                    "tpr": points.tpr,
+                    "threshold": points.threshold,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def cross_validated_roc(result: CrossValidated, weights: Array) -> pd.DataFrame:
+    """ROC curves averaged over test folds at fixed false-positive rates, with a bootstrap band.
+
+    Vertical averaging (Fawcett, Pattern Recognit Lett 2006;27:861).
+    """
+    tables = []
+    stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
+    for model in result.probability:
+        total, counted = np.zeros((len(stacked), len(FPR_GRID))), np.zeros(len(stacked))
+        for repeat, rows in result.test_parts():
+            curves = _weighted_roc(
+                result.outcome[rows], result.probability[model][repeat, rows], stacked[:, rows]
+            )
+            defined = np.isfinite(curves[:, 0])
+            total[defined] += curves[defined]
+            counted += defined
+        with np.errstate(invalid="ignore"):
+            mean = total / counted[:, None]
+        band = np.nanquantile(mean[1:], [0.025, 0.975], axis=0)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "model": model,
+                    "set": "cv",
+                    "fpr": np.concatenate([[0.0], FPR_GRID]),
+                    "tpr": np.concatenate([[0.0], mean[0]]),
+                    "threshold": np.nan,
+                    "tpr_low": np.concatenate([[0.0], band[0]]),
+                    "tpr_high": np.concatenate([[0.0], band[1]]),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _weighted_roc(outcome: Array, score: Array, weights: Array) -> Array:
+    """True-positive rate at each false-positive rate of the grid, shape (B, grid)."""
+    levels = np.unique(np.round(score, 12))[::-1]
+    called = np.round(score, 12)[None, :] >= levels[:, None]
+    w_event, w_other = weights * (outcome == 1), weights * (outcome == 0)
+    # Resamples of one small fold repeat themselves: each distinct one is drawn once.
+    _, first, which = np.unique(weights, axis=0, return_index=True, return_inverse=True)
+    shapes = np.full((len(first), len(FPR_GRID)), np.nan)
+    for place, row in enumerate(first):
+        events, others = w_event[row].sum(), w_other[row].sum()
+        if events and others:
+            tpr = np.concatenate([[0.0], called @ w_event[row] / events])
+            fpr = np.concatenate([[0.0], called @ w_other[row] / others])
+            shapes[place] = np.interp(FPR_GRID, fpr, tpr)
+    return shapes[which.reshape(-1)]
+
+
+def _share(values: Array, weights: Array) -> Array:
+    """Weighted mean for each row of weights; NaN where all weights are zero."""
+    with np.errstate(invalid="ignore"):
+        return (weights @ np.asarray(values, dtype=float)) / weights.sum(axis=1)
+
+
+def _row(
+    model: str, part: str, metric: str, value: float, low: float, high: float, method: str
+) -> dict[str, Any]:
+    return {
+        "model": model, "set": part, "metric": metric, "value": value,
+        "ci_low": low, "ci_high": high, "method": method,
+    }  # fmt: skip

@@ -1,0 +1,201 @@
+"""Steps of the radiomic pipeline; each learns from the rows it is fitted on and nothing else.
+
+All take and give pandas tables whose column names are the features' names.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from osteoflow.statistics.agreement import icc_of_columns
+
+MIN_RATED_PAIRS = 5
+
+
+class _ColumnSelector(TransformerMixin, BaseEstimator):
+    """A step that keeps some of the columns: ``kept_`` of ``feature_names_in_``."""
+
+    feature_names_in_: np.ndarray
+    kept_: list[str]
+
+    def _remember(self, X: pd.DataFrame, kept: np.ndarray) -> Self:
+        self.columns_in_ = X.columns
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        self.places_ = np.flatnonzero(kept)
+        self.columns_out_ = X.columns[self.places_]
+        self.kept_ = [str(name) for name in self.columns_out_]
+        return self
+
+    def _values(self, X: pd.DataFrame) -> np.ndarray:
+        """The kept columns as numbers, shape (n, kept)."""
+        check_is_fitted(self, "kept_")
+        if X.columns is not self.columns_in_ and not X.columns.equals(self.columns_in_):
+            raise ValueError("the columns are not those that the step was fitted on")
+        return X.to_numpy(dtype=float)[:, self.places_]
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """The kept columns."""
+        return pd.DataFrame(self._values(X), index=X.index, columns=self.columns_out_)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the kept columns."""
+        check_is_fitted(self, "kept_")
+        return np.asarray(self.kept_, dtype=object)
+
+
+class ReliabilityFilter(_ColumnSelector):
+    """Keep features whose lower 95 % limit of ICC(2,1) between raters reaches a threshold.
+
+    Absolute agreement, because a rater's bias changes a feature's meaning; the lower limit,
+    because few rated participants make a point estimate worth little (Koo and Li, J Chiropr Med
+    2016;15:155). Only rows that are fitted on and that the second rater also rated are used.
+
+    Parameters
+    ----------
+    second_rater
+        The second rater's features, indexed like the table fitted on; None: no filter.
+    threshold
+        Least lower limit.
+    min_pairs
+        With fewer rated rows all features pass, and ``warning_`` says so.
+
+    Attributes
+    ----------
+    icc_
+        Table of :func:`osteoflow.statistics.agreement.icc_of_columns`; empty if not applied.
+    n_pairs_
+        Rated rows among those fitted on.
+    warning_
+        Why the filter was not applied, or "".
+    """
+
+    def __init__(
+        self,
+        second_rater: pd.DataFrame | None = None,
+        threshold: float = 0.75,
+        min_pairs: int = MIN_RATED_PAIRS,
+    ) -> None:
+        self.second_rater = second_rater
+        self.threshold = threshold
+        self.min_pairs = min_pairs
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
+        """Find the reliable features among the rows of ``X``."""
+        self.icc_ = pd.DataFrame()
+        self.warning_ = ""
+        if self.second_rater is None or self.second_rater.empty:
+            self.n_pairs_ = 0
+            self.warning_ = "no second rater: the reliability filter was not applied"
+            return self._remember(X, np.ones(X.shape[1], dtype=bool))
+        rated = X.index.intersection(self.second_rater.index, sort=False)
+        self.n_pairs_ = len(rated)
+        if self.n_pairs_ < self.min_pairs:
+            self.warning_ = (
+                f"only {self.n_pairs_} training rows were rated twice (fewer than "
+                f"{self.min_pairs}): the reliability filter was not applied"
+            )
+            return self._remember(X, np.ones(X.shape[1], dtype=bool))
+        self.icc_ = icc_of_columns(X.loc[rated], self.second_rater.loc[rated, X.columns])
+        return self._remember(X, (self.icc_["icc21_low"] >= self.threshold).to_numpy())
+
+
+class MedianImputer(_ColumnSelector):
+    """Replace missing values by the training median; drop features without any value.
+
+    Attributes
+    ----------
+    n_missing_
+        Missing values among the rows fitted on, features without any value not counted.
+    """
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
+        """Learn the medians."""
+        values = X.to_numpy(dtype=float)
+        missing = np.isnan(values)
+        known = ~missing.all(axis=0)
+        self.median_ = np.nanmedian(values[:, known], axis=0)
+        self.n_missing_ = int(missing[:, known].sum())
+        return self._remember(X, known)
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """The features with medians for missing values."""
+        values = self._values(X)
+        filled = np.where(np.isnan(values), self.median_, values)
+        return pd.DataFrame(filled, index=X.index, columns=self.columns_out_)
+
+
+class NearZeroVariance(_ColumnSelector):
+    """Drop features of which one value takes up a given share of the rows or more.
+
+    Parameters
+    ----------
+    share
+        Share of the commonest value from which on a feature counts as constant.
+    """
+
+    def __init__(self, share: float = 0.95) -> None:
+        self.share = share
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
+        """Count the commonest value of each feature."""
+        values = np.sort(X.to_numpy(dtype=float), axis=0)
+        n = len(values)
+        run = np.ones(values.shape[1])
+        longest = run.copy()
+        for row in range(1, n):
+            # Differences at rounding level are no variation.
+            same = values[row] - values[row - 1] <= 1e-12 * np.abs(values[row])
+            run = np.where(same, run + 1, 1.0)
+            longest = np.maximum(longest, run)
+        return self._remember(X, longest / n < self.share)
+
+
+class RedundancyFilter(_ColumnSelector):
+    """Keep features that are not correlated too much with one kept before.
+
+    Features are taken in the order of their mean absolute Pearson correlation with all others,
+    least first (ties in column order); the outcome plays no part.
+
+    Parameters
+    ----------
+    threshold
+        Greatest |r| among kept features.
+    """
+
+    def __init__(self, threshold: float = 0.9) -> None:
+        self.threshold = threshold
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
+        """Correlate the features; they must vary."""
+        p = X.shape[1]
+        if p < 2:
+            return self._remember(X, np.ones(p, dtype=bool))
+        correlation = np.abs(np.corrcoef(X.to_numpy(dtype=float), rowvar=False))
+        # Rounded, so that the order does not hang on the last bit of a sum.
+        order = np.argsort(np.round(correlation.mean(axis=0), 10), kind="stable")
+        kept = np.zeros(p, dtype=bool)
+        for feature in order:
+            if not np.any(correlation[feature, kept] > self.threshold):
+                kept[feature] = True
+        return self._remember(X, kept)
+
+
+class Standardiser(_ColumnSelector):
+    """Zero mean and unit standard deviation (1/n) over the rows fitted on; features must vary."""
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
+        """Learn means and standard deviations."""
+        values = X.to_numpy(dtype=float)
+        self.mean_, self.scale_ = values.mean(axis=0), values.std(axis=0)
+        return self._remember(X, np.ones(X.shape[1], dtype=bool))
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """The standardised features."""
+        standardised = (self._values(X) - self.mean_) / self.scale_
+        return pd.DataFrame(standardised, index=X.index, columns=self.columns_out_)

@@ -1,0 +1,134 @@
+"""What a radiomics extraction does, as a validated file (``config/radiomics/*.yaml``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FeatureClass = Literal["shape", "firstorder", "glcm", "glrlm", "glszm", "ngtdm", "gldm"]
+CLASSES: tuple[FeatureClass, ...] = (
+    "shape",
+    "firstorder",
+    "glcm",
+    "glrlm",
+    "glszm",
+    "ngtdm",
+    "gldm",
+)
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Filters(_Strict):
+    """Images derived from the original before features are computed."""
+
+    original: bool = Field(True, description="Features of the image itself.")
+    log_sigma_mm: tuple[Positive, ...] = Field(
+        (), description="Laplacian of Gaussian (3D, scale-normalised), one image per sigma in mm."
+    )
+    wavelet: str | None = Field(
+        None, description="Undecimated wavelet, one level, by PyWavelets name, e.g. coif1."
+    )
+    bin_count: Annotated[int, Field(ge=2, le=256)] = Field(
+        32,
+        description="Grey levels of a filtered image. Its values have no fixed range, so a fixed "
+        "bin width would have no fixed first edge.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Filters:
+        if not (self.original or self.log_sigma_mm or self.wavelet):
+            raise ValueError("no image is left: set original, log_sigma_mm or wavelet")
+        if self.wavelet is not None:
+            import pywt
+
+            if self.wavelet not in pywt.wavelist(kind="discrete"):
+                raise ValueError(f"unknown wavelet {self.wavelet!r}")
+        return self
+
+
+class RadiomicsSettings(_Strict):
+    """Recipe of one radiomics extraction, in the order of the IBSI image-processing scheme.
+
+    Source of the scheme: Zwanenburg et al., Radiology 2020;295:328.
+    """
+
+    name: str = Field(description="Name of the recipe, part of the output tables.")
+    image: str = Field(description="Map the recipe is for, e.g. vBMD, HU or PDFF.")
+    unit: str = Field(description="Unit of that map, e.g. mg/cm3, HU or %.")
+    texture: Literal["3D", "2D"] = Field(
+        "3D",
+        description="2D: textures and resampling stay within the slices (the axis with the largest "
+        "voxel is the slice axis); matrices are merged over slices (IBSI 2.5D).",
+    )
+    resample_mm: Positive | tuple[Positive, Positive, Positive] | None = Field(
+        None,
+        description="Voxel size after resampling in mm: one number or left-right, "
+        "posterior-anterior, inferior-superior. With 2D texture the slice axis stays as it is. "
+        "Null: no resampling.",
+    )
+    interpolator: Literal["linear", "cubic"] = Field(
+        "linear", description="Of the image; the mask is always linear with threshold 0.5."
+    )
+    round_to: Positive | None = Field(
+        None, description="Step to which resampled intensities are rounded (1 for HU)."
+    )
+    range: tuple[float, float] | None = Field(
+        None, description="Intensities kept (inclusive); others leave the intensity mask."
+    )
+    outlier_sd: Positive | None = Field(
+        None, description="Keep mean +- this many standard deviations of the whole region."
+    )
+    bin_width: Positive | None = Field(
+        None, description="Fixed bin size, first edge at the lower end of range."
+    )
+    bin_count: Annotated[int, Field(ge=2, le=256)] | None = Field(
+        None, description="Fixed number of bins between the region's minimum and maximum."
+    )
+    classes: tuple[FeatureClass, ...] = Field(CLASSES, min_length=1)
+    filters: Filters = Filters()
+    minimum_voxels: Annotated[int, Field(ge=8)] = Field(
+        64, description="Fewer voxels after preparation: no features, only a flag."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> RadiomicsSettings:
+        if (self.bin_width is None) == (self.bin_count is None):
+            raise ValueError("set exactly one of bin_width and bin_count")
+        if self.bin_width is not None and self.range is None:
+            raise ValueError("bin_width needs range: its lower end is the first bin edge")
+        if self.range is not None:
+            low, high = self.range
+            if low >= high:
+                raise ValueError("range must be [low, high] with low < high")
+            if self.bin_width is not None and (high - low) / self.bin_width > 256:
+                raise ValueError("range / bin_width gives more than 256 grey levels")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes are repeated")
+        if self.texture == "2D" and self.filters.log_sigma_mm:
+            raise ValueError("log_sigma_mm is a 3D filter: not with texture 2D")
+        if self.texture == "2D" and isinstance(self.resample_mm, tuple):
+            raise ValueError("with texture 2D give resample_mm as one in-plane number")
+        return self
+
+
+def read_settings(path: str | Path) -> RadiomicsSettings:
+    """Read a recipe.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        Unknown keys, wrong types or contradictory settings, all listed.
+    ValueError
+        The file is not a YAML mapping.
+    """
+    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"{Path(path).name}: a mapping of settings is expected")
+    return RadiomicsSettings.model_validate(content)

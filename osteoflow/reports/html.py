@@ -1,0 +1,187 @@
+"""HTML from templates: escaping, and tables of numbers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from numbers import Integral, Real
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from osteoflow.figures.wording import NOT_ESTIMABLE, number, p_value, significant
+
+HEADINGS = {
+    "participant_id": "Participant",
+    "session": "Session",
+    "modality": "Modality",
+    "step": "Step",
+    "code": "Reason",
+    "message": "Finding",
+    "hint": "What to do",
+    "name": "Comparison",
+    "variable": "Variable",
+    "group": "Group",
+    "summary": "Summary",
+    "test": "Test",
+    "statistic": "Statistic",
+    "p": "p",
+    "p_fdr": "p (FDR)",
+    "effect": "Effect",
+    "effect_name": "Effect size",
+    "effect_low": "95 % low",
+    "effect_high": "95 % high",
+    "n": "n",
+    "x": "x",
+    "y": "y",
+    "method": "Method",
+    "covariates": "Given",
+    "r": "Coefficient",
+    "ci_low": "95 % low",
+    "ci_high": "95 % high",
+    "kind": "Kind",
+    "image": "Image",
+    "roi": "Region",
+    "icc21": "ICC(2,1)",
+    "icc21_low": "95 % low",
+    "icc21_high": "95 % high",
+    "icc31": "ICC(3,1)",
+    "icc31_low": "95 % low",
+    "icc31_high": "95 % high",
+    "model": "Model",
+    "set": "Set",
+    "metric": "Measure",
+    "value": "Value",
+    "model_a": "Model A",
+    "model_b": "Model B",
+    "difference": "Difference in AUC",
+    "z": "z",
+    "feature": "Feature",
+    "frequency": "Selected in folds",
+    "coefficient": "Coefficient",
+    "icc": "ICC(2,1)",
+    "icc_low": "95 % low",
+    "n_in": "Features in",
+    "n_out": "Features out",
+    "unit": "Unit",
+    "scan_model": "Scan model",
+    "meaning": "Compared as",
+    "n_missing": "Not measured",
+    "mean_absolute_error": "Mean |error|",
+    "mean_error": "Mean error",
+    "sd_error": "SD of error",
+    "max_absolute_error": "Largest |error|",
+    "limit": "Limit",
+    "met": "Met",
+    "bias": "Bias",
+    "bias_low": "95 % low",
+    "bias_high": "95 % high",
+    "loa_low": "Lower limit of agreement",
+    "loa_high": "Upper limit of agreement",
+    "n_voxels": "Voxels",
+    "flag": "Flag",
+    "rater": "Rater",
+    "dice": "Dice",
+}
+P_COLUMNS = {"p", "p_fdr", "p-value", "p value"}
+WHOLE_COLUMNS = {"n", "n_in", "n_out", "n_missing", "n_voxels", "rater"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table: its text, and whether it lines up as a number."""
+
+    text: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class HtmlTable:
+    """A table ready for the template."""
+
+    caption: str
+    headings: list[Cell]
+    rows: list[list[Cell]]
+    note: str = ""
+
+
+def make_table(
+    table: pd.DataFrame,
+    caption: str,
+    *,
+    headings: Mapping[str, str] | None = None,
+    label: Callable[[str], str] | None = None,
+    label_columns: tuple[str, ...] = ("variable", "x", "y"),
+    digits: Mapping[str, int] | None = None,
+    note: str = "",
+) -> HtmlTable:
+    """Cells of a table as text; missing values as an en dash.
+
+    Parameters
+    ----------
+    table
+        Any table; all of its rows and columns are shown.
+    caption
+        What it shows.
+    headings
+        Column -> heading, before those of :data:`HEADINGS`; others show the column's name.
+    label
+        Names of variables for the cells of ``label_columns``.
+    digits
+        Decimals of a column; others get three significant digits, counts none.
+    """
+    names = {**HEADINGS, **(headings or {})}
+    digits = digits or {}
+    columns = [str(column) for column in table.columns]
+    numeric = {
+        column: pd.api.types.is_numeric_dtype(table[column])
+        and not pd.api.types.is_bool_dtype(table[column])
+        for column in table.columns
+    }
+    cells = []
+    for row in table.itertuples(index=False):
+        line = []
+        for column, value in zip(columns, row, strict=True):
+            if label is not None and column in label_columns and isinstance(value, str):
+                line.append(Cell(label(value)))
+            else:
+                text = cell_text(value, column, digits.get(column))
+                line.append(Cell(text, numeric.get(column, False)))
+        cells.append(line)
+    return HtmlTable(
+        caption,
+        [Cell(names.get(column, column), numeric.get(column, False)) for column in columns],
+        cells,
+        note,
+    )
+
+
+def cell_text(value: object, column: str = "", digits: int | None = None) -> str:
+    """One value as text."""
+    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    if isinstance(value, bool) or type(value).__name__ == "bool":
+        return "yes" if value else "no"
+    if isinstance(value, Integral) or (column in WHOLE_COLUMNS and isinstance(value, Real)):
+        return f"{value:.0f}"
+    if isinstance(value, Real):
+        if column in P_COLUMNS:
+            return p_value(float(value)).removeprefix("p = ").removeprefix("p ")
+        if digits is not None:
+            return number(float(value), digits)
+        text = significant(float(value), 3)
+        return "–" if text == NOT_ESTIMABLE else text
+    return str(value)
+
+
+@cache
+def environment() -> Environment:
+    """Templates with everything escaped: names in images' headers are foreign text."""
+    return Environment(
+        loader=PackageLoader("osteoflow.reports", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )

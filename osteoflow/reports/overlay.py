@@ -1,0 +1,304 @@
+"""Slices with contours for a person to check at a glance.
+
+Images are shown as radiologists expect: axial with the patient's right on the left of the picture
+and anterior on top, sagittal with anterior on the left and superior on top. Pixels keep their
+physical proportions. Nothing is interpolated across slices.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass, field
+
+import matplotlib as mpl
+import matplotlib.patheffects
+import nibabel as nib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from PIL import Image
+
+from osteoflow.figures.style import look
+from osteoflow.io.volume import Volume
+from osteoflow.segmentation.schemes import level_name
+
+MAX_BYTES = 150_000
+WIDTH_PX = 440
+PLANES = {"sagittal": 0, "axial": 2}
+LETTERS = {"sagittal": "APSI", "axial": "RLAP"}
+WHOLE, TRABECULAR, RODS = "#56B4E9", "#E69F00", "#CC79A7"
+
+
+@dataclass(frozen=True)
+class RodMark:
+    """A phantom rod to be outlined on the axial picture.
+
+    ``centre_mm`` is its RAS position and ``diameter_mm`` its diameter; where that is not known
+    (NaN) a cross marks the centre.
+    """
+
+    name: str
+    centre_mm: tuple[float, float, float]
+    diameter_mm: float
+
+
+@dataclass(frozen=True)
+class ImageView:
+    """An image of the report with what is drawn on it.
+
+    Parameters
+    ----------
+    name
+        Its name in headings (``CT``).
+    image
+        3-D volume.
+    unit
+        Unit of its values.
+    window
+        Least and greatest value shown; values beyond take the end's colour.
+    labels, trabecular
+        Label arrays of the image's shape: whole vertebrae and trabecular volumes (VerSe ids);
+        None where there is none.
+    rods
+        Rods of the calibration phantom.
+    planes
+        Of ``sagittal`` and ``axial``.
+    colour_map
+        Matplotlib name; anything but ``gray`` gets a colour bar.
+    """
+
+    name: str
+    image: Volume
+    unit: str
+    window: tuple[float, float]
+    labels: np.ndarray | None = None
+    trabecular: np.ndarray | None = None
+    rods: tuple[RodMark, ...] = ()
+    planes: tuple[str, ...] = ("sagittal",)
+    colour_map: str = "gray"
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A picture for HTML."""
+
+    png: bytes
+    text: str
+    plane: str
+    contours: tuple[str, ...] = field(default=())
+
+    @property
+    def data_uri(self) -> str:
+        """The picture as a ``data:`` address."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+def draw_overlays(view: ImageView) -> list[Overlay]:
+    """One picture per plane.
+
+    Returns
+    -------
+    list of Overlay
+        PNG of at most 150 kB each.
+
+    Raises
+    ------
+    ValueError
+        If the image is not 3-D, a mask has another shape, or a plane is unknown.
+    """
+    if view.image.data.ndim != 3:
+        raise ValueError(f"{view.name}: overlays need a 3-D image, not {view.image.data.shape}")
+    for what in ("labels", "trabecular"):
+        mask = getattr(view, what)
+        if mask is not None and mask.shape != view.image.shape:
+            raise ValueError(
+                f"{view.name}: {what} of shape {mask.shape}, image of {view.image.shape}"
+            )
+    unknown = set(view.planes) - set(PLANES)
+    if unknown:
+        raise ValueError(f"unknown plane: {', '.join(sorted(unknown))}")
+    to_ras = nib.orientations.io_orientation(view.image.affine)
+    arrays = {
+        what: None if data is None else nib.orientations.apply_orientation(data, to_ras)
+        for what, data in (
+            ("image", view.image.data),
+            ("labels", view.labels),
+            ("trabecular", view.trabecular),
+        )
+    }
+    order = np.argsort(to_ras[:, 0])
+    spacing = np.asarray(view.image.spacing)[order]
+    affine = view.image.affine @ nib.orientations.inv_ornt_aff(to_ras, view.image.shape)
+    return [_draw(view, arrays, spacing, plane, affine) for plane in view.planes]
+
+
+def best_slice(labels: np.ndarray | None, shape: tuple[int, ...], plane: str) -> int:
+    """Index of the slice that shows most: middle of the vertebrae, else of the image.
+
+    Sagittal: the slice with the largest area of all labels. Axial: the middle of the middle
+    vertebra, where the trabecular contour must lie clear of the endplates.
+    """
+    axis = PLANES[plane]
+    if labels is None or not labels.any():
+        return shape[axis] // 2
+    others = tuple(i for i in range(3) if i != axis)
+    if plane == "sagittal":
+        return int((labels > 0).sum(axis=others).argmax())
+    present = np.unique(labels[labels > 0])
+    area = (labels == present[len(present) // 2]).any(axis=others).nonzero()[0]
+    return int(area[len(area) // 2])
+
+
+def _draw(
+    view: ImageView,
+    arrays: dict[str, np.ndarray | None],
+    spacing: np.ndarray,
+    plane: str,
+    affine: np.ndarray,
+) -> Overlay:
+    axis = PLANES[plane]
+    image = arrays["image"]
+    index = best_slice(arrays["labels"], image.shape, plane)
+    picture = _display(np.take(image, index, axis), plane).astype(float)
+    dx, dy = (spacing[1], spacing[2]) if plane == "sagittal" else (spacing[0], spacing[1])
+    rows, columns = picture.shape
+    extent = (0.0, columns * dx, rows * dy, 0.0)
+    height = WIDTH_PX * extent[2] / extent[1]
+    shrink = min(1.0, 620 / height)
+    bar = 0 if view.colour_map == "gray" else 70
+    width_px, height_px = WIDTH_PX * shrink, height * shrink
+    contours = []
+    with look():
+        figure = Figure(figsize=((width_px + bar) / 100, height_px / 100), dpi=100)
+        axes = figure.add_axes((0, 0, width_px / (width_px + bar), 1))
+        axes.set_axis_off()
+        colours = mpl.colormaps[view.colour_map].with_extremes(bad="black")
+        shown = axes.imshow(
+            picture, cmap=colours, vmin=view.window[0], vmax=view.window[1], extent=extent
+        )
+        shown.set_interpolation("nearest")
+        axes.set_autoscale_on(False)
+        for what, colour in (("labels", WHOLE), ("trabecular", TRABECULAR)):
+            if arrays[what] is None:
+                continue
+            mask = _display(np.take(arrays[what], index, axis), plane)
+            if mask.any():
+                contours.append(what)
+                _contour(axes, mask, extent, colour)
+                if what == "labels":
+                    _names(axes, mask, extent)
+        if view.rods and plane == "axial":
+            contours.append("rods")
+            _rods(axes, view.rods, affine, image.shape, spacing)
+        _orientation(axes, LETTERS[plane])
+        if bar:
+            beside = figure.add_axes((width_px / (width_px + bar) + 0.02, 0.1, 0.03, 0.8))
+            scale = figure.colorbar(shown, cax=beside)
+            scale.set_label(view.unit, fontsize=8)
+            beside.tick_params(labelsize=8)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    position = "patient right on the left" if plane == "axial" else "anterior on the left"
+    text = (
+        f"{view.name}, {plane} slice {index + 1} of {image.shape[axis]}, {position}; "
+        f"{view.window[0]:g} to {view.window[1]:g} {view.unit} shown"
+    )
+    return Overlay(compress(buffer.getvalue(), MAX_BYTES), text, plane, tuple(contours))
+
+
+def _display(plane_ras: np.ndarray, plane: str) -> np.ndarray:
+    """Rows from top to bottom and columns from left to right as shown.
+
+    Input axes run (posterior to anterior, inferior to superior) or (left to right, posterior to
+    anterior) in RAS+; sagittal shows anterior left, axial shows the patient's right on the left.
+    Both mirror the first axis, and both show the end of the second axis on top.
+    """
+    if plane not in PLANES:
+        raise ValueError(f"unknown plane: {plane}")
+    return plane_ras[::-1, ::-1].T
+
+
+def _contour(
+    axes: Axes, mask: np.ndarray, extent: tuple[float, float, float, float], colour: str
+) -> None:
+    rows, columns = mask.shape
+    x = (np.arange(columns) + 0.5) * extent[1] / columns
+    y = (np.arange(rows) + 0.5) * extent[2] / rows
+    for value in np.unique(mask[mask > 0]):
+        axes.contour(x, y, (mask == value).astype(float), levels=[0.5], colors=colour, linewidths=1)
+
+
+def _rods(
+    axes: Axes,
+    rods: tuple[RodMark, ...],
+    affine: np.ndarray,
+    shape: tuple[int, ...],
+    spacing: np.ndarray,
+) -> None:
+    """Outlines of the rods from their RAS positions; ``affine`` is that of the RAS array."""
+    to_index = np.linalg.inv(affine)
+    for rod in rods:
+        i, j, _ = (to_index @ np.append(rod.centre_mm, 1.0))[:3]
+        x, y = (shape[0] - 0.5 - i) * spacing[0], (shape[1] - 0.5 - j) * spacing[1]
+        if np.isfinite(rod.diameter_mm):
+            axes.add_patch(
+                Circle((x, y), rod.diameter_mm / 2, fill=False, edgecolor=RODS, linewidth=1)
+            )
+        else:
+            axes.plot(x, y, marker="+", color=RODS, markersize=6)
+        _stroked(axes, x, y, rod.name, ha="center", fontsize=7)
+
+
+def _names(axes: Axes, mask: np.ndarray, extent: tuple[float, float, float, float]) -> None:
+    """Each vertebra's name at its left edge."""
+    rows, columns = mask.shape
+    for value in np.unique(mask[mask > 0]):
+        place = np.argwhere(mask == value)
+        x = place[:, 1].min() * extent[1] / columns
+        y = (place[:, 0].mean() + 0.5) * extent[2] / rows
+        _stroked(axes, x - 0.015 * extent[1], y, level_name(int(value)), ha="right")
+
+
+def _orientation(axes: Axes, letters: str) -> None:
+    """Anatomical direction at each side: left, right, top, bottom."""
+    places = ((0.015, 0.5), (0.985, 0.5), (0.5, 0.99), (0.5, 0.01))
+    for letter, (x, y), ha, va in zip(
+        letters,
+        places,
+        ("left", "right", "center", "center"),
+        ("center", "center", "top", "bottom"),
+        strict=True,
+    ):
+        _stroked(axes, x, y, letter, ha=ha, va=va, transform=axes.transAxes, weight="bold")
+
+
+def _stroked(axes: Axes, x: float, y: float, text: str, **options: object) -> None:
+    """White text with a dark outline, readable on any grey or colour."""
+    effects = [
+        mpl.patheffects.Stroke(linewidth=1.8, foreground="black"),
+        mpl.patheffects.Normal(),
+    ]
+    options = {"va": "center", "color": "white", "fontsize": 9, **options}
+    axes.text(x, y, text, path_effects=effects, **options)
+
+
+def compress(png: bytes, limit: int, max_width: int | None = None) -> bytes:
+    """PNG with at most 256 colours, made smaller until it fits into so many bytes."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    if max_width is not None and picture.width > max_width:
+        size = (max_width, round(picture.height * max_width / picture.width))
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    colours = 256
+    while True:
+        buffer = io.BytesIO()
+        reduced = picture.quantize(colours, dither=Image.Dither.NONE)
+        reduced.save(buffer, format="PNG", optimize=True)
+        if buffer.tell() <= limit or min(picture.size) < 64:
+            return buffer.getvalue()
+        if colours > 64:
+            colours //= 2
+        else:
+            size = (round(picture.width * 0.85), round(picture.height * 0.85))
+            picture = picture.resize(size, Image.Resampling.LANCZOS)

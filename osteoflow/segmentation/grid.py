@@ -1,0 +1,190 @@
+"""Bring a vertebra mask to an image's grid and check that it can be what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from osteoflow.errors import SubjectDataError
+from osteoflow.io.volume import Volume
+from osteoflow.segmentation.schemes import anatomical_order, level_name
+
+# Grids that differ by less than this (mm) at any voxel are one grid.
+GRID_TOLERANCE = 1e-2
+# A second piece of a level below this share of the level is noise in the mask, not a warning.
+STRAY_SHARE = 0.02
+
+
+def to_image_grid(mask: Volume, image: Volume) -> tuple[Volume, list[str]]:
+    """Label map on the image's grid.
+
+    Grids that differ by flips, transposes or whole-voxel shifts alone are reordered without
+    interpolation; others are sampled at the nearest neighbour in space.
+
+    Parameters
+    ----------
+    mask
+        Label map in VerSe ids with its own affine.
+    image
+        The image whose grid is wanted; its data are not read.
+
+    Returns
+    -------
+    tuple
+        Label map on the image's grid (same data type as the mask's) and warnings: resampling,
+        and levels cut by the image's border.
+
+    Raises
+    ------
+    SubjectDataError
+        ``mask_empty``; ``mask_not_3d``; ``mask_outside_image`` (no labelled voxel lies in the
+        image).
+    """
+    labels = np.asarray(mask.data)
+    if labels.ndim == 4 and labels.shape[3] == 1:
+        labels = labels[..., 0]
+    if labels.ndim != 3:
+        raise SubjectDataError(
+            "mask_not_3d", f"the mask has {labels.ndim} dimensions", "Export one 3D label map."
+        )
+    if not labels.any():
+        raise SubjectDataError("mask_empty", "the mask holds no label", "Check the exported mask.")
+    source = Volume(labels, np.asarray(mask.affine, float))
+    warnings: list[str] = []
+    index_map = np.linalg.inv(source.affine) @ image.affine
+    if _is_reordering(index_map, image.shape):
+        result = _reorder(source.data, index_map, image.shape)
+    else:
+        result = _nearest(source.data, index_map, image.shape)
+        warnings.append(
+            "the mask's grid differs from the image's (voxels of "
+            f"{_text(source.spacing)} mm against {_text(image.spacing)} mm): nearest neighbours"
+        )
+    if not result.any():
+        raise SubjectDataError(
+            "mask_outside_image",
+            "no labelled voxel of the mask lies inside the image",
+            "Check that the mask belongs to this series.",
+        )
+    warnings += _truncated(source, result, image)
+    return image.like(result), warnings
+
+
+def check_levels(labels: Volume) -> list[str]:
+    """Plausibility of a label map: levels in order from head to foot, one piece each.
+
+    Parameters
+    ----------
+    labels
+        VerSe ids on the image's grid.
+
+    Returns
+    -------
+    list of str
+        Warnings: levels in several pieces, missing levels between present ones.
+
+    Raises
+    ------
+    SubjectDataError
+        ``mask_levels_out_of_order``: a level lies below one that belongs under it, as in a mask
+        that was flipped.
+    """
+    present = sorted((int(v) for v in np.unique(labels.data) if v != 0), key=anatomical_order)
+    boxes = ndimage.find_objects(labels.data.astype(np.int32))
+    heights, warnings = [], []
+    for number in present:
+        box = boxes[number - 1]
+        inside = labels.data[box] == number
+        centre = np.array(ndimage.center_of_mass(inside)) + [part.start for part in box]
+        heights.append(float((labels.affine[:3, :3] @ centre + labels.affine[:3, 3])[2]))
+        pieces, count = ndimage.label(inside)
+        if count > 1:
+            sizes = np.sort(np.bincount(pieces.ravel())[1:])[::-1]
+            if sizes[1:].sum() > STRAY_SHARE * sizes.sum():
+                warnings.append(
+                    f"{level_name(number)} consists of {count} pieces; the largest holds "
+                    f"{100 * sizes[0] / sizes.sum():.0f} % of it"
+                )
+    wrong = [
+        f"{level_name(lower)} above {level_name(upper)}"
+        for upper, lower, up, down in zip(
+            present[:-1], present[1:], heights[:-1], heights[1:], strict=True
+        )
+        if down >= up
+    ]
+    if wrong:
+        raise SubjectDataError(
+            "mask_levels_out_of_order",
+            f"levels are not in order from head to foot: {', '.join(wrong)}",
+            "The mask is flipped, belongs to another scan, or its label scheme is not the declared "
+            "one.",
+        )
+    # L6, the sacrum and T13 are not expected in everybody.
+    regular = [number for number in present if number <= 24]
+    absent = [
+        level_name(number)
+        for number in range(min(regular, default=0), max(regular, default=0))
+        if number not in regular
+    ]
+    if absent:
+        warnings.append(f"no label between present levels: {', '.join(absent)}")
+    return warnings
+
+
+def _is_reordering(index_map: np.ndarray, shape: tuple[int, int, int]) -> bool:
+    """Whether image indices map to whole mask indices everywhere on the image's grid."""
+    rounded = np.round(index_map)
+    if not (np.abs(rounded[:3, :3]).sum(axis=0) == 1).all():
+        return False
+    if not (np.abs(rounded[:3, :3]).sum(axis=1) == 1).all():
+        return False
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
+    corners = np.vstack([corners, np.ones(corners.shape[1])])
+    return bool(np.abs((index_map - rounded) @ corners).max() < GRID_TOLERANCE)
+
+
+def _reorder(data: np.ndarray, index_map: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    linear = np.round(index_map[:3, :3]).astype(int)
+    offset = np.round(index_map[:3, 3]).astype(int)
+    # Row a of the matrix tells which image axis runs along mask axis a, and in which direction.
+    image_axis = np.abs(linear).argmax(axis=1)
+    result = np.zeros(shape, data.dtype)
+    source, target = [], [slice(None)] * 3
+    for axis in range(3):
+        along = image_axis[axis]
+        index = linear[axis, along] * np.arange(shape[along]) + offset[axis]
+        inside = (index >= 0) & (index < data.shape[axis])
+        source.append(index[inside])
+        target[along] = np.flatnonzero(inside)
+    block = data[np.ix_(*source)]
+    # Block axes follow the mask; the inverse permutation puts them in the image's order.
+    result[np.ix_(*target)] = block.transpose(np.argsort(image_axis))
+    return result
+
+
+def _nearest(data: np.ndarray, index_map: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Nearest neighbour; outside the mask's grid there is no label."""
+    return ndimage.affine_transform(
+        data, index_map[:3, :3], index_map[:3, 3], shape, order=0, mode="constant", cval=0
+    )
+
+
+def _truncated(source: Volume, result: np.ndarray, image: Volume) -> list[str]:
+    """Levels that the image's border cuts: they touch it, or lose volume outside it."""
+    voxel = abs(np.linalg.det(image.affine[:3, :3])) / abs(np.linalg.det(source.affine[:3, :3]))
+    axial = int(np.abs(image.affine[2, :3] / np.array(image.spacing)).argmax())
+    ends = [np.take(result, index, axis=axial) for index in (0, -1)]
+    warnings = []
+    for number in (int(v) for v in np.unique(source.data) if v != 0):
+        name = level_name(number)
+        kept = int((result == number).sum()) * voxel
+        total = int((source.data == number).sum())
+        if kept == 0:
+            warnings.append(f"{name} lies outside the image")
+        elif any((end == number).any() for end in ends) or kept < 0.9 * total:
+            warnings.append(f"{name} is truncated by the image's border")
+    return warnings
+
+
+def _text(spacing: tuple[float, float, float]) -> str:
+    return " x ".join(f"{step:.3g}" for step in spacing)

@@ -1,0 +1,143 @@
+"""Label schemes of segmentation masks, and the vertebra behind each label."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from osteoflow.errors import SubjectDataError
+from osteoflow.resources import read_resource
+
+
+@cache
+def _schemes() -> dict[str, dict[int, int]]:
+    schemes: dict[str, dict[int, int]] = {}
+    for row in read_resource("label_schemes.tsv"):
+        schemes.setdefault(row["scheme"], {})[int(row["label"])] = int(row["verse_id"])
+    return schemes
+
+
+@cache
+def _names() -> dict[int, str]:
+    return {
+        int(row["verse_id"]): row["name"]
+        for row in read_resource("label_schemes.tsv")
+        if row["scheme"] == "verse"
+    }
+
+
+def scheme_names() -> list[str]:
+    """Names of the known label schemes."""
+    return sorted(_schemes())
+
+
+def level_name(verse_id: int) -> str:
+    """``20`` -> ``L1``.
+
+    Raises
+    ------
+    ValueError
+        Not a VerSe id of a vertebra.
+    """
+    names = _names()
+    if int(verse_id) not in names:
+        raise ValueError(f"{verse_id} is no VerSe id; known: {sorted(names)}")
+    return names[int(verse_id)]
+
+
+def verse_id(name: str) -> int:
+    """``L1`` -> ``20``.
+
+    Raises
+    ------
+    ValueError
+        Not the name of a vertebra.
+    """
+    ids = {level: number for number, level in _names().items()}
+    if name not in ids:
+        raise ValueError(f"unknown vertebra {name!r}; known: {', '.join(ids)}")
+    return ids[name]
+
+
+def anatomical_order(verse_id: int) -> float:
+    """Key that sorts VerSe ids from head to foot (T13, id 28, lies between T12 and L1)."""
+    return 19.5 if verse_id == 28 else float(verse_id)
+
+
+def to_verse(labels: np.ndarray, scheme: str) -> tuple[np.ndarray, list[str]]:
+    """Label map in VerSe ids.
+
+    Parameters
+    ----------
+    labels
+        Label map of any numeric type in the declared scheme.
+    scheme
+        One of :func:`scheme_names`. The same number means different vertebrae in different
+        schemes, so it is never guessed.
+
+    Returns
+    -------
+    tuple
+        uint8 array of the same shape (1-7 C1-C7, 8-19 T1-T12, 20-25 L1-L6, 26 sacrum, 28 T13;
+        structures of the scheme that are no vertebra are 0) and warnings about labels that the
+        scheme does not have, which are 0 too.
+
+    Raises
+    ------
+    ValueError
+        Unknown scheme.
+    SubjectDataError
+        ``mask_not_integer``: values that are no labels. ``mask_empty``: no label at all.
+        ``mask_no_vertebra``: no label of the scheme is a vertebra.
+    """
+    known = _schemes()
+    if scheme not in known:
+        raise ValueError(f"unknown label scheme {scheme!r}; known: {', '.join(scheme_names())}")
+    labels = np.asarray(labels)
+    if labels.dtype == bool:
+        labels = labels.astype(np.uint8)
+    if not np.issubdtype(labels.dtype, np.integer):
+        if not np.isfinite(labels).all() or (labels != np.round(labels)).any():
+            raise SubjectDataError(
+                "mask_not_integer",
+                "the mask holds fractional values, so it is no label map",
+                "Export labels, not probabilities, and resample with nearest neighbours.",
+            )
+        labels = labels.astype(np.int64)
+    table = known[scheme]
+    lookup = np.zeros(max(table) + 1, np.uint8)
+    for label, number in table.items():
+        lookup[label] = number
+    named = (labels >= 0) & (labels < len(lookup))
+    # Labels beyond the table are rare; only they are sorted for the warning.
+    unknown = {int(value) for value in np.unique(labels[~named])}
+    clean = np.where(named, labels, 0).astype(np.uint16)
+    counts = np.bincount(clean.ravel(), minlength=len(lookup))
+    unknown |= {int(value) for value in np.flatnonzero(counts) if value and value not in table}
+    result = lookup[clean]
+    if counts[0] == clean.size and not unknown:
+        raise SubjectDataError("mask_empty", "the mask holds no label", "Check the exported mask.")
+    warnings = []
+    if unknown:
+        listed = ", ".join(map(str, sorted(unknown)))
+        warnings.append(f"labels {listed} are not part of the scheme {scheme}: ignored")
+    if not result.any():
+        raise SubjectDataError(
+            "mask_no_vertebra",
+            f"none of the mask's labels is a vertebra in the scheme {scheme}",
+            "Check the declared mask_scheme.",
+        )
+    return result, warnings
+
+
+def labels_table(present: np.ndarray | list[int]) -> list[dict[str, object]]:
+    """Rows of a BIDS ``dseg.tsv``: index and name of each vertebra, from head to foot.
+
+    Parameters
+    ----------
+    present
+        VerSe ids, 0 is left out.
+    """
+    ids = sorted({int(value) for value in present} - {0}, key=anatomical_order)
+    return [{"index": number, "name": level_name(number)} for number in ids]

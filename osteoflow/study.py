@@ -1,0 +1,197 @@
+"""A study folder: its checked configuration and table, and what the inventory found."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from osteoflow.config import Config, load_config
+from osteoflow.ct.certificate import phantom_names
+from osteoflow.errors import StudyError
+from osteoflow.models.outcome import refusals
+from osteoflow.resources import ROOT
+from osteoflow.segmentation.schemes import scheme_names
+from osteoflow.statistics.rules import columns_in_rule, unknown_column
+from osteoflow.subjects import SubjectsTable, read_subjects
+
+SUBJECTS_TSV = Path("config") / "subjects.tsv"
+CONFIG_YAML = Path("config") / "config.yaml"
+INVENTORY = Path("results") / "inventory"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that may run.
+
+    ``subjects`` maps each name to what the inventory found: ``ct`` and ``mri`` (whether images
+    were chosen) and ``megabytes`` of raw data.
+    """
+
+    folder: Path
+    config: Config
+    table: SubjectsTable
+    subjects: dict[str, dict[str, Any]]
+
+    @cached_property
+    def with_images(self) -> list[str]:
+        """Subjects with at least one modality."""
+        return [name for name, found in self.subjects.items() if found["ct"] or found["mri"]]
+
+    def radiomics_settings(self) -> dict[str, dict[str, Any]]:
+        """Settings of each image's features, as read from their YAML files."""
+        return {
+            image: _read_yaml(settings_path(self.folder, item.settings))
+            for image, item in self.config.radiomics.images.items()
+        }
+
+
+def settings_path(study: Path, settings: str) -> Path:
+    """A preset by name (``vbmd``), or a file in the study folder."""
+    preset = ROOT / "config" / "radiomics" / f"{settings}.yaml"
+    return preset if preset.exists() else study / settings
+
+
+def check_folder(folder: Path) -> tuple[Config, SubjectsTable]:
+    """Configuration and table of a study folder (see :func:`check_study`)."""
+    try:
+        content = _read_yaml(folder / CONFIG_YAML)
+    except FileNotFoundError:
+        raise StudyError(
+            [f"{CONFIG_YAML} does not exist: make a study folder with `osteoflow init`"]
+        ) from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise StudyError([f"{CONFIG_YAML} cannot be read: {error}"]) from None
+    return check_study(folder, content)
+
+
+def check_study(folder: Path, content: dict[str, Any]) -> tuple[Config, SubjectsTable]:
+    """Configuration and table of a study, each mistake of both listed.
+
+    Raises
+    ------
+    StudyError
+    """
+    problems: list[str] = []
+    config: Config | None = None
+    table: SubjectsTable | None = None
+    try:
+        config = load_config(content)
+    except StudyError as error:
+        problems.extend(error.problems)
+    try:
+        table = read_subjects(folder / SUBJECTS_TSV, scheme_names())
+    except StudyError as error:
+        problems.extend(error.problems)
+    if config is not None:
+        problems.extend(_settings_problems(folder, config))
+    if config is not None and table is not None:
+        problems.extend(_column_problems(config, table))
+    if problems or config is None or table is None:
+        raise StudyError(problems)
+    return config, table
+
+
+def load_study(folder: Path, content: dict[str, Any]) -> Study:
+    """A study whose inventory is up to date with its table.
+
+    Raises
+    ------
+    StudyError
+        With every mistake; or because the inventory is missing or of another table.
+    """
+    config, table = check_study(folder, content)
+    digest = folder / INVENTORY / "paths.sha256"
+    if not digest.exists():
+        raise StudyError(
+            ["no inventory of the raw data yet: run `osteoflow inventory` (or `osteoflow run`)"]
+        )
+    if digest.read_text(encoding="ascii").strip() != table.paths_digest():
+        raise StudyError(
+            [
+                "the paths in subjects.tsv changed since the last inventory: "
+                "run `osteoflow inventory` (or `osteoflow run`)"
+            ]
+        )
+    subjects: dict[str, dict[str, Any]] = {}
+    with (folder / INVENTORY / "inventory.tsv").open(encoding="utf-8", newline="") as handle:
+        for row in csv.DictReader(handle, delimiter="\t"):
+            subjects[row["subject"]] = {
+                "ct": row["ct"] == "yes",
+                "mri": row["mri"] == "yes",
+                "megabytes": float(row["megabytes"]),
+            }
+    return Study(folder, config, table, subjects)
+
+
+def _settings_problems(folder: Path, config: Config) -> list[str]:
+    problems = []
+    for image, item in config.radiomics.images.items():
+        place = f"config: radiomics.images.{image}.settings"
+        path = settings_path(folder, item.settings)
+        if not path.exists():
+            problems.append(f"{place}: '{item.settings}' is neither a preset nor a file")
+            continue
+        problems.extend(f"{place}: {text}" for text in _yaml_problems(path))
+    phantoms = phantom_names()
+    if config.ct.phantom not in phantoms:
+        problems.append(
+            f"config: ct.phantom: unknown phantom '{config.ct.phantom}' "
+            f"(known: {', '.join(phantoms)})"
+        )
+    if config.study.truth is not None and not (folder / config.study.truth).exists():
+        problems.append(f"config: study.truth: the file '{config.study.truth}' does not exist")
+    return problems
+
+
+def _yaml_problems(path: Path) -> list[str]:
+    from pydantic import ValidationError
+
+    from osteoflow.radiomics.settings import read_settings
+
+    try:
+        read_settings(path)
+    except ValidationError as error:
+        return [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+    except (OSError, ValueError) as error:
+        return [str(error)]
+    return []
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def _column_problems(config: Config, table: SubjectsTable) -> list[str]:
+    """Columns and rules in the configuration that name no column of the participants table."""
+    columns = [
+        *table.clinical_columns,
+        *(summary.column for summary in config.cohort.summaries),
+    ]
+    statistics = config.statistics
+    used: list[tuple[str, str]] = []
+    if statistics.table1_group:
+        used.append(("statistics.table1_group", statistics.table1_group))
+    used += [("statistics.table1_variables", name) for name in statistics.table1_variables]
+    used += [("statistics.nonnormal", name) for name in statistics.nonnormal]
+    for comparison in statistics.comparisons:
+        place = f"statistics.comparisons.{comparison.name}"
+        used.append((place, comparison.group))
+        used += [(place, name) for name in comparison.variables]
+    for correlation in statistics.correlations:
+        names = [correlation.x, correlation.y, *correlation.covariates]
+        used += [("statistics.correlations", name) for name in names]
+    problems = []
+    for place, text in used:
+        try:
+            for name in columns_in_rule(text):
+                if name not in columns:
+                    problems.append(f"config: {place}: {unknown_column(name, columns)}")
+        except ValueError as error:
+            problems.append(f"config: {place}: {error}")
+    problems.extend(f"config: {text}" for text in refusals(config.analyses, columns))
+    return list(dict.fromkeys(problems))

@@ -1,0 +1,79 @@
+"""Figures for a manuscript, each with a caption beside it that states method and numbers."""
+
+FIGURES = "results/figures"
+MODEL_FIGURES = ("nomogram", "roc", "calibration", "decision_curve", "lasso")
+COHORT_FIGURES = (
+    "flow",
+    "bland_altman",
+    *(f"correlation_{item.x}_{item.y}" for item in CONFIG.statistics.correlations),
+    *(("truth",) if CONFIG.study.truth else ()),
+)
+# PNG is always drawn: the reports show it.
+OTHER_FORMATS = [kind for kind in CONFIG.figures.formats if kind != "png"]
+COHORT_STEM = f"{FIGURES}/{{figure}}"
+MODEL_STEM = f"{FIGURES}/{{analysis}}/{{figure}}"
+
+
+def cohort_figure_data(wildcards):
+    """The tables that one figure of the cohort is drawn from."""
+    assembled = rules.assemble_cohort.output
+    described = rules.describe_cohort.output
+    kind = wildcards.figure.split("_")[0]
+    return {
+        "flow": [assembled.flow, *expand(rules.fit_models.output.summary, analysis=ANALYSES)],
+        "bland": [described.bland_altman, described.bland_altman_points],
+        "correlation": [assembled.participants, described.correlations],
+        "truth": [*rules.compare_truth.output],
+    }[kind]
+
+
+rule draw_cohort_figure:
+    input:
+        columns=rules.assemble_cohort.output.columns,
+        data=cohort_figure_data,
+    output:
+        png=report(f"{COHORT_STEM}.png", caption="captions/figure.rst", category="Cohort"),
+        others=[f"{COHORT_STEM}.{kind}" for kind in OTHER_FORMATS],
+        caption=f"{COHORT_STEM}.rst",
+    wildcard_constraints:
+        figure="|".join(COHORT_FIGURES),
+    log:
+        f"{LOGS}/draw_cohort_figure/{{figure}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_cohort_figure/{{figure}}.tsv"
+    params:
+        settings=canonical(CONFIG.figures),
+        correlations=canonical([item.model_dump() for item in CONFIG.statistics.correlations]),
+        code=code_version("draw_cohort_figure.py"),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../scripts/draw_cohort_figure.py"
+
+
+rule draw_model_figure:
+    input:
+        **rules.fit_models.output,
+    output:
+        png=report(
+            f"{MODEL_STEM}.png",
+            caption="captions/figure.rst",
+            category="Models",
+            subcategory="{analysis}",
+        ),
+        others=[f"{MODEL_STEM}.{kind}" for kind in OTHER_FORMATS],
+        caption=f"{MODEL_STEM}.rst",
+    wildcard_constraints:
+        figure="|".join(MODEL_FIGURES),
+    log:
+        f"{LOGS}/draw_model_figure/{{analysis}}_{{figure}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_model_figure/{{analysis}}_{{figure}}.tsv"
+    params:
+        settings=canonical(CONFIG.figures),
+        penalty=lambda wildcards: ANALYSES[wildcards.analysis].penalty,
+        code=code_version("draw_model_figure.py"),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../scripts/draw_model_figure.py"

@@ -1,0 +1,49 @@
+"""The study's report: one page with tables, figures and a link to every subject's page."""
+
+REPORT = "results/report"
+
+
+report: "captions/workflow.rst"
+
+
+rule report_cohort:
+    input:
+        cohort=rules.assemble_cohort.output,
+        statistics=rules.describe_cohort.output,
+        models=[
+            path
+            for table in ("summary", "performance", "comparisons", "selection")
+            for path in expand(rules.fit_models.output[table], analysis=ANALYSES)
+        ],
+        figures=expand(rules.draw_cohort_figure.output.png, figure=COHORT_FIGURES)
+        + expand(
+            rules.draw_model_figure.output.png, analysis=ANALYSES, figure=MODEL_FIGURES
+        ),
+        captions=expand(rules.draw_cohort_figure.output.caption, figure=COHORT_FIGURES)
+        + expand(
+            rules.draw_model_figure.output.caption, analysis=ANALYSES, figure=MODEL_FIGURES
+        ),
+        truth=rules.compare_truth.output if CONFIG.study.truth else [],
+    output:
+        index=f"{REPORT}/index.html",
+    log:
+        f"{LOGS}/report_cohort.log",
+    benchmark:
+        f"{BENCHMARKS}/report_cohort.tsv"
+    params:
+        title=CONFIG.study.title,
+        analyses=list(ANALYSES),
+        settings=canonical(
+            CONFIG.model_dump(include={"segmentation", "mri", "ct", "radiomics"}, mode="json")
+        ),
+        code=code_version("report_cohort.py"),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../scripts/report_cohort.py"
+
+
+rule cohort:
+    """All tables, figures and reports of the study."""
+    input:
+        rules.report_cohort.output,

@@ -1,0 +1,33 @@
+"""Table 1, group comparisons, correlations and agreement between raters."""
+
+STATISTICS = "results/statistics"
+
+
+rule describe_cohort:
+    input:
+        participants=rules.assemble_cohort.output.participants,
+        columns=rules.assemble_cohort.output.columns,
+        measurements=rules.assemble_cohort.output.measurements,
+        features=rules.assemble_cohort.output.features,
+    output:
+        table1=f"{STATISTICS}/table1.tsv",
+        table1_about=f"{STATISTICS}/table1.json",
+        comparisons=f"{STATISTICS}/comparisons.tsv",
+        correlations=f"{STATISTICS}/correlations.tsv",
+        reliability=f"{STATISTICS}/reliability.tsv",
+        bland_altman=f"{STATISTICS}/bland_altman.tsv",
+        bland_altman_points=f"{STATISTICS}/bland_altman_points.tsv",
+    log:
+        f"{LOGS}/describe_cohort.log",
+    benchmark:
+        f"{BENCHMARKS}/describe_cohort.tsv"
+    resources:
+        mem_mb=lambda wildcards, attempt: (1000 + len(SUBJECTS)) * attempt,
+    params:
+        statistics=canonical(CONFIG.statistics),
+        summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
+        code=code_version("describe_cohort.py"),
+    conda:
+        "../envs/core.yaml"
+    script:
+        "../scripts/describe_cohort.py"

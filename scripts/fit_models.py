@@ -1,0 +1,48 @@
+"""Fit and validate the outcome models of one analysis.
+
+Reads the cohort tables; writes predictions, performance, selection, curves, the nomogram and a
+summary. An analysis that the data cannot support leaves empty tables and a summary with the reason.
+"""
+
+import json
+
+from osteoflow.cohort.assemble import column_label
+from osteoflow.config import Analysis
+from osteoflow.io.tables import read_table, write_table
+from osteoflow.io.volume import read_json, write_json, write_text
+from osteoflow.models.folds import AnalysisError
+from osteoflow.models.validate import run_analysis
+from osteoflow.step import log_to
+
+
+def main(inputs, output, params, log):
+    """Run one analysis."""
+    log_to(log)
+    analysis = Analysis(**json.loads(params.analysis))
+    columns = read_json(inputs.columns)
+    files = dict(output.items())
+    labels = {name: column_label(name, columns) for name in columns}
+    try:
+        result = run_analysis(
+            read_table(inputs.participants),
+            read_table(inputs.features),
+            analysis,
+            params.seed,
+            labels=labels,
+        )
+    except AnalysisError as error:
+        for path in files.values():
+            write_text(path, "")
+        about = {"name": analysis.name, "outcome": analysis.outcome, "not_possible": str(error)}
+        write_json(output.summary, about)
+        return
+    for name, path in files.items():
+        if name in result.tables:
+            write_table(path, result.tables[name])
+        elif name in result.documents:
+            write_json(path, result.documents[name])
+        else:
+            write_text(path, "")
+
+
+main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])
