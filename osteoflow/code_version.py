@@ -42,7 +42,9 @@ def code_version(script: str) -> str:
         packages |= imported
         resources |= named
     for name in sorted(resources):
-        digest.update(f"{name}={hashlib.sha256(_resources()[name].read_bytes()).hexdigest()}\n".encode())
+        digest.update(
+            f"{name}={hashlib.sha256(_resources()[name].read_bytes()).hexdigest()}\n".encode()
+        )
     versions = _locked_versions()
     for name in sorted(packages):
         distribution = DISTRIBUTIONS.get(name, name).lower().replace("_", "-")

@@ -43,3 +43,10 @@ RATERS: dict[str, tuple[str, int]] = {
     "mri": ("mri", 1),
     "mri_rater2": ("mri", 2),
 }
+
+
+def modality_of(item: str) -> str:
+    """``ct`` or ``mri``: the grid that an item of a step's status belongs to."""
+    if item in RATERS:
+        return RATERS[item][0]
+    return IMAGES[item].space if item in IMAGES else item

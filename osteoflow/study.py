@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from osteoflow.config import Config, load_config
-from osteoflow.ct.certificate import phantom_names
+from osteoflow.config import Config, Ct, load_config
+from osteoflow.ct.certificate import certified_phantom
 from osteoflow.errors import StudyError
 from osteoflow.models.outcome import refusals
 from osteoflow.resources import ROOT
@@ -137,15 +137,20 @@ def _settings_problems(folder: Path, config: Config) -> list[str]:
             problems.append(f"{place}: '{item.settings}' is neither a preset nor a file")
             continue
         problems.extend(f"{place}: {text}" for text in _yaml_problems(path))
-    phantoms = phantom_names()
-    if config.ct.phantom not in phantoms:
-        problems.append(
-            f"config: ct.phantom: unknown phantom '{config.ct.phantom}' "
-            f"(known: {', '.join(phantoms)})"
-        )
+    problems.extend(f"config: ct: {text}" for text in _phantom_problems(config.ct))
     if config.study.truth is not None and not (folder / config.study.truth).exists():
         problems.append(f"config: study.truth: the file '{config.study.truth}' does not exist")
     return problems
+
+
+def _phantom_problems(settings: Ct) -> list[str]:
+    try:
+        certificate = certified_phantom(settings.phantom, settings.certificate or [])
+    except ValueError as error:
+        return [str(error)]
+    if certificate.geometry is None:
+        return [f"phantom '{settings.phantom}' cannot be found in an image automatically yet"]
+    return []
 
 
 def _yaml_problems(path: Path) -> list[str]:

@@ -33,6 +33,8 @@ rule report_cohort:
     params:
         title=CONFIG.study.title,
         analyses=list(ANALYSES),
+        cohort_figures=list(COHORT_FIGURES),
+        model_figures=list(MODEL_FIGURES),
         settings=canonical(
             CONFIG.model_dump(include={"segmentation", "mri", "ct", "radiomics"}, mode="json")
         ),

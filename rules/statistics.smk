@@ -26,6 +26,7 @@ rule describe_cohort:
     params:
         statistics=canonical(CONFIG.statistics),
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
+        seed=CONFIG.study.seed,
         code=code_version("describe_cohort.py"),
     conda:
         "../envs/core.yaml"

@@ -57,6 +57,7 @@ rule report_subject:
     resources:
         mem_mb=memory(600, 8),
     params:
+        title=CONFIG.study.title,
         code=code_version("report_subject.py"),
     group:
         "subject"

@@ -15,7 +15,7 @@ from osteoflow.cohort.assemble import (
     participants_table,
     status_table,
 )
-from osteoflow.figures.flow import count_flow
+from osteoflow.cohort.flow import cohort_flow
 from osteoflow.config import Summary
 from osteoflow.io.tables import MEASUREMENT_COLUMNS, concatenate, read_table, write_table
 from osteoflow.io.volume import read_json, write_json
@@ -52,7 +52,7 @@ def main(inputs, output, params, log):
     write_table(output.exclusions, exclusions_table(inventory, identified))
     statuses = status_table(table, inventory, found)
     write_table(output.status, statuses)
-    write_table(output.flow, count_flow(table, statuses))
+    write_table(output.flow, cohort_flow(statuses, table))
     agreement = [
         read_table(path).assign(participant_id=named[Path(path).parents[1].name].participant_id)
         for path in inputs.agreement

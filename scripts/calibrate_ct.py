@@ -6,8 +6,9 @@ Reads the CT in HU; writes the vBMD map and the calibration with every rod and r
 import json
 from dataclasses import asdict
 
+from osteoflow.config import Rod
 from osteoflow.ct.calibration import calibrate, vbmd_map
-from osteoflow.ct.certificate import phantom
+from osteoflow.ct.certificate import certified_phantom
 from osteoflow.ct.phantom import find_rods
 from osteoflow.io.volume import read_json, read_volume, write_json, write_volume
 from osteoflow.step import Step
@@ -15,12 +16,8 @@ from osteoflow.step import Step
 
 def main(inputs, output, params, log):
     """Calibrate one subject's CT."""
-    rods = json.loads(params.certificate)
-    certificate = phantom(
-        params.phantom,
-        [rod["density"] for rod in rods] or None,
-        [rod["water"] for rod in rods if rod["water"] is not None] or None,
-    )
+    rods = [Rod(**rod) for rod in json.loads(params.certificate)]
+    certificate = certified_phantom(params.phantom, rods)
     step = Step("calibrate_ct", output.status, log)
 
     def vbmd():

@@ -1,1 +1,70 @@
-"""x"""
+"""Draw one figure of the cohort: flow, rater agreement, a correlation, or measured against true.
+
+Reads the tables the figure shows; writes it in every format with its caption.
+"""
+
+import json
+from pathlib import Path
+
+from osteoflow.cohort.assemble import column_label
+from osteoflow.config import Correlation, Figures
+from osteoflow.figures.agreement import draw_bland_altman, draw_truth
+from osteoflow.figures.flow import draw_flow
+from osteoflow.figures.scatter import draw_scatter
+from osteoflow.figures.notice import draw_notice
+from osteoflow.figures.style import save
+from osteoflow.io.tables import read_table
+from osteoflow.io.volume import read_json
+from osteoflow.measurements import dictionary
+from osteoflow.reports.truth import quantity_label
+from osteoflow.step import log_to
+
+
+def flow(data, settings, columns, params):
+    """Participants in, excluded, analysed."""
+    summaries = [read_json(path) for path in data[1:]]
+    possible = [summary for summary in summaries if "not_possible" not in summary]
+    return draw_flow(read_table(data[0]), settings, possible)
+
+
+def bland_altman(data, settings, columns, params):
+    """Agreement of two raters."""
+    limits, points = map(read_table, data)
+    if limits.empty:
+        return draw_notice("No second rater: agreement was not assessed.", settings)
+    return draw_bland_altman(limits, points, settings, lambda name: dictionary()[name]["label"])
+
+
+def correlation(data, settings, columns, params, figure):
+    """Two measurements against each other."""
+    declared = [Correlation(**item) for item in json.loads(params.correlations)]
+    item = next(c for c in declared if figure == f"correlation_{c.x}_{c.y}")
+    people, found = map(read_table, data)
+    return draw_scatter(
+        people, item.x, item.y, settings, lambda name: column_label(name, columns), found
+    )
+
+
+def truth(data, settings, columns, params):
+    """Measured against known values."""
+    vertebrae, summary = read_table(data[0]), read_table(data[1])
+    return draw_truth(vertebrae, summary, settings, quantity_label)
+
+
+def main(inputs, output, params, name, log):
+    """Draw the figure of this name."""
+    log_to(log)
+    settings = Figures(**json.loads(params.settings))
+    arguments = (inputs.data, settings, read_json(inputs.columns), params)
+    if name.startswith("correlation_"):
+        figure, caption = correlation(*arguments, figure=name)
+    else:
+        draw = {"flow": flow, "bland_altman": bland_altman, "truth": truth}[name]
+        figure, caption = draw(*arguments)
+    formats = ["png", *(kind for kind in settings.formats if kind != "png")]
+    save(figure, Path(output.png).with_suffix(""), formats, settings.dpi, caption)
+
+
+main(
+    snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards.figure, snakemake.log[0]
+)

@@ -1,1 +1,80 @@
-"""x"""
+"""Draw one figure of one analysis: nomogram, ROC, calibration, decision curve or LASSO.
+
+Reads the analysis's tables; writes the figure in every format with its caption.
+"""
+
+import json
+from pathlib import Path
+
+from osteoflow.config import Figures
+from osteoflow.figures.calibration import draw_calibration
+from osteoflow.figures.decision_curve import draw_decision_curve
+from osteoflow.figures.lasso import draw_lasso
+from osteoflow.figures.nomogram import draw_nomogram
+from osteoflow.figures.roc import draw_roc
+from osteoflow.figures.notice import draw_notice
+from osteoflow.figures.style import save
+from osteoflow.io.tables import read_table
+from osteoflow.io.volume import read_json
+from osteoflow.step import log_to
+
+
+def nomogram(inputs, summary, settings, params):
+    """Points and probabilities of the combined model."""
+    if Path(inputs.nomogram).stat().st_size == 0:
+        return draw_notice("No predictor has an effect: there is no nomogram.", settings)
+    return draw_nomogram(read_json(inputs.nomogram), summary, settings)
+
+
+def roc(inputs, summary, settings, params):
+    """ROC curves of all models."""
+    tables = [
+        read_table(inputs.get(name)) for name in ("roc", "performance", "comparisons", "predictions")
+    ]
+    return draw_roc(*tables, summary, settings)
+
+
+def calibration(inputs, summary, settings, params):
+    """Predicted against observed."""
+    tables = [read_table(inputs.get(n)) for n in ("calibration", "performance", "predictions")]
+    return draw_calibration(*tables, summary, settings)
+
+
+def decision_curve(inputs, summary, settings, params):
+    """Net benefit over thresholds."""
+    return draw_decision_curve(read_table(inputs.decision_curve), summary, settings)
+
+
+def lasso(inputs, summary, settings, params):
+    """Coefficients and deviance along the penalty."""
+    path, deviance = read_table(inputs.lasso_path), read_table(inputs.lasso_cv)
+    return draw_lasso(path, deviance, summary, settings, params.penalty)
+
+
+DRAW = {
+    "nomogram": nomogram,
+    "roc": roc,
+    "calibration": calibration,
+    "decision_curve": decision_curve,
+    "lasso": lasso,
+}
+
+
+def main(inputs, output, params, name, log):
+    """Draw the figure of this name."""
+    log_to(log)
+    settings = Figures(**json.loads(params.settings))
+    summary = read_json(inputs.summary)
+    if "not_possible" in summary:
+        figure, caption = draw_notice(
+            f"This analysis was not possible: {summary['not_possible']}.", settings
+        )
+    else:
+        figure, caption = DRAW[name](inputs, summary, settings, params)
+    formats = ["png", *(kind for kind in settings.formats if kind != "png")]
+    save(figure, Path(output.png).with_suffix(""), formats, settings.dpi, caption)
+
+
+main(
+    snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards.figure, snakemake.log[0]
+)

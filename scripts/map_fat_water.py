@@ -62,7 +62,9 @@ def main(inputs, output, params, log):
             write_volume(output.get(name), image, {"Units": unit, **common})
         return result.warnings
 
-    files = [path for name in UNITS for path in (output.get(name), str(sidecar_path(output.get(name))))]
+    files = [
+        path for name in UNITS for path in (output.get(name), str(sidecar_path(output.get(name))))
+    ]
     step.run("mri", maps, files, after=[(inputs.convert, "mri")])
     step.finish()
 

@@ -14,7 +14,7 @@ from osteoflow.images import RATERS
 from osteoflow.io.tables import write_table
 from osteoflow.io.volume import read_json, read_volume, write_volume
 from osteoflow.segmentation.agreement import dice
-from osteoflow.segmentation.grid import to_image_grid
+from osteoflow.segmentation.grid import check_levels, to_image_grid
 from osteoflow.io.masks import read_mask
 from osteoflow.segmentation.schemes import labels_table, level_name, to_verse
 from osteoflow.segmentation.voi import trabecular_voi
@@ -35,7 +35,7 @@ def segment(entry, image_path, mask_output, voi_output, erosion_mm):
     given = read_mask(Path.cwd() / entry["path"])
     labels, notes = to_verse(given.data, entry["scheme"])
     placed, more = to_image_grid(given.like(labels), image)
-    warnings = [*notes, *more]
+    warnings = [*notes, *more, *check_levels(placed)]
     voi, more = trabecular_voi(placed, erosion_mm)
     about = {"Units": "VerSe label", "SourceScheme": entry["scheme"]}
     write_volume(mask_output, placed, {**about, "Warnings": warnings})
@@ -85,7 +85,9 @@ def main(inputs, output, params, log):
     step.finish()
     usable = [entry["item"] for entry in step.items if entry["status"] == "ok"]
     masks = {item: read_volume(output.get(f"{item}_mask")) for item in usable}
-    present = sorted({int(label) for mask in masks.values() for label in np.unique(mask.data)} - {0})
+    present = sorted(
+        {int(label) for mask in masks.values() for label in np.unique(mask.data)} - {0}
+    )
     write_table(output.labels, pd.DataFrame(labels_table(present)))
     rows = [
         {"image": f"seg_{space}", "roi": level_name(label), "dice": dice(first, second, label)}

@@ -9,19 +9,11 @@ import pandas as pd
 
 from osteoflow.config import Summary
 from osteoflow.errors import StudyError
-from osteoflow.images import IMAGES
+from osteoflow.images import modality_of
 from osteoflow.inventory.build import EXCLUSION_COLUMNS
 from osteoflow.measurements import TRABECULAR, dictionary, level_range
 from osteoflow.subjects import SubjectsTable
 
-# Which modality an item of a step's status belongs to.
-MODALITY_OF_ITEM = {
-    "ct": "ct",
-    "mri": "mri",
-    "ct_rater2": "ct",
-    "mri_rater2": "mri",
-    **{name: image.space for name, image in IMAGES.items()},
-}
 KEY = ["participant_id", "session"]
 
 
@@ -71,9 +63,7 @@ def _summary_values(people: pd.DataFrame, measured: pd.DataFrame, summary: Summa
     if measured.empty:
         return [float("nan")] * len(people)
     rows = measured[(measured["metric"] == summary.metric) & (measured["roi"] == roi)]
-    values = {
-        (row.participant_id, _session(row.session)): row.value for row in rows.itertuples()
-    }
+    values = {(row.participant_id, _session(row.session)): row.value for row in rows.itertuples()}
     return [
         values.get((row.participant_id, _session(row.session)), float("nan"))
         for row in people.itertuples()
@@ -153,7 +143,7 @@ def exclusions_table(
             {
                 "participant_id": participant,
                 "session": session or None,
-                "modality": MODALITY_OF_ITEM[item["item"]],
+                "modality": modality_of(item["item"]),
                 "step": item["step"],
                 "item": item["item"],
                 "code": item["code"],
@@ -174,7 +164,8 @@ def status_table(
 ) -> pd.DataFrame:
     """How every step of every subject ended: one row per subject, step and item.
 
-    Columns: subject, participant_id, session, modality, step, item, status, code, message.
+    Columns: subject, participant_id, session, modality, step, item, status, code, message,
+    n_warnings.
     """
     excluded = {
         (row.participant_id, _session(row.session), row.modality): row
@@ -199,19 +190,21 @@ def status_table(
                         "status": "excluded",
                         "code": found.code,
                         "message": found.message,
+                        "n_warnings": 0,
                     }
                 )
         rows += [
             {
                 **identity,
-                "modality": MODALITY_OF_ITEM[item["item"]],
+                "modality": modality_of(item["item"]),
                 "step": item["step"],
                 "item": item["item"],
                 "status": item["status"],
                 "code": item.get("code", ""),
                 "message": item.get("message", ""),
+                "n_warnings": len(item["warnings"]),
             }
             for item in statuses.get(subject.name, [])
         ]
     columns = ["subject", *KEY, "modality", "step", "item", "status", "code", "message"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*columns, "n_warnings"])

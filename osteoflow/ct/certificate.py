@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from osteoflow.resources import read_resource
 
@@ -136,3 +137,33 @@ def phantom(
         None if water_density is None else tuple(float(value) for value in water_density),
         base.geometry,
     )
+
+
+def certified_phantom(name: str, rods: Sequence[Any]) -> Phantom:
+    """Certificate by name, with the rods of the study's own phantom where given.
+
+    Parameters
+    ----------
+    name
+        One of :func:`phantom_names`.
+    rods
+        Objects with ``name``, ``density`` and ``water`` (or None), in any order; empty: the values
+        of the resource table.
+
+    Raises
+    ------
+    ValueError
+        As :func:`phantom`, or because the rods' names are not those of the phantom.
+    """
+    if not rods:
+        return phantom(name)
+    expected = phantom(name).rods
+    by_name = {rod.name: rod for rod in rods}
+    if sorted(by_name) != sorted(expected) or len(by_name) != len(rods):
+        raise ValueError(
+            f"certificate: {name} has the rods {', '.join(expected)}, "
+            f"not {', '.join(rod.name for rod in rods)}"
+        )
+    ordered = [by_name[label] for label in expected]
+    water = [rod.water for rod in ordered if rod.water is not None]
+    return phantom(name, [rod.density for rod in ordered], water or None)

@@ -26,6 +26,9 @@ UNIFORM_NOISE = 2.5
 # others follow from the row and are checked against the certificate.
 BRIGHT_HU = 100.0
 EDGE_STEP_HU = 40.0
+LEVEL_STEP_HU = 30.0
+# Starts closer than this lead to the same outline.
+RESTART_MM = 2.0
 ROUNDNESS_MM = 1.2
 # A disc belongs to a row if it lies this close to the predicted place.
 ROW_TOLERANCE_MM = 2.5
@@ -154,22 +157,30 @@ def _discs(
 ) -> list[_Disc]:
     """Bright, uniform, round discs with a diameter within the certificate's bounds."""
     low, high = expected
-    bright = low >= BRIGHT_HU
-    mask = uniform & (mean >= low[bright].min()) & (mean <= high.max())
-    labels, count = ndimage.label(mask)
     smallest, largest = certificate.geometry.diameter
     slack = 2 * float(max(spacing))
-    discs = []
-    for index, box in enumerate(ndimage.find_objects(labels), start=1):
-        extent = [(part.stop - part.start) * step for part, step in zip(box, spacing, strict=True)]
-        if max(extent) > largest - 2 * probe + slack:
-            continue
-        inside = np.argwhere(labels[box] == index) + [part.start for part in box]
-        disc = _outline(image, inside.mean(axis=0) * spacing, spacing, probe, (smallest, largest))
-        if disc is not None and not any(
-            np.linalg.norm(disc.centre - other.centre) < smallest / 2 for other in discs
-        ):
-            discs.append(disc)
+    discs: list[_Disc] = []
+    tried = np.empty((0, 2))
+    # A rod may touch a holder that is nearly as bright: rising thresholds part them.
+    for threshold in np.arange(low[low >= BRIGHT_HU].min(), high.max(), LEVEL_STEP_HU):
+        labels, count = ndimage.label(uniform & (mean >= threshold))
+        if count == 0:
+            break
+        boxes = ndimage.find_objects(labels)
+        centres = np.array(ndimage.center_of_mass(labels > 0, labels, range(1, count + 1)))
+        for box, centre in zip(boxes, centres * spacing, strict=True):
+            extent = [(p.stop - p.start) * step for p, step in zip(box, spacing, strict=True)]
+            if max(extent) > largest - 2 * probe + slack:
+                continue
+            known = np.vstack([tried, *(disc.centre for disc in discs)])
+            if (np.linalg.norm(known - centre, axis=1) < RESTART_MM).any():
+                continue
+            tried = np.vstack([tried, centre])
+            disc = _outline(image, centre, spacing, probe, (smallest, largest))
+            if disc is not None and not any(
+                np.linalg.norm(disc.centre - other.centre) < smallest / 2 for other in discs
+            ):
+                discs.append(disc)
     return discs
 
 

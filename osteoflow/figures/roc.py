@@ -194,7 +194,7 @@ def _panel_caption(
             f"AUC (95 % interval): {listing(aucs)}."
         )
     if method:
-        text += f" AUC and interval: {sentence(method)}"
+        text += f" AUC and interval: {sentence(method, capital=False)}"
     if name == "holdout" and not comparisons.empty:
         tests = [
             f"{row.model_a} against {row.model_b} difference {row.difference:.2f} "
@@ -202,5 +202,5 @@ def _panel_caption(
             for row in comparisons.itertuples()
         ]
         words = listing([str(word) for word in pd.unique(comparisons["test"])])
-        text += f" {sentence(words)} {sentence('; '.join(tests))}"
+        text += f" Tests ({words}): {sentence('; '.join(tests), capital=False)}"
     return text

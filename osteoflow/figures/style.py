@@ -19,8 +19,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import FT2Font, LoadFlags
 
 from osteoflow.io.volume import write_text
 
@@ -107,11 +107,16 @@ def page_axes(figure: Figure) -> Axes:
 @functools.lru_cache(maxsize=4096)
 def text_width(text: str, size: float = FONT_SIZE, weight: str = "normal") -> float:
     """Printed width of one line of text in mm."""
-    if not text.strip():
-        return 0.0
-    font = FontProperties(family="DejaVu Sans", weight=weight)
-    box = TextPath((0, 0), text.strip(), size=size, prop=font, usetex=False).get_extents()
-    return float(box.width) * MM_PER_POINT
+    font = _font(weight)
+    # Ten times the resolution: widths in 26.6 fixed point, unaffected by rounding to pixels.
+    font.set_size(size, 720)
+    font.set_text(text, 0.0, flags=LoadFlags.NO_HINTING)
+    return font.get_width_height()[0] / 64 / 10 * MM_PER_POINT
+
+
+@functools.cache
+def _font(weight: str) -> FT2Font:
+    return get_font(findfont(FontProperties(family="DejaVu Sans", weight=weight)))
 
 
 def wrap(text: str, width_mm: float, size: float = FONT_SIZE, weight: str = "normal") -> list[str]:

@@ -79,12 +79,13 @@ def count(n: int, noun: str, plural: str | None = None) -> str:
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
 
 
-def sentence(text: str) -> str:
-    """First letter in upper case, one full stop at the end."""
+def sentence(text: str, capital: bool = True) -> str:
+    """First letter in upper case unless told otherwise, one full stop at the end."""
     text = text.strip()
     if not text:
         return ""
-    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+    first = text[0].upper() if capital else text[0]
+    return first + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
 def step_name(step: str) -> str:

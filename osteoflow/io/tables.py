@@ -62,7 +62,6 @@ def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
         dtype=identifiers,
         keep_default_na=False,
         na_values=["n/a", ""],
-        float_precision="round_trip",
         **options,
     )
 

@@ -68,9 +68,7 @@ def calibration(outcome: ArrayLike, probability: ArrayLike) -> Calibration:
     )
 
 
-def weighted_calibration(
-    outcome: Array, probability: Array, weights: Array
-) -> tuple[Array, Array]:
+def weighted_calibration(outcome: Array, probability: Array, weights: Array) -> tuple[Array, Array]:
     """Slope and calibration in the large for many sets of weights (bootstrap resamples).
 
     Parameters

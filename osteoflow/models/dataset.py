@@ -109,8 +109,8 @@ def assemble(
 
     try:
         outcome = evaluate_rule(analysis.outcome, people)
-        held = None if analysis.holdout_rule is None else evaluate_rule(
-            analysis.holdout_rule, people
+        held = (
+            None if analysis.holdout_rule is None else evaluate_rule(analysis.holdout_rule, people)
         )
     except ValueError as error:
         raise AnalysisError(str(error)) from None
@@ -127,7 +127,7 @@ def assemble(
     if not len(used):
         raise AnalysisError("no participant has both the outcome and radiomic features")
     excluded = [
-        {"participant_id": str(people.at[key, "participant_id"]), "reason": str(reason)}
+        {"participant_id": str(people.loc[key, "participant_id"]), "reason": str(reason)}
         for key, reason in reasons[reasons != ""].items()
     ]
     warnings = []
@@ -136,9 +136,7 @@ def assemble(
         if (flags != "").any():
             kinds = ", ".join(sorted(set(flags[flags != ""])))
             warnings.append(f"{int((flags != '').sum())} feature rows in use are flagged: {kinds}")
-    table = pd.concat(
-        [people.loc[used, list(analysis.clinical)], first.loc[used]], axis=1
-    )
+    table = pd.concat([people.loc[used, list(analysis.clinical)], first.loc[used]], axis=1)
     second = raters[2][names].astype(float)
     return Dataset(
         table=table,

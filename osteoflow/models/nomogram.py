@@ -121,9 +121,7 @@ def nomogram(
         "model": model,
         "predictors": described,
         "total_points": {"min": axis[0], "max": axis[-1], "ticks": axis},
-        "probability": [
-            mark for mark in marks if axis[0] <= mark["total_points"] <= axis[-1]
-        ],
+        "probability": [mark for mark in marks if axis[0] <= mark["total_points"] <= axis[-1]],
         "points_per_linear_predictor": scale,
         "linear_predictor_at_zero_points": at_zero,
         "intercept": float(intercept),

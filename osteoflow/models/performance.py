@@ -86,51 +86,45 @@ def fold_averaged_auc(result: CrossValidated, model: str, weights: Array) -> Arr
 
 def cross_validated_performance(result: CrossValidated, weights: Array) -> pd.DataFrame:
     """Rows of the performance table for all models in cross-validation."""
-    unit = np.ones((1, weights.shape[1]))
+    stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
     rows = []
-    for model, probability in result.probability.items():
-        event = result.outcome
-        called = probability >= result.threshold[model]
-
-        def averaged(statistic: Any, repeats: int = len(probability)) -> tuple[float, Array]:
-            values = np.mean([statistic(r, np.vstack([unit, weights])) for r in range(repeats)], 0)
-            return float(values[0]), values[1:]
-
-        area = fold_averaged_auc(result, model, np.vstack([unit, weights]))
-        measures = {
-            "auc": (float(area[0]), area[1:], "mean over test folds"),
-            "brier": (
-                *averaged(lambda r, w, p=probability: _share((p[r] - event) ** 2, w)),
-                "mean over repeats",
-            ),
-            "calibration_slope": (
-                *averaged(lambda r, w, p=probability: weighted_calibration(event, p[r], w)[0]),
-                "mean over repeats of out-of-fold predictions",
-            ),
-            "calibration_intercept": (
-                *averaged(lambda r, w, p=probability: weighted_calibration(event, p[r], w)[1]),
-                "mean over repeats of out-of-fold predictions, slope held at 1",
-            ),
-            "sensitivity": (
-                *averaged(lambda r, w, c=called: _share(c[r], w * event)),
-                "mean over repeats, cut-off from each training part",
-            ),
-            "specificity": (
-                *averaged(lambda r, w, c=called: _share(~c[r], w * (1 - event))),
-                "mean over repeats, cut-off from each training part",
-            ),
-        }
-        for metric, (value, draws, method) in measures.items():
-            low, high, defined = percentile_interval(draws)
+    for model in result.probability:
+        for metric, (draws, method) in _cross_validated_measures(result, model, stacked).items():
+            value, resampled = float(draws[0]), draws[1:]
+            low, high, defined = percentile_interval(resampled)
+            words = f"{method}, {_BOOTSTRAP}"
             if not np.isfinite(value):
-                words = f"{method}; not defined: constant predictions"
+                words = f"{method}; not defined: predictions constant or separating the classes"
                 low = high = float("nan")
-            elif defined < len(draws):
-                words = f"{method}, {_BOOTSTRAP} ({defined} of {len(draws)} resamples defined)"
-            else:
-                words = f"{method}, {_BOOTSTRAP}"
+            elif defined < len(resampled):
+                words += f" ({defined} of {len(resampled)} resamples defined)"
             rows.append(_row(model, "cv", metric, value, low, high, words))
     return pd.DataFrame(rows)
+
+
+def _cross_validated_measures(
+    result: CrossValidated, model: str, weights: Array
+) -> dict[str, tuple[Array, str]]:
+    """Each measure for each row of weights, and how it is formed."""
+    event = result.outcome
+    brier, slope, intercept, sensitivity, specificity = [], [], [], [], []
+    for p, threshold in zip(result.probability[model], result.threshold[model], strict=True):
+        brier.append(_share((p - event) ** 2, weights))
+        recalibrated = weighted_calibration(event, p, weights)
+        slope.append(recalibrated[0])
+        intercept.append(recalibrated[1])
+        sensitivity.append(_share(p >= threshold, weights * event))
+        specificity.append(_share(p < threshold, weights * (1 - event)))
+    pooled = "mean over repeats of out-of-fold predictions"
+    cut = "mean over repeats, cut-off from each training part"
+    return {
+        "auc": (fold_averaged_auc(result, model, weights), "mean over test folds"),
+        "brier": (np.mean(brier, axis=0), "mean over repeats"),
+        "calibration_slope": (np.mean(slope, axis=0), pooled),
+        "calibration_intercept": (np.mean(intercept, axis=0), f"{pooled}, slope held at 1"),
+        "sensitivity": (np.mean(sensitivity, axis=0), cut),
+        "specificity": (np.mean(specificity, axis=0), cut),
+    }
 
 
 def holdout_performance(
@@ -147,9 +141,7 @@ def holdout_performance(
         rows.append(_row(model, "holdout", "auc", area.auc, area.low, area.high, words))
         squared = (p - outcome) ** 2
         low, high, _ = percentile_interval(_share(squared, weights))
-        rows.append(
-            _row(model, "holdout", "brier", float(squared.mean()), low, high, _BOOTSTRAP)
-        )
+        rows.append(_row(model, "holdout", "brier", float(squared.mean()), low, high, _BOOTSTRAP))
         found = calibration(outcome, p)
         words = "logistic recalibration, Wald"
         if not np.isfinite(found.slope):

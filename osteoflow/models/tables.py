@@ -85,9 +85,7 @@ def selection(final: RadiomicsModel, folds: Sequence[RadiomicsModel]) -> pd.Data
     for column, source in (("icc", "icc21"), ("icc_low", "icc21_low")):
         known = reliability[source] if len(reliability) else pd.Series(dtype=float)
         table[column] = table["feature"].map(known).astype(float)
-    return table.sort_values(
-        ["frequency", "feature"], ascending=[False, True], ignore_index=True
-    )
+    return table.sort_values(["frequency", "feature"], ascending=[False, True], ignore_index=True)
 
 
 def coefficients(clinical: ClinicalModel, combined: CombinedModel) -> pd.DataFrame:
@@ -210,9 +208,7 @@ def nomogram_document(
             predictors.append(Predictor(name, label, "", float(effect[name]), values))
     if effect[RAD_SCORE] != 0:
         values = model.radiomics_.rad_score(training).tolist()
-        predictors.append(
-            Predictor(RAD_SCORE, "Rad-score", "", float(effect[RAD_SCORE]), values)
-        )
+        predictors.append(Predictor(RAD_SCORE, "Rad-score", "", float(effect[RAD_SCORE]), values))
     if not predictors:
         return None
     return nomogram(model.logistic_.intercept, predictors)

@@ -210,9 +210,7 @@ def run_analysis(
     curves = [performance.cross_validated_roc(validated, weights)]
     if held is not None:
         held_weights = performance.bootstrap_weights(data.groups[test], analysis.bootstraps, rng)
-        scores.append(
-            performance.holdout_performance(*held, final.thresholds(), held_weights)
-        )
+        scores.append(performance.holdout_performance(*held, final.thresholds(), held_weights))
         curves.append(performance.holdout_roc(*held))
     found = {
         "predictions": tables.predictions(data, train, test, validated, held),

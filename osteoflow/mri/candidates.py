@@ -12,6 +12,9 @@ import numpy as np
 
 from osteoflow.mri.varpro import RatePrior, fit_rates
 
+R2STAR_BOUNDS = (-100.0, 1000.0)
+"""Range of R2* in 1/s. The negative part is noise's: stopping at zero would bias regional means."""
+
 R2STAR_GRID = (0.0, 20.0, 40.0, 65.0, 95.0, 130.0, 175.0, 230.0, 300.0, 400.0, 550.0)
 """R2* in 1/s at which the residual is searched before it is refined."""
 
@@ -64,7 +67,7 @@ class FieldSearch:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Local minima, the best one first; absent ones cost infinity. Arrays (n_candidates, voxels)."""
+    """Local minima, best first, absent ones at infinite cost; arrays (count, voxels)."""
 
     field_hz: np.ndarray
     r2star: np.ndarray

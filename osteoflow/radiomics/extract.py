@@ -11,6 +11,7 @@ import numpy as np
 from radiomics import firstorder, glcm, gldm, glrlm, glszm, imageoperations, ngtdm, shape
 from SimpleITK import GetArrayFromImage, GetImageFromArray, Image
 
+from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.dictionary import features
 from osteoflow.radiomics.preprocess import PreparedRegion, discretise, prepare
@@ -86,7 +87,7 @@ class FeatureResult:
         Voxels of the intensity mask after resampling and re-segmentation.
     flag
         Empty, or why all values are NaN: ``empty_mask``, ``too_few_voxels``,
-        ``constant_intensity``, ``not_finite``.
+        ``constant_intensity``, ``not_finite``, ``no_slice_axis``.
     warnings
         What was left out, and single features that are undefined.
     """
@@ -132,7 +133,7 @@ def extract_features(image: Volume, mask: np.ndarray, settings: RadiomicsSetting
     Raises
     ------
     ValueError
-        Image and mask have different shapes, or a 2D recipe meets an image without thick slices.
+        Image and mask have different shapes.
 
     Notes
     -----
@@ -154,7 +155,10 @@ def extract_features(image: Volume, mask: np.ndarray, settings: RadiomicsSetting
         return refused("empty_mask", 0, [])
     if not np.isfinite(image.data[mask]).any():
         return refused("not_finite", 0, ["the map holds no number inside the region"])
-    region = prepare(image, mask, settings)
+    try:
+        region = prepare(image, mask, settings)
+    except SubjectDataError as error:
+        return refused(error.code, 0, [error.message])
     n_voxels = int(region.intensity.sum())
     if n_voxels < settings.minimum_voxels:
         return refused("too_few_voxels", n_voxels, region.warnings)

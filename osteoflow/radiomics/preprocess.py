@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.settings import RadiomicsSettings
 
@@ -71,7 +72,9 @@ def prepare(image: Volume, mask: np.ndarray, settings: RadiomicsSettings) -> Pre
     Raises
     ------
     ValueError
-        Shapes differ, the mask is empty or the slice axis of a 2D recipe is ambiguous.
+        Shapes differ or the mask is empty.
+    SubjectDataError
+        ``no_slice_axis``: a 2D recipe meets an image without thick slices.
 
     Notes
     -----
@@ -146,7 +149,12 @@ def _canonical(image: Volume, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 def _slice_axis(spacing: tuple[float, float, float]) -> int:
     ordered = np.sort(spacing)
     if ordered[2] < 1.05 * ordered[1]:
-        raise ValueError(f"no thick-slice axis for 2D texture in voxels of {spacing} mm")
+        voxel = " x ".join(f"{step:g}" for step in spacing)
+        raise SubjectDataError(
+            "no_slice_axis",
+            f"2D texture needs thick slices; voxels of {voxel} mm have no slice axis",
+            "Use a 3D recipe for isotropic scans.",
+        )
     return int(np.argmax(spacing))
 
 

@@ -172,7 +172,16 @@ def cell_text(value: object, column: str = "", digits: int | None = None) -> str
             return number(float(value), digits)
         text = significant(float(value), 3)
         return "–" if text == NOT_ESTIMABLE else text
+    if column == "roi":
+        return str(value).replace("-", "–").replace("_", " ")
+    if column == "covariates":
+        return ", ".join(part.strip() for part in str(value).split(","))
     return str(value)
+
+
+def given(table: pd.DataFrame | None) -> bool:
+    """Whether a table is there and has rows."""
+    return table is not None and not table.empty
 
 
 @cache

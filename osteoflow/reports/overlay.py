@@ -284,17 +284,17 @@ def _stroked(axes: Axes, x: float, y: float, text: str, **options: object) -> No
     axes.text(x, y, text, path_effects=effects, **options)
 
 
-def compress(png: bytes, limit: int, max_width: int | None = None) -> bytes:
-    """PNG with at most 256 colours, made smaller until it fits into so many bytes."""
+def compress(png: bytes, limit: int, max_width: int | None = None, colours: int = 256) -> bytes:
+    """PNG with a palette, with fewer colours and then smaller until it fits into so many bytes."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     if max_width is not None and picture.width > max_width:
         size = (max_width, round(picture.height * max_width / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
-    colours = 256
     while True:
         buffer = io.BytesIO()
-        reduced = picture.quantize(colours, dither=Image.Dither.NONE)
-        reduced.save(buffer, format="PNG", optimize=True)
+        # Maximum coverage keeps rare colours, the thin contours and lines, in a small palette.
+        reduced = picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        reduced.save(buffer, format="PNG")
         if buffer.tell() <= limit or min(picture.size) < 64:
             return buffer.getvalue()
         if colours > 64:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from osteoflow.figures.wording import sentence, significant, step_name
+from osteoflow.figures.wording import number, sentence, step_name
 from osteoflow.reports.html import Cell, HtmlTable, environment
 from osteoflow.reports.overlay import RODS, TRABECULAR, WHOLE, ImageView, draw_overlays
 
@@ -155,6 +156,7 @@ def _pivot(rows: pd.DataFrame, caption: str, label: Callable[[str], str]) -> Htm
     flags = sorted({flag for flag in rows["flag"] if flag})
     marks = {flag: chr(ord("a") + index) for index, flag in enumerate(flags)}
     values = {(row.level, row.image, row.metric): row for row in rows.itertuples(index=False)}
+    decimals = {key: _decimals(group["value"]) for key, group in rows.groupby(["image", "metric"])}
     headings = [Cell("Vertebra")]
     for image, metric, unit in columns:
         name = f"{label(metric)}, {image}" if metric in shared else label(metric)
@@ -165,13 +167,21 @@ def _pivot(rows: pd.DataFrame, caption: str, label: Callable[[str], str]) -> Htm
         for image, metric, _ in columns:
             row = values.get((level, image, metric))
             known = row is not None and pd.notna(row.value)
-            text = significant(float(row.value), 4) if known else "–"
+            text = number(float(row.value), decimals[image, metric]) if known else "–"
             if row is not None and row.flag:
                 text += f" [{marks[row.flag]}]"
             line.append(Cell(text, True))
         body.append(line)
     note = "; ".join(f"[{mark}] {flag.replace('_', ' ')}" for flag, mark in marks.items())
     return HtmlTable(caption, headings, body, note)
+
+
+def _decimals(values: pd.Series) -> int:
+    """Decimals that give a column's largest value four digits."""
+    largest = float(values.abs().max())
+    if not largest > 0:
+        return 1
+    return int(min(max(3 - math.floor(math.log10(largest)), 0), 6))
 
 
 def _methods(measurements: pd.DataFrame, label: Callable[[str], str]) -> list[str]:

@@ -20,17 +20,28 @@ class Quantity:
 
     truth: str
     measured: str
+    label: str
+    unit: str
     limit: float | None
     meaning: str
 
 
 QUANTITIES = (
-    Quantity("pdff", "pdff_mean", 1.0, "proton-density fat fraction"),
-    Quantity("r2star", "r2star_mean", None, "R2*"),
-    Quantity("vbmd_apparent", "vbmd_mean", 3.0, "accuracy of the calibration"),
+    Quantity("pdff", "pdff_mean", "PDFF", "%", 1.0, "accuracy of the map"),
+    Quantity("r2star", "r2star_mean", "R2*", "1/s", None, "accuracy of the map"),
+    Quantity(
+        "vbmd_apparent", "vbmd_mean", "vBMD, apparent", "mg/cm³", 3.0, "accuracy of the calibration"
+    ),
     # A single-energy CT cannot tell marrow fat from missing mineral: this error is the marrow-fat
     # effect of the method, not one of the calibration.
-    Quantity("vbmd_mineral", "vbmd_mean", None, "marrow-fat effect of single-energy CT"),
+    Quantity(
+        "vbmd_mineral",
+        "vbmd_mean",
+        "vBMD, mineral alone",
+        "mg/cm³",
+        None,
+        "marrow-fat effect of single-energy CT",
+    ),
 )
 
 _KEYS = ["participant_id", "roi"]
@@ -38,6 +49,18 @@ _REQUIRED = {
     "measurements": ("participant_id", "rater", "roi", "metric", "value", "unit"),
     "truth": ("participant_id", "roi", "metric", "value", "unit", "scan_model"),
 }
+
+
+def quantity_label(metric: str, unit: bool = True) -> str:
+    """``pdff`` -> ``PDFF (%)``.
+
+    Raises
+    ------
+    KeyError
+        For a metric that is not compared.
+    """
+    found = {quantity.truth: quantity for quantity in QUANTITIES}[metric]
+    return f"{found.label} ({found.unit})" if unit else found.label
 
 
 def compare_truth(

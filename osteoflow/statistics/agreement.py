@@ -85,9 +85,7 @@ def icc(ratings: ArrayLike, confidence: float = 0.95) -> dict[str, Icc]:
     one_single, one_average = fixed(within, n * (k - 1))
     three_single, three_average = fixed(residual, (n - 1) * (k - 1))
 
-    value = (between - residual) / (
-        between + (k - 1) * residual + k * (raters - residual) / n
-    )
+    value = (between - residual) / (between + (k - 1) * residual + k * (raters - residual) / n)
     a = k * value * raters
     b = (n * (1 + (k - 1) * value) - k * value) * residual
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -137,7 +135,9 @@ def icc_of_columns(rater_1: pd.DataFrame, rater_2: pd.DataFrame) -> pd.DataFrame
         columns = np.flatnonzero(which.reshape(-1) == number)
         forms = icc(x[rows][:, :, columns])
         parts = [forms["ICC(2,1)"], forms["ICC(3,1)"]]
-        result[columns] = np.column_stack([[p.value, p.low, p.high][i] for p in parts for i in range(3)])
+        result[columns] = np.column_stack(
+            [[p.value, p.low, p.high][i] for p in parts for i in range(3)]
+        )
     table = pd.DataFrame(result, index=rater_1.columns, columns=names)
     table.insert(0, "n", complete.sum(axis=0))
     return table

@@ -159,6 +159,22 @@ def test_a_cut_phantom_is_named(shift: float, rod: str) -> None:
     assert caught.value.code == "phantom_incomplete"
 
 
+def test_a_phantom_that_moved_is_refused() -> None:
+    ct = scene()
+    ct.data[:, :, 12:] = scene(shift_x=30).data[:, :, 12:]
+    with pytest.raises(SubjectDataError) as caught:
+        find_rods(ct, CERTIFICATE)
+    assert caught.value.code == "phantom_inconsistent"
+
+
+def test_single_bad_slices_are_left_out() -> None:
+    ct = scene()
+    ct.data[:, :, 5] += 60
+    rods = find_rods(ct, CERTIFICATE)
+    assert rods[0].n_slices == 23
+    assert calibrate(rods, CERTIFICATE).intercept == pytest.approx(INTERCEPT, abs=0.5)
+
+
 def test_another_phantom_is_not_taken_for_this_one() -> None:
     other = phantom("mindways_model3", [0, 100, 200, 300, 400], [1000] * 5)
     with pytest.raises(SubjectDataError) as caught:

@@ -146,8 +146,9 @@ def test_two_dimensional_texture_ignores_neighbouring_slices() -> None:
     assert a == pytest.approx(b)
     region = prepare(image, mask, recipe(texture="2D", resample_mm=0.7))
     assert (region.spacing, region.slice_axis) == ((0.7, 0.7, 2.0), 2)
-    with pytest.raises(ValueError, match="thick-slice"):
-        prepare(Volume(image.data, np.eye(4)), mask, settings)
+    isotropic = extract_features(Volume(image.data, np.eye(4)), mask, settings)
+    assert isotropic.flag == "no_slice_axis"
+    assert np.isnan(list(isotropic.values.values())).all()
 
 
 def test_discretisation() -> None:

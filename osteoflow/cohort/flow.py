@@ -1,0 +1,3 @@
+from osteoflow.figures.flow import count_flow
+def cohort_flow(statuses, table):
+    pass

@@ -1,0 +1,121 @@
+"""Noise and phase sign of complex echoes, both read from how well the model fits."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from osteoflow.mri.candidates import R2STAR_BOUNDS, find_candidates
+from osteoflow.mri.fit_setting import ASSUMED_SIGMA, FitSetting
+
+NOISE_FACTOR = 2.0
+"""Multiple of the noise's own norm below which a voxel holds nothing but noise."""
+
+SIGMA_FLOOR = 0.005
+"""Least standard deviation of the misfit relative to a voxel's signal norm: no model is exact, and
+without noise the likelihood would otherwise be infinitely sharp."""
+
+SIGN_SAMPLE = 12000
+"""Voxels from which the phase sign is decided."""
+
+SIGN_EVIDENCE = 10.0
+"""Log-likelihood ratio below which the phase sign counts as undecided."""
+
+
+def noise_variance(cost: np.ndarray, norm: np.ndarray, setting: FitSetting) -> float | None:
+    """Variance of the noise of one real channel in units of the input squared.
+
+    It is the same in every voxel; the median is robust against those the model does not fit.
+
+    Parameters
+    ----------
+    cost
+        Squared relative residual of the best candidate, shape (voxels,).
+    norm
+        Norm of each voxel's signal in units of the input, shape (voxels,).
+    setting
+        The fit.
+
+    Returns
+    -------
+    float or None
+        None where the fit leaves no degree of freedom to see noise in.
+    """
+    if setting.degrees_of_freedom <= 0:
+        return None
+    return float(np.median(cost * norm**2) / stats.chi2.median(setting.degrees_of_freedom))
+
+
+def near_noise(
+    cost: np.ndarray, norm: np.ndarray, setting: FitSetting, flags: dict[str, float]
+) -> np.ndarray:
+    """Voxels whose norm is below ``NOISE_FACTOR`` times that of noise in all echoes.
+
+    Parameters as in `noise_variance`; `flags` receives the noise's standard deviation. All False
+    where the noise cannot be seen.
+    """
+    variance = noise_variance(cost, norm, setting)
+    if variance is None:
+        return np.zeros(norm.shape, bool)
+    flags["noise_sd"] = float(np.sqrt(variance))
+    return norm < NOISE_FACTOR * np.sqrt(variance * 2 * setting.echo.seconds.size)
+
+
+def misfit_variance(cost: np.ndarray, norm: np.ndarray, setting: FitSetting) -> np.ndarray:
+    """Variance of one real channel relative to each voxel's squared norm, shape (voxels,).
+
+    Parameters as in `noise_variance`. ``SIGMA_FLOOR`` is its floor; without a degree of freedom
+    it is ``ASSUMED_SIGMA`` squared.
+    """
+    noise = noise_variance(cost, norm, setting)
+    if noise is None:
+        return np.full(cost.shape, ASSUMED_SIGMA**2)
+    return noise / norm**2 + SIGMA_FLOOR**2
+
+
+def decide_phase_sign(
+    data: np.ndarray,
+    norm: np.ndarray,
+    setting: FitSetting,
+    warnings: list[str],
+    flags: dict[str, float],
+) -> int:
+    """Sign under which the multi-peak model explains the data better.
+
+    Fat has lines on both sides of water, not mirrored ones: with the wrong sign the smallest
+    possible residual of a fatty voxel stays above the noise.
+
+    Parameters
+    ----------
+    data
+        complex64, shape (echoes, voxels), each voxel scaled to unit norm.
+    norm
+        The norms, shape (voxels,).
+    setting
+        The fit.
+    warnings, flags
+        Receive the evidence, and a warning where it does not suffice.
+
+    Returns
+    -------
+    int
+        +1 or -1.
+    """
+    stride = max(1, data.shape[1] // SIGN_SAMPLE)
+    sample = np.ascontiguousarray(data[:, ::stride])
+    costs = [
+        find_candidates(
+            s, setting.echo.seconds, setting.phasor, setting.search, R2STAR_BOUNDS, setting.prior
+        ).cost[0]
+        for s in (sample, sample.conj())
+    ]
+    variance = misfit_variance(np.minimum(*costs), norm[::stride], setting)
+    evidence = float(np.sum((costs[1] - costs[0]) / (2 * variance)))
+    flags["phase_sign_log_likelihood_ratio"] = evidence
+    if abs(evidence) < SIGN_EVIDENCE:
+        warnings.append(
+            "the data do not tell the sign of the phase (fat and water fit equally well both "
+            "ways); +1 was assumed"
+        )
+        return 1
+    return 1 if evidence > 0 else -1

@@ -1,0 +1,158 @@
+"""The part of the study's report on one modelling analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from osteoflow.figures.model_tables import SET_NAMES, models_present, sets_present
+from osteoflow.figures.wording import estimate, feature_name, number, sentence
+from osteoflow.reports.html import HtmlTable, given, make_table
+from osteoflow.reports.picture import ReportFigure
+
+TOP_FEATURES = 20
+MEASURES = {
+    "auc": "AUC",
+    "brier": "Brier score",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "threshold": "Threshold",
+}
+
+
+@dataclass(frozen=True)
+class AnalysisReport:
+    """One modelling analysis; ``problem`` says why it was not possible, then all else is empty."""
+
+    name: str
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    figures: Sequence[ReportFigure] = ()
+    problem: str | None = None
+
+
+def describe_analysis(item: AnalysisReport, label: Callable[[str], str]) -> dict[str, Any]:
+    """What the template shows of an analysis."""
+    summary = item.summary
+    warnings = [sentence(str(text)) for text in summary.get("warnings", [])]
+    if summary.get("incorporation_bias"):
+        warnings.insert(
+            0,
+            "Incorporation bias: predictors come from the scan that defines the outcome. "
+            "Performance here does not show how an independent test would do.",
+        )
+    tables = []
+    performance = item.tables.get("performance")
+    if given(performance):
+        tables.append(_performance(performance, dict(summary)))
+    if given(item.tables.get("comparisons")):
+        tables.append(
+            make_table(
+                item.tables["comparisons"],
+                "Differences in AUC between models",
+                digits={"difference": 3, "ci_low": 3, "ci_high": 3, "z": 2},
+            )
+        )
+    if given(item.tables.get("filters")):
+        filters = item.tables["filters"]
+        shown = filters.assign(step=filters["step"].astype(str).str.replace("_", " "))
+        tables.append(make_table(shown, "Features through the steps (all training participants)"))
+    if given(item.tables.get("selection")):
+        tables.append(_selection(item.tables["selection"]))
+    excluded = pd.DataFrame(summary.get("excluded", []))
+    if len(excluded):
+        excluded = excluded.rename(columns={"reason": "message"})
+        tables.append(make_table(excluded, "Participants left out of this analysis"))
+    return {
+        "name": item.name.replace("_", " "),
+        "id": item.name,
+        "problem": sentence(item.problem) if item.problem else None,
+        "facts": _facts(summary, label) if summary else {},
+        "warnings": warnings,
+        "figures": [figure.embed() for figure in item.figures],
+        "tables": tables,
+        "methods": {
+            name.replace("_", " "): sentence(str(text))
+            for name, text in dict(summary.get("methods", {})).items()
+        },
+    }
+
+
+def _facts(summary: Mapping[str, Any], label: Callable[[str], str]) -> dict[str, str]:
+    radiomics = summary.get("radiomics") or {}
+    facts = {
+        "Outcome": f"{summary.get('outcome_label', '')} ({summary.get('outcome', '')})",
+        "Participants": f"{summary['n']} ({summary['n_events']} with the event)",
+    }
+    if summary.get("n_holdout"):
+        facts["Hold-out"] = (
+            f"{summary['n_holdout']} ({summary.get('n_events_holdout', 0)} with the event)"
+        )
+    if summary.get("clinical"):
+        facts["Clinical predictors"] = ", ".join(label(name) for name in summary["clinical"])
+    if radiomics:
+        facts["Radiomic predictors"] = (
+            f"{radiomics.get('n_features', '')} features of {radiomics.get('image', '')} in "
+            f"{str(radiomics.get('roi', '')).replace('_', ' ')}"
+        )
+    facts["Seed"] = str(summary.get("seed", ""))
+    return facts
+
+
+def _performance(performance: pd.DataFrame, summary: dict[str, Any]) -> HtmlTable:
+    """Rows: set and measure; columns: models."""
+    models = models_present(performance, summary)
+    rows: list[dict[str, Any]] = []
+    methods: dict[str, dict[str, None]] = {}
+    for name in sets_present(performance):
+        part = performance[performance["set"] == name]
+        for metric in dict.fromkeys(part["metric"]):
+            line = {"set": SET_NAMES[name], "metric": MEASURES.get(metric, metric)}
+            for model in models:
+                found = part[(part["metric"] == metric) & (part["model"] == model)]
+                if found.empty:
+                    line[model] = None
+                    continue
+                row = found.iloc[0]
+                line[model] = estimate(row["value"], row["ci_low"], row["ci_high"])
+                if isinstance(row["method"], str) and row["method"]:
+                    place = f"{line['metric']} ({SET_NAMES[name].lower()})"
+                    methods.setdefault(row["method"], {})[place] = None
+            rows.append(line)
+    return make_table(
+        pd.DataFrame(rows),
+        "Performance (95 % interval)",
+        headings={model: model.capitalize() for model in models},
+        note=" ".join(
+            sentence(f"{method}: {', '.join(places)}") for method, places in methods.items()
+        ),
+    )
+
+
+def _selection(selection: pd.DataFrame) -> HtmlTable:
+    used = selection[(selection["frequency"] > 0) | (selection["coefficient"] != 0)]
+    order = used.assign(size=used["coefficient"].abs()).sort_values(
+        ["frequency", "size", "feature"], ascending=[False, False, True]
+    )
+    top = order.drop(columns="size").head(TOP_FEATURES)
+    rest = len(used) - len(top)
+    note = "Share of the outer folds that select a feature; coefficient in the final model."
+    if rest:
+        note += f" {rest} more were selected at least once: see selection.tsv."
+    never = len(selection) - len(used)
+    if never:
+        note += f" {never} were never selected."
+    return make_table(
+        top.assign(
+            feature=top["feature"].map(feature_name),
+            frequency=[f"{number(100 * share, 0)} %" for share in top["frequency"]],
+        ),
+        "Selected radiomic features",
+        note=note,
+        digits={"icc": 2, "icc_low": 2},
+    )

@@ -1,0 +1,258 @@
+"""The study's report: who was in, what was found, how well the models do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from osteoflow.figures.wording import sentence, step_name
+from osteoflow.reports.analysis import AnalysisReport, describe_analysis
+from osteoflow.reports.html import HtmlTable, environment, given, make_table
+from osteoflow.reports.picture import ReportFigure
+from osteoflow.reports.truth import quantity_label
+
+
+@dataclass(frozen=True)
+class SubjectEntry:
+    """A participant's line: address of the page, status per modality, number of warnings."""
+
+    name: str
+    href: str | None
+    statuses: Mapping[str, str]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    n_warnings: int = 0
+
+
+@dataclass(frozen=True)
+class CohortReport:
+    """Everything the report shows; parts that a study does not have stay empty.
+
+    Parameters
+    ----------
+    title
+        Title of the study.
+    flow
+        Table of :func:`osteoflow.figures.flow.count_flow`.
+    exclusions
+        One row per exclusion: ``participant_id``, ``session``, ``modality``, ``step``, ``code``,
+        ``message``, ``hint`` (and any others).
+    subjects
+        Participants in the order of the study's table.
+    flow_figure, figures
+        Flow diagram, and the statistics' figures.
+    table1, comparisons, correlations, reliability, bland_altman
+        Tables of the statistics.
+    table1_note
+        Its groups and tests in words.
+    analyses
+        Outcome models.
+    truth_summary, truth_figure
+        Comparison with simulated values.
+    methods
+        Name of a step -> what it does, in words with parameters.
+    versions
+        Software -> version.
+    label
+        Column -> label with unit.
+    """
+
+    title: str
+    flow: pd.DataFrame
+    exclusions: pd.DataFrame
+    subjects: Sequence[SubjectEntry]
+    flow_figure: ReportFigure | None = None
+    figures: Sequence[ReportFigure] = ()
+    table1: pd.DataFrame | None = None
+    table1_note: str = ""
+    comparisons: pd.DataFrame | None = None
+    correlations: pd.DataFrame | None = None
+    reliability: pd.DataFrame | None = None
+    bland_altman: pd.DataFrame | None = None
+    analyses: Sequence[AnalysisReport] = ()
+    truth_summary: pd.DataFrame | None = None
+    truth_figure: ReportFigure | None = None
+    methods: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    label: Callable[[str], str] = str
+
+
+def render_cohort(report: CohortReport) -> str:
+    """The report as one HTML file: no scripts, nothing loaded from elsewhere.
+
+    Tables of features list those that matter (``TOP_FEATURES`` rows in
+    :mod:`osteoflow.reports.analysis`) and say how many more there are.
+    """
+    return (
+        environment()
+        .get_template("cohort.html.j2")
+        .render(
+            title=report.title,
+            tiles=_tiles(report),
+            flow=_flow_table(report.flow),
+            flow_figure=_embed(report.flow_figure),
+            exclusions=_exclusions(report.exclusions),
+            statistics=_statistics(report),
+            figures=[figure.embed() for figure in report.figures],
+            analyses=[describe_analysis(item, report.label) for item in report.analyses],
+            truth=_truth(report.truth_summary),
+            truth_figure=_embed(report.truth_figure),
+            modalities=list(dict.fromkeys(m for s in report.subjects for m in s.statuses)),
+            subjects=report.subjects,
+            methods={name: sentence(text) for name, text in report.methods.items()},
+            versions=dict(report.versions),
+        )
+    )
+
+
+def _tiles(report: CohortReport) -> list[tuple[str, str]]:
+    """The numbers at the top."""
+    flow = report.flow
+    tiles = []
+    enrolled = flow.loc[flow["outcome"] == "enrolled", "n"]
+    if len(enrolled):
+        tiles.append((str(int(enrolled.iloc[0])), "participants"))
+    for modality in dict.fromkeys(flow["modality"]):
+        rows = flow[(flow["modality"] == modality) & (flow["outcome"] == "analysed")]
+        tiles.append((str(int(rows["n"].sum())), f"usable: {rows['label'].iloc[0]}"))
+    tiles.append((str(len(report.exclusions)), "exclusions"))
+    tiles.append(
+        (str(sum(s.n_warnings > 0 for s in report.subjects)), "participants with warnings")
+    )
+    return tiles
+
+
+def _flow_table(flow: pd.DataFrame) -> HtmlTable:
+    table = flow.assign(
+        step=[step_name(step) if step else "" for step in flow["step"]],
+        outcome=flow["outcome"].replace({"enrolled": "in the study", "absent": "not acquired"}),
+        reason=[
+            reason if kind == "excluded" else ""
+            for reason, kind in zip(flow["reason"], flow["outcome"], strict=True)
+        ],
+    )
+    return make_table(
+        table[["label", "outcome", "step", "reason", "n"]],
+        "Participants by modality, step and reason",
+        headings={"label": "Data", "outcome": "Participants", "reason": "Reason"},
+    )
+
+
+def _exclusions(table: pd.DataFrame) -> HtmlTable | None:
+    if table.empty:
+        return None
+    shown = table.copy()
+    if "step" in shown:
+        shown["step"] = [step_name(str(step)) for step in shown["step"]]
+    if "modality" in shown:
+        shown["modality"] = shown["modality"].astype(str).str.upper()
+    if "session" in shown and not shown["session"].fillna("").astype(bool).any():
+        shown = shown.drop(columns="session")
+    return make_table(shown, "Exclusions")
+
+
+def _statistics(report: CohortReport) -> list[HtmlTable]:
+    tables = []
+    if given(report.table1):
+        # The first column of Table 1 is its row's name: without a heading of its own.
+        tables.append(
+            make_table(
+                report.table1,
+                "Table 1: characteristics of the participants",
+                label=report.label,
+                note=report.table1_note,
+            )
+        )
+    for table, caption, note in (
+        (report.comparisons, "Group comparisons", _FDR),
+        (report.correlations, "Correlations", _FDR),
+    ):
+        if given(table):
+            tables.append(make_table(table, caption, label=report.label, note=note))
+    if given(report.reliability):
+        tables += _reliability(report.reliability, report.label)
+    if given(report.bland_altman):
+        tables.append(
+            make_table(
+                report.bland_altman,
+                "Agreement of two raters (Bland-Altman)",
+                label=report.label,
+            )
+        )
+    return tables
+
+
+_FDR = "p (FDR): adjusted by Benjamini and Hochberg's method within this table."
+
+
+def _reliability(table: pd.DataFrame, label: Callable[[str], str]) -> list[HtmlTable]:
+    """Every measurement; of the features, how many reach which agreement."""
+    tables = []
+    measured = table[table["kind"] == "measurement"].drop(columns="kind")
+    if len(measured):
+        tables.append(
+            make_table(
+                measured,
+                "Agreement of two raters: intraclass correlation of measurements",
+                label=label,
+                digits=dict.fromkeys([c for c in measured if c.startswith("icc")], 3),
+                note="ICC(2,1) counts the raters' bias as error, ICC(3,1) does not.",
+            )
+        )
+    features = table[table["kind"] == "feature"]
+    if len(features):
+        rows = []
+        for (image, roi), group in features.groupby(["image", "roi"], sort=False):
+            low = group["icc21_low"]
+            rows.append(
+                {
+                    "image": image,
+                    "roi": roi,
+                    "features": len(group),
+                    "poor": int((low < 0.5).sum()),
+                    "moderate": int(low.between(0.5, 0.75, inclusive="left").sum()),
+                    "good": int(low.between(0.75, 0.9, inclusive="left").sum()),
+                    "excellent": int((low >= 0.9).sum()),
+                    "unknown": int(low.isna().sum()),
+                }
+            )
+        tables.append(
+            make_table(
+                pd.DataFrame(rows),
+                "Agreement of two raters: radiomic features by the lower 95 % limit of ICC(2,1)",
+                headings={
+                    "features": "Features",
+                    "poor": "< 0.50",
+                    "moderate": "0.50 to 0.75",
+                    "good": "0.75 to 0.90",
+                    "excellent": "≥ 0.90",
+                    "unknown": "Not estimable",
+                },
+                note="Limits after Koo and Li (J Chiropr Med 2016).",
+            )
+        )
+    return tables
+
+
+def _truth(summary: pd.DataFrame | None) -> HtmlTable | None:
+    if not given(summary):
+        return None
+    shown = summary.assign(
+        metric=[quantity_label(name, unit=False) for name in summary["metric"]],
+        scan_model=summary["scan_model"].str.replace("_", " "),
+    )
+    columns = ["mean_absolute_error", "mean_error", "sd_error", "max_absolute_error"]
+    return make_table(
+        shown,
+        "Measured against simulated values, per vertebra",
+        headings={"n": "Vertebrae", "metric": "Quantity"},
+        digits=dict.fromkeys(columns, 2),
+        note="Limits are for scans that follow the fitted model; others break it on purpose. "
+        "Accuracy on simulated scans is not clinical accuracy.",
+    )
+
+
+def _embed(figure: ReportFigure | None) -> dict[str, Any] | None:
+    return None if figure is None else figure.embed()

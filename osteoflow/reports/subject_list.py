@@ -1,0 +1,44 @@
+"""The study report's line for each subject."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from osteoflow.reports.cohort import SubjectEntry
+
+MODALITIES = ("ct", "mri")
+# The worst state of a modality's items stands for it.
+RANK = ("failed", "excluded", "ok", "absent")
+
+
+def subject_entries(statuses: pd.DataFrame) -> list[SubjectEntry]:
+    """One entry per subject, in the order of the table.
+
+    Parameters
+    ----------
+    statuses
+        ``results/cohort/status.tsv``: subject, modality, step, item, status, code, message,
+        n_warnings. Second raters' items are left out.
+    """
+    entries = []
+    first_rater = statuses[~statuses["item"].str.endswith("rater2")]
+    for name, rows in first_rater.groupby("subject", sort=False):
+        states, reasons = {}, {}
+        for modality in MODALITIES:
+            here = rows[rows["modality"] == modality]
+            found = [state for state in RANK if (here["status"] == state).any()]
+            states[modality.upper()] = found[0] if found else "absent"
+            stated = here[here["code"].notna() & (here["code"] != "")]
+            if len(stated):
+                reasons[modality.upper()] = str(stated["code"].iloc[0]).replace("_", " ")
+        seen = (rows["step"] != "inventory").any()
+        entries.append(
+            SubjectEntry(
+                str(name),
+                f"../subjects/{name}/report.html" if seen else None,
+                states,
+                reasons,
+                int(rows["n_warnings"].sum()),
+            )
+        )
+    return entries

@@ -1,0 +1,78 @@
+"""The version of a rule's code follows what its results depend on, and nothing else."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from osteoflow.resources import ROOT
+
+SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A copy of the code that may be edited."""
+    target = tmp_path_factory.mktemp("clone")
+    for name in ("osteoflow", "scripts", "resources"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.lock", target)
+    return target
+
+
+def versions(clone):
+    code = (
+        "import sys; sys.path.insert(0, '.')\n"
+        "from osteoflow.code_version import code_version\n"
+        f"print(*(code_version(name) for name in {SCRIPTS}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code], cwd=clone, capture_output=True, text=True, check=True
+    )
+    return dict(zip(SCRIPTS, done.stdout.split(), strict=True))
+
+
+def edited(clone, path, old, new):
+    """Scripts whose version differs after an edit, which is undone."""
+    before = versions(clone)
+    file = clone / path
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    try:
+        after = versions(clone)
+    finally:
+        file.write_text(text, encoding="utf-8")
+    return {name for name in SCRIPTS if before[name] != after[name]}
+
+
+def test_comments_and_docstrings_do_not_count(clone):
+    path = "osteoflow/mri/varpro.py"
+    text = (clone / path).read_text()
+    assert edited(clone, path, text[:20], "# a comment\n" + text[:20]) == set()
+    docstring = text.split('"""')[1]
+    assert edited(clone, path, docstring, docstring + " More words.") == set()
+
+
+def test_a_constant_reaches_the_rules_that_import_it(clone):
+    path = "osteoflow/ct/calibration.py"
+    assert edited(clone, path, "BETA_WATER = 999.6", "BETA_WATER = 999.7") >= {"calibrate_ct.py"}
+    changed = edited(clone, path, "BETA_WATER = 999.6", "BETA_WATER = 999.7")
+    assert not changed & {"map_fat_water.py", "convert_images.py", "fit_models.py"}
+
+
+def test_a_resource_table_reaches_the_rules_that_read_it(clone):
+    text = (clone / "resources/fat_spectra.tsv").read_text()
+    changed = edited(clone, "resources/fat_spectra.tsv", text[-4:], "9" + text[-4:])
+    assert changed == {"map_fat_water.py"}
+
+
+def test_a_locked_package_reaches_the_rules_that_import_it(clone):
+    changed = edited(clone, "requirements.lock", "scikit-learn==", "scikit-learn==9")
+    assert "fit_models.py" in changed
+    assert not changed & {"convert_images.py", "calibrate_ct.py", "map_fat_water.py"}
+
+
+def test_a_script_reaches_its_own_rule_alone(clone):
+    assert edited(clone, "scripts/map_fat_water.py", '"Hz"', '"hertz"') == {"map_fat_water.py"}

@@ -1,0 +1,79 @@
+"""The configuration: defaults, mistakes in words, and files made from the model."""
+
+import json
+
+import pytest
+import yaml
+
+from osteoflow.config import Config, Summary, canonical, digest, load_config
+from osteoflow.config_files import config_template, reference_page, schema_text, write_study_files
+from osteoflow.errors import StudyError
+from osteoflow.resources import ROOT
+
+
+def problems(content):
+    with pytest.raises(StudyError) as caught:
+        load_config(content)
+    return caught.value.problems
+
+
+def test_unknown_keys_name_the_nearest_known_one_at_any_depth():
+    found = problems(
+        {
+            "mri": {"spectrm": "ismrm"},
+            "radiomics": {"images": {"ct": {"settings": "hu", "levls": ["L1"]}}},
+            "segmentatoin": {},
+        }
+    )
+    assert "config: unknown key 'mri.spectrm' (did you mean 'spectrum'?)" in found
+    assert "config: unknown key 'radiomics.images.ct.levls' (did you mean 'levels'?)" in found
+    assert "config: unknown key 'segmentatoin' (did you mean 'segmentation'?)" in found
+    assert len(found) == 3
+
+
+def test_values_out_of_range_name_their_place():
+    (found,) = problems({"segmentation": {"erosion_mm": -1}})
+    assert found.startswith("config: segmentation.erosion_mm:")
+
+
+def test_analysis_needs_an_extracted_image():
+    analysis = {
+        "name": "a",
+        "outcome": "fracture",
+        "clinical": ["age"],
+        "radiomics": {"image": "ct"},
+    }
+    (found,) = problems({"analyses": [analysis]})
+    assert "no features are extracted from image 'ct'" in found
+    analysis["radiomics"] = {"image": "pdff"}
+    (found,) = problems({"analyses": [analysis, analysis]})
+    assert found == "config: analyses: used more than once: a"
+
+
+def test_summary_columns():
+    assert Summary(metric="vbmd_mean", levels=["L1", "L2"]).column == "vbmd_l1l2_mean"
+
+
+def test_canonical_json_does_not_depend_on_order():
+    assert canonical({"b": 1, "a": [2]}) == '{"a":[2],"b":1}'
+    assert digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1})
+
+
+def test_template_holds_the_defaults():
+    assert load_config(yaml.safe_load(config_template())) == Config()
+
+
+def test_init_writes_two_files_and_never_overwrites(tmp_path):
+    written = write_study_files(tmp_path / "study")
+    assert [path.name for path in written] == ["config.yaml", "subjects.tsv"]
+    written[0].write_text("mine")
+    with pytest.raises(StudyError):
+        write_study_files(tmp_path / "study")
+    assert written[0].read_text() == "mine"
+
+
+def test_generated_files_are_up_to_date():
+    schema = ROOT / "config" / "schemas" / "config.schema.json"
+    assert json.loads(schema.read_text()) == json.loads(schema_text())
+    page = ROOT / "docs" / "reference" / "config.md"
+    assert page.read_text(encoding="utf-8") == reference_page()

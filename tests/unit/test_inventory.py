@@ -1,0 +1,147 @@
+"""The inventory: series by header content, fingerprints, exclusions, and nothing rewritten."""
+
+import json
+import os
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+from dicom_series import ct_series, multi_echo_series
+
+from osteoflow.inventory.build import take_inventory
+from osteoflow.io.tables import read_table
+from osteoflow.subjects import read_subjects
+
+SIX = [1.2, 2.2, 3.2, 4.2, 5.2, 6.2]
+
+
+def inventory(study, rows, header="participant_id\tdicom", **options):
+    (study / "config").mkdir(exist_ok=True)
+    path = study / "config" / "subjects.tsv"
+    path.write_text(header + "\n" + "".join(f"{row}\n" for row in rows))
+    return take_inventory(study, read_subjects(path, ["verse"]), **options)
+
+
+def entry(study, name):
+    return json.loads((study / "results" / "inventory" / f"{name}.json").read_text())
+
+
+def exclusions(study):
+    table = read_table(study / "results" / "inventory" / "exclusions.tsv")
+    return {(r.participant_id, r.modality): r.code for r in table.itertuples()}
+
+
+@pytest.fixture
+def study(tmp_path):
+    raw = tmp_path / "raw" / "a"
+    ct_series(raw / "x", [0, 2, 4, 6])
+    ct_series(raw / "scout", [0], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    multi_echo_series(raw, {"M": SIX, "P": SIX})
+    (raw / "readme.txt").write_text("not an image")
+    return tmp_path
+
+
+def test_series_are_chosen_by_header_content(study):
+    report = inventory(study, ["1\traw/a"])
+    assert (report.subjects, report.rewritten, report.exclusions) == (1, ("sub-1",), 0)
+    found = entry(study, "sub-1")
+    assert len(found["ct"]["files"]) == 4
+    assert all(file["path"].startswith("raw/a/x/") for file in found["ct"]["files"])
+    assert [e["echo_time"] for e in found["mri"]["parts"]["phase"]] == pytest.approx(
+        [t / 1000 for t in SIX]
+    )
+    assert [len(e["files"]) for e in found["mri"]["parts"]["mag"]] == [3] * 6
+    index = read_table(study / "results" / "inventory" / "inventory.tsv")
+    assert index[["ct", "mri"]].to_numpy().tolist() == [["yes", "yes"]]
+    text = (study / "results" / "inventory" / "sub-1.json").read_text()
+    assert "Doe" not in text
+    assert "MRN1" not in text
+
+
+def test_touch_rewrites_nothing_and_a_changed_byte_one_entry(study):
+    shutil.copytree(study / "raw" / "a", study / "raw" / "b")
+    rows = ["1\traw/a", "2\traw/b"]
+    assert inventory(study, rows).rewritten == ("sub-1", "sub-2")
+    for path in (study / "raw").rglob("*.dcm"):
+        os.utime(path)
+    assert inventory(study, rows).rewritten == ()
+    changed = next((study / "raw" / "b" / "x").glob("*.dcm"))
+    content = bytearray(changed.read_bytes())
+    content[-1] ^= 1
+    changed.write_bytes(content)
+    assert inventory(study, rows).rewritten == ("sub-2",)
+
+
+def test_verify_finds_what_size_and_time_hide(study):
+    rows = ["1\traw/a"]
+    inventory(study, rows)
+    changed = next((study / "raw" / "a" / "x").glob("*.dcm"))
+    stat = changed.stat()
+    content = bytearray(changed.read_bytes())
+    content[-1] ^= 1
+    changed.write_bytes(content)
+    os.utime(changed, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert inventory(study, rows).rewritten == ()
+    assert inventory(study, rows, verify=True).rewritten == ("sub-1",)
+
+
+def test_a_dropped_row_leaves_no_entry(study):
+    inventory(study, ["1\traw/a", "2\traw/a"])
+    inventory(study, ["1\traw/a"])
+    assert not (study / "results" / "inventory" / "sub-2.json").exists()
+
+
+def test_absent_and_unusable_folders_exclude_with_a_reason(study):
+    (study / "empty").mkdir()
+    ct_series(study / "two" / "a", [0, 2, 4])
+    ct_series(study / "two" / "b", [0, 2, 4])
+    multi_echo_series(study / "nophase", {"M": SIX})
+    ct_series(study / "scout", [0], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    ct_series(study / "people" / "a", [0, 2, 4])
+    ct_series(study / "people" / "b", [0, 2, 4], PatientID="MRN2")
+    rows = ["1\tnowhere", "2\tempty", "3\ttwo", "4\tnophase", "5\tscout", "6\tpeople", "7\tn/a"]
+    inventory(study, rows)
+    assert exclusions(study) == {
+        ("sub-1", "ct"): "folder_missing",
+        ("sub-1", "mri"): "folder_missing",
+        ("sub-2", "ct"): "folder_empty",
+        ("sub-2", "mri"): "folder_empty",
+        ("sub-3", "ct"): "ct_ambiguous",
+        ("sub-4", "mri"): "mri_phase_missing",
+        ("sub-5", "ct"): "ct_localizer_only",
+        ("sub-6", "ct"): "several_patients",
+        ("sub-6", "mri"): "several_patients",
+        ("sub-7", "ct"): "path_not_given",
+        ("sub-7", "mri"): "path_not_given",
+    }
+
+
+def test_unequal_echoes_exclude(tmp_path):
+    multi_echo_series(tmp_path / "raw", {"M": SIX, "P": SIX[:5]})
+    inventory(tmp_path, ["1\traw"])
+    assert exclusions(tmp_path) == {("sub-1", "mri"): "echoes_unequal"}
+
+
+def test_two_acquisitions_are_ambiguous(tmp_path):
+    multi_echo_series(tmp_path / "raw" / "a", {"M": SIX, "P": SIX})
+    multi_echo_series(tmp_path / "raw" / "b", {"M": SIX, "P": SIX}, FlipAngle=10.0)
+    inventory(tmp_path, ["1\traw"])
+    assert exclusions(tmp_path) == {("sub-1", "mri"): "mri_ambiguous"}
+
+
+def test_bids_images_and_their_sidecars(tmp_path):
+    anat = tmp_path / "bids" / "sub-1" / "anat"
+    anat.mkdir(parents=True)
+    for echo, time in enumerate([0.003, 0.001, 0.002], 1):
+        for part in ("mag", "phase"):
+            stem = anat / f"sub-1_echo-{echo}_part-{part}_MEGRE"
+            nib.save(nib.Nifti1Image(np.zeros((2, 2, 2)), np.eye(4)), f"{stem}.nii.gz")
+            stem.with_suffix(".json").write_text(json.dumps({"EchoTime": time}))
+    inventory(tmp_path, ["1\tbids"], header="participant_id\tbids")
+    parts = entry(tmp_path, "sub-1")["mri"]["parts"]
+    assert [e["echo_time"] for e in parts["mag"]] == [0.001, 0.002, 0.003]
+    assert "echo-2_part-mag" in parts["mag"][0]["files"][0]["path"]
+    (anat / "sub-1_echo-2_part-mag_MEGRE.json").write_text(json.dumps({"EchoTime": 3}))
+    inventory(tmp_path, ["1\tbids"], header="participant_id\tbids")
+    assert exclusions(tmp_path) == {("sub-1", "mri"): "bids_sidecar"}
