@@ -1,14 +1,9 @@
 """What all rules share: the checked study, paths, lookups, memory requests, code versions."""
 
-import os
 import sys
 from pathlib import Path
 
 CLONE = Path(workflow.basedir).resolve()
-# Jobs find the library of this clone in every environment, conda's included.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(CLONE), *filter(None, [os.environ.get("PYTHONPATH")])]
-)
 sys.path.insert(0, str(CLONE))
 
 from snakemake.exceptions import WorkflowError
@@ -18,6 +13,7 @@ from osteoflow.code_version import code_version
 from osteoflow.config import canonical
 from osteoflow.errors import StudyError
 from osteoflow.images import IMAGES, RATERS
+from osteoflow.resources import share_package
 from osteoflow.study import load_study
 
 if Path(osteoflow.__file__).resolve().parents[1] != CLONE:
@@ -25,6 +21,9 @@ if Path(osteoflow.__file__).resolve().parents[1] != CLONE:
         f"The Snakefile lies in {CLONE}, but the package osteoflow that is imported comes from "
         f"{Path(osteoflow.__file__).resolve().parents[1]}. Install the package of this clone."
     )
+
+# Jobs find the library of this clone in every environment, conda's included.
+share_package()
 
 try:
     STUDY = load_study(Path.cwd(), config)
@@ -136,3 +135,32 @@ FEATURES = subject_path("radiomics", "features.tsv")
 MEASUREMENTS = f"{SUBJECT}/measurements.tsv"
 SUBJECT_STATUS = f"{SUBJECT}/status.json"
 SUBJECT_REPORT = f"{SUBJECT}/report.html"
+
+
+def radiomics_images(wildcards):
+    """Images with features that this subject can have: those of its modalities."""
+    found = SUBJECTS[wildcards.subject]
+    return [name for name in CONFIG.radiomics.images if found[IMAGES[name].space]]
+
+
+def radiomics_maps(wildcards):
+    return [MAPS[name].format(**wildcards) for name in radiomics_images(wildcards)]
+
+
+def radiomics_statuses(wildcards):
+    steps = dict.fromkeys(IMAGES[name].step for name in radiomics_images(wildcards))
+    return [status(step).format(**wildcards) for step in steps]
+
+
+SUBJECT_STEPS = ("convert", "segment", "map_mri", "calibrate_ct", "extract_radiomics")
+
+
+def subject_steps(wildcards):
+    """Status files of the steps that this subject has."""
+    found = SUBJECTS[wildcards.subject]
+    without = {"map_mri": not found["mri"], "calibrate_ct": not found["ct"]}
+    return [
+        status(step).format(subject=wildcards.subject)
+        for step in SUBJECT_STEPS
+        if not without.get(step)
+    ]

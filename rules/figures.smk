@@ -12,25 +12,32 @@ COHORT_FIGURES = (
 OTHER_FORMATS = [kind for kind in CONFIG.figures.formats if kind != "png"]
 COHORT_STEM = f"{FIGURES}/{{figure}}"
 MODEL_STEM = f"{FIGURES}/{{analysis}}/{{figure}}"
-
-
-def cohort_figure_data(wildcards):
-    """The tables that one figure of the cohort is drawn from."""
-    assembled = rules.assemble_cohort.output
-    described = rules.describe_cohort.output
-    kind = wildcards.figure.split("_")[0]
-    return {
-        "flow": [assembled.flow, *expand(rules.fit_models.output.summary, analysis=ANALYSES)],
-        "bland": [described.bland_altman, described.bland_altman_points],
-        "correlation": [assembled.participants, described.correlations],
-        "truth": [*rules.compare_truth.output],
-    }[kind]
+# The tables that each figure of the cohort is drawn from.
+COHORT_FIGURE_DATA = {
+    "flow": [
+        rules.assemble_cohort.output.flow,
+        *expand(rules.fit_models.output.summary, analysis=ANALYSES),
+    ],
+    "bland_altman": [
+        rules.describe_cohort.output.bland_altman,
+        rules.describe_cohort.output.bland_altman_points,
+    ],
+    "truth": [rules.compare_truth.output.vertebrae, rules.compare_truth.output.summary],
+    **{
+        figure: [
+            rules.assemble_cohort.output.participants,
+            rules.describe_cohort.output.correlations,
+        ]
+        for figure in COHORT_FIGURES
+        if figure.startswith("correlation_")
+    },
+}
 
 
 rule draw_cohort_figure:
     input:
         columns=rules.assemble_cohort.output.columns,
-        data=cohort_figure_data,
+        data=lambda wildcards: COHORT_FIGURE_DATA[wildcards.figure],
     output:
         png=report(f"{COHORT_STEM}.png", caption="captions/figure.rst", category="Cohort"),
         others=[f"{COHORT_STEM}.{kind}" for kind in OTHER_FORMATS],

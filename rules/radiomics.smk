@@ -1,21 +1,6 @@
 """Radiomic features of the trabecular volumes on each configured image."""
 
 
-def radiomics_images(wildcards):
-    """Images with features that this subject can have: those of its modalities."""
-    found = SUBJECTS[wildcards.subject]
-    return [name for name in CONFIG.radiomics.images if found[IMAGES[name].space]]
-
-
-def radiomics_maps(wildcards):
-    return [MAPS[name].format(**wildcards) for name in radiomics_images(wildcards)]
-
-
-def radiomics_statuses(wildcards):
-    steps = dict.fromkeys(IMAGES[name].step for name in radiomics_images(wildcards))
-    return [status(step).format(**wildcards) for step in steps]
-
-
 rule extract_radiomics:
     input:
         entry=f"{INVENTORY}/{{subject}}.json",

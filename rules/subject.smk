@@ -1,18 +1,5 @@
 """One subject's measurements, its status over all steps, and its page."""
 
-SUBJECT_STEPS = ("convert", "segment", "map_mri", "calibrate_ct", "extract_radiomics")
-
-
-def subject_steps(wildcards):
-    """Status files of the steps that this subject has."""
-    found = SUBJECTS[wildcards.subject]
-    without = {"map_mri": not found["mri"], "calibrate_ct": not found["ct"]}
-    return [
-        status(step).format(subject=wildcards.subject)
-        for step in SUBJECT_STEPS
-        if not without.get(step)
-    ]
-
 
 rule measure:
     input:

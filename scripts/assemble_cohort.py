@@ -7,8 +7,6 @@ the inventory's exclusions; writes the cohort tables, the merged exclusions and 
 import json
 from pathlib import Path
 
-import pandas as pd
-
 from osteoflow.cohort.assemble import (
     columns_dictionary,
     exclusions_table,

@@ -10,8 +10,8 @@ from osteoflow.cohort.assemble import column_label
 from osteoflow.config import Correlation, Figures
 from osteoflow.figures.agreement import draw_bland_altman, draw_truth
 from osteoflow.figures.flow import draw_flow
-from osteoflow.figures.scatter import draw_scatter
 from osteoflow.figures.notice import draw_notice
+from osteoflow.figures.scatter import draw_scatter
 from osteoflow.figures.style import save
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
@@ -66,5 +66,9 @@ def main(inputs, output, params, name, log):
 
 
 main(
-    snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards.figure, snakemake.log[0]
+    snakemake.input,
+    snakemake.output,
+    snakemake.params,
+    snakemake.wildcards.figure,
+    snakemake.log[0],
 )

@@ -11,8 +11,8 @@ from osteoflow.figures.calibration import draw_calibration
 from osteoflow.figures.decision_curve import draw_decision_curve
 from osteoflow.figures.lasso import draw_lasso
 from osteoflow.figures.nomogram import draw_nomogram
-from osteoflow.figures.roc import draw_roc
 from osteoflow.figures.notice import draw_notice
+from osteoflow.figures.roc import draw_roc
 from osteoflow.figures.style import save
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
@@ -29,7 +29,8 @@ def nomogram(inputs, summary, settings, params):
 def roc(inputs, summary, settings, params):
     """ROC curves of all models."""
     tables = [
-        read_table(inputs.get(name)) for name in ("roc", "performance", "comparisons", "predictions")
+        read_table(inputs.get(name))
+        for name in ("roc", "performance", "comparisons", "predictions")
     ]
     return draw_roc(*tables, summary, settings)
 
@@ -76,5 +77,9 @@ def main(inputs, output, params, name, log):
 
 
 main(
-    snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards.figure, snakemake.log[0]
+    snakemake.input,
+    snakemake.output,
+    snakemake.params,
+    snakemake.wildcards.figure,
+    snakemake.log[0],
 )

@@ -11,11 +11,11 @@ import pandas as pd
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.images import RATERS
+from osteoflow.io.masks import read_mask
 from osteoflow.io.tables import write_table
 from osteoflow.io.volume import read_json, read_volume, write_volume
 from osteoflow.segmentation.agreement import dice
 from osteoflow.segmentation.grid import check_levels, to_image_grid
-from osteoflow.io.masks import read_mask
 from osteoflow.segmentation.schemes import labels_table, level_name, to_verse
 from osteoflow.segmentation.voi import trabecular_voi
 from osteoflow.step import Step

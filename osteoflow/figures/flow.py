@@ -211,7 +211,9 @@ def _analysis_box(summary: Mapping, width: float) -> Box:
     ]
     if summary.get("n_holdout"):
         events = count(int(summary["n_events_holdout"]), "event")
-        texts.append(f"hold-out: {count(int(summary['n_holdout']), 'participant')}, {events}")
+        texts.append(
+            f"of these in the hold-out: {count(int(summary['n_holdout']), 'participant')}, {events}"
+        )
     return _titled(f"Analysis: {str(summary['name']).replace('_', ' ')}", texts, width)
 
 

@@ -41,7 +41,8 @@ def draw_lasso(
     Parameters
     ----------
     lasso_path
-        ``lambda``, ``feature``, ``coefficient`` (of standardised features).
+        ``lambda``, ``feature``, ``coefficient`` (of standardised features); features that never
+        enter may be left out.
     lasso_cv
         ``lambda``, ``deviance``, ``se``, ``n_nonzero``, ``mark`` (``lambda_min``, ``lambda_1se``,
         both joined by a comma, or empty).
@@ -59,14 +60,16 @@ def draw_lasso(
     Raises
     ------
     ValueError
-        If the path is empty or the penalty taken is not marked in it.
+        If the penalty taken is not marked.
     """
     marks = _marks(lasso_cv)
-    if lasso_path.empty or penalty not in marks:
+    if penalty not in marks:
         raise ValueError(f"the LASSO path has no {penalty}")
     path = lasso_path.pivot_table(index="lambda", columns="feature", values="coefficient")
-    chosen = path.iloc[int(np.argmin(np.abs(path.index.to_numpy() - marks[penalty])))]
-    selected = chosen[chosen != 0].abs().sort_values(ascending=False).index.tolist()
+    selected: list[str] = []
+    if len(path):
+        chosen = path.iloc[int(np.argmin(np.abs(path.index.to_numpy(float) - marks[penalty])))]
+        selected = chosen[chosen != 0].abs().sort_values(ascending=False).index.tolist()
     named = selected[:NAMED]
     columns = _legend_columns(named, settings.double_column_mm)
     lines = int(np.ceil(len(named) / columns)) if named else 0
@@ -186,7 +189,7 @@ def _caption(
     chosen = f"{count(len(selected), 'feature')}" + (f": {names}" if selected else "")
     return (
         f"LASSO logistic regression for {outcome_of(summary)} on all training participants, "
-        f"{count(n_features, 'standardised feature')} after filtering. (a) Coefficients against "
+        f"of whose standardised features {n_features} enter the path. (a) Coefficients against "
         "the logarithm of the penalty; above, the number of non-zero ones; grey: not selected. "
         "(b) Cross-validated deviance with its standard error. "
         f"{listing(parts)}. The analysis takes {penalty}, which selects {chosen}."

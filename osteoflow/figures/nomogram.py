@@ -27,7 +27,7 @@ from osteoflow.figures.style import (
     text_width,
     wrap,
 )
-from osteoflow.figures.wording import MINUS, listing, number, significant
+from osteoflow.figures.wording import MINUS, count, listing, number, significant
 
 LABEL_GAP_MM = 1.4
 LINE_MM = 3.0
@@ -290,8 +290,9 @@ def _caption(
         text += f"; {number(per_unit, 1)} points correspond to one unit of the linear predictor"
     text += ". "
     if summary.get("n") is not None:
-        text += f"Model fitted to {summary['n']} participants with {summary['n_events']} events"
-        text += ". "
+        n = summary["n"] - summary.get("n_holdout", 0)
+        events = summary["n_events"] - summary.get("n_events_holdout", 0)
+        text += f"Model fitted to {count(n, 'participant')} with {count(events, 'event')}. "
     if summary.get("incorporation_bias"):
         text += (
             "Predictors come from the scan that defines the outcome (incorporation bias): the "

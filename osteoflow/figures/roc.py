@@ -30,10 +30,11 @@ from osteoflow.figures.style import (
     panel_title,
     plain,
 )
-from osteoflow.figures.wording import estimate, interval, listing, p_value, sentence
+from osteoflow.figures.wording import estimate, listing, p_value, sentence
 
 # Room around the square panels, so that their sides are equal whatever stands beneath.
 LEFT_MM, RIGHT_MM, TOP_MM, LABELS_MM, LINE_MM = 11.5, 3.0, 5.5, 10.0, 3.6
+OUTDENT_MM = 9.0
 
 
 def draw_roc(
@@ -73,7 +74,8 @@ def draw_roc(
         raise ValueError("the table of ROC curves is empty")
     width = settings.double_column_mm if len(sets) > 1 else settings.single_column_mm
     models = models_present(roc, summary)
-    lines = len(models) + 1 + (len(comparisons) + 1 if "holdout" in sets else 0)
+    pairs = max(len(differences_of(comparisons, name)) for name in sets)
+    lines = len(models) + 1 + (pairs + 1 if pairs else 0)
     caption = [f"ROC curves for {outcome_of(summary)}."]
     panel = width / len(sets)
     side = panel - LEFT_MM - RIGHT_MM
@@ -137,7 +139,7 @@ def _legend(
             plain(text),
             (0, 0),
             xycoords="axes fraction",
-            xytext=(0, -drop),
+            xytext=(-OUTDENT_MM / MM_PER_POINT, -drop),
             textcoords="offset points",
             va="top",
         )
@@ -152,19 +154,39 @@ def _legend(
         handles,
         labels,
         loc="upper left",
-        bbox_to_anchor=(0, -(LABELS_MM + LINE_MM) / side),
+        bbox_to_anchor=(-OUTDENT_MM / side, -(LABELS_MM + LINE_MM) / side),
         borderpad=0,
         handletextpad=0.6,
         # The legend's lines get the spacing of the text around them.
         labelspacing=LINE_MM / MM_PER_POINT / FONT_SIZE - 1.0,
     )
-    if name != "holdout" or comparisons.empty:
+    differences = differences_of(comparisons, name)
+    if differences.empty:
         return
-    write(len(models) + 1, "Difference in AUC (95 % interval), paired DeLong test")
-    for index, row in enumerate(comparisons.itertuples()):
-        difference = estimate(row.difference, row.ci_low, row.ci_high)
-        text = f"{title_of(row.model_a)} − {row.model_b}: {difference}, {p_value(row.p)}"
-        write(len(models) + 2 + index, text)
+    test = ", paired DeLong test" if name == "holdout" else ""
+    write(len(models) + 1, f"Difference in AUC (95 % interval){test}")
+    for index, row in enumerate(differences.itertuples()):
+        write(
+            len(models) + 2 + index,
+            f"{title_of(row.model_a)} − {row.model_b}: {_difference(row, name)}",
+        )
+
+
+def differences_of(comparisons: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Comparisons of one set: those tested on the hold-out, or the differences between folds.
+
+    Only a frozen model on people it has never seen is tested; differences of fold-averaged areas
+    come with an interval alone.
+    """
+    if comparisons.empty:
+        return comparisons
+    held = comparisons["test"].str.contains("hold-out")
+    return comparisons[held if name == "holdout" else ~held]
+
+
+def _difference(row: Any, name: str) -> str:
+    text = estimate(row.difference, row.ci_low, row.ci_high)
+    return f"{text}, {p_value(row.p)}" if name == "holdout" else text
 
 
 def _panel_caption(
@@ -195,12 +217,14 @@ def _panel_caption(
         )
     if method:
         text += f" AUC and interval: {sentence(method, capital=False)}"
-    if name == "holdout" and not comparisons.empty:
-        tests = [
-            f"{row.model_a} against {row.model_b} difference {row.difference:.2f} "
-            f"({interval(row.ci_low, row.ci_high)}), {p_value(row.p)}"
-            for row in comparisons.itertuples()
+    differences = differences_of(comparisons, name)
+    if len(differences):
+        words = listing(
+            [str(word).removeprefix("none: ") for word in pd.unique(differences["test"])]
+        )
+        pairs = [
+            f"{row.model_a} minus {row.model_b} {_difference(row, name)}"
+            for row in differences.itertuples()
         ]
-        words = listing([str(word) for word in pd.unique(comparisons["test"])])
-        text += f" Tests ({words}): {sentence('; '.join(tests), capital=False)}"
+        text += f" Differences in AUC ({words}): {'; '.join(pairs)}."
     return text

@@ -193,7 +193,6 @@ def save(
     with look():
         # The layout is settled once and then frozen: every format shows the same arrangement.
         figure.draw_without_rendering()
-        figure.draw_without_rendering()
         figure.set_layout_engine("none")
     for kind in formats:
         if kind not in _METADATA:
@@ -217,3 +216,8 @@ def save(
 def rst_escape(text: str) -> str:
     """Text that reStructuredText (and Jinja before it) renders as it stands."""
     return re.sub(r"([\\*_`|{}<>\[\]])", r"\\\1", text)
+
+
+def rst_unescape(text: str) -> str:
+    """The text that :func:`rst_escape` was given."""
+    return re.sub(r"\\([\\*_`|{}<>\[\]])", r"\1", text)

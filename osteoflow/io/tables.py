@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from osteoflow.io.volume import write_text
 if TYPE_CHECKING:
     import pandas as pd
 
+# Radiomic features: image (``original``, ``wavelet-HHL``), class and name, as pyradiomics writes.
+FEATURE_COLUMN = re.compile(r"^.+_(shape|firstorder|glcm|glrlm|glszm|ngtdm|gldm)_\w+$")
 MEASUREMENT_COLUMNS = (
     "participant_id",
     "session",
@@ -26,6 +29,11 @@ MEASUREMENT_COLUMNS = (
     "n_voxels",
     "flag",
 )
+
+
+def feature_columns(columns: Iterable[object]) -> list[str]:
+    """The radiomic features among a table's columns."""
+    return [str(name) for name in columns if FEATURE_COLUMN.match(str(name))]
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:

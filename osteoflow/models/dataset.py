@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from osteoflow.io.tables import feature_columns
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.outcome import check_predictors
 from osteoflow.statistics.rules import evaluate_rule
 
 if TYPE_CHECKING:
     from osteoflow.config import Analysis
-
-FEATURE_PREFIX = "original_"
-KEY = ["participant_id", "session"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def assemble(
     participants
         One row per participant (and session): identifiers, clinical and summary columns.
     features
-        One row per participant, session, rater, region and image: ``original_`` columns.
+        One row per participant, session, rater, region and image: feature columns.
     analysis
         Outcome, predictors and hold-out rule.
     roi
@@ -96,7 +94,7 @@ def assemble(
         raise AnalysisError(f"there are no radiomic features of image '{analysis.radiomics.image}'")
     roi = roi or pooled_region(of_image["roi"].unique().tolist())
     of_region = of_image[of_image["roi"] == roi]
-    names = [str(name) for name in of_region.columns if str(name).startswith(FEATURE_PREFIX)]
+    names = feature_columns(of_region.columns)
     raters = {}
     for rater in (1, 2):
         rows = of_region[of_region["rater"].astype(int) == rater]

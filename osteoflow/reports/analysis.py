@@ -40,7 +40,8 @@ def describe_analysis(item: AnalysisReport, label: Callable[[str], str]) -> dict
     """What the template shows of an analysis."""
     summary = item.summary
     warnings = [sentence(str(text)) for text in summary.get("warnings", [])]
-    if summary.get("incorporation_bias"):
+    told = any("incorporation" in text.lower() for text in warnings)
+    if summary.get("incorporation_bias") and not told:
         warnings.insert(
             0,
             "Incorporation bias: predictors come from the scan that defines the outcome. "
@@ -143,10 +144,10 @@ def _selection(selection: pd.DataFrame) -> HtmlTable:
     rest = len(used) - len(top)
     note = "Share of the outer folds that select a feature; coefficient in the final model."
     if rest:
-        note += f" {rest} more were selected at least once: see selection.tsv."
+        note += f" Selected at least once besides: {rest} (see selection.tsv)."
     never = len(selection) - len(used)
     if never:
-        note += f" {never} were never selected."
+        note += f" Never selected: {never}."
     return make_table(
         top.assign(
             feature=top["feature"].map(feature_name),

@@ -151,10 +151,18 @@ def make_table(
         cells.append(line)
     return HtmlTable(
         caption,
-        [Cell(names.get(column, column), numeric.get(column, False)) for column in columns],
+        [Cell(_heading(column, names), numeric.get(column, False)) for column in columns],
         cells,
         note,
     )
+
+
+def _heading(column: str, names: Mapping[str, str]) -> str:
+    """Heading of a column; ``summary_2`` becomes ``Summary 2``."""
+    stem, _, number_ = column.rpartition("_")
+    if column not in names and number_.isdigit() and stem in names:
+        return f"{names[stem]} {number_}"
+    return names.get(column, column)
 
 
 def cell_text(value: object, column: str = "", digits: int | None = None) -> str:
@@ -166,6 +174,8 @@ def cell_text(value: object, column: str = "", digits: int | None = None) -> str
     if isinstance(value, Integral) or (column in WHOLE_COLUMNS and isinstance(value, Real)):
         return f"{value:.0f}"
     if isinstance(value, Real):
+        if pd.isna(value):
+            return "–"
         if column in P_COLUMNS:
             return p_value(float(value)).removeprefix("p = ").removeprefix("p ")
         if digits is not None:

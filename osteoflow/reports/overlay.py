@@ -12,15 +12,16 @@ import io
 from dataclasses import dataclass, field
 
 import matplotlib as mpl
-import matplotlib.patheffects
 import nibabel as nib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.patheffects import AbstractPathEffect, Normal, Stroke
 from PIL import Image
 
 from osteoflow.figures.style import look
+from osteoflow.figures.wording import significant
 from osteoflow.io.volume import Volume
 from osteoflow.segmentation.schemes import level_name
 
@@ -203,7 +204,7 @@ def _draw(
     position = "patient right on the left" if plane == "axial" else "anterior on the left"
     text = (
         f"{view.name}, {plane} slice {index + 1} of {image.shape[axis]}, {position}; "
-        f"{view.window[0]:g} to {view.window[1]:g} {view.unit} shown"
+        f"{significant(view.window[0])} to {significant(view.window[1])} {view.unit} shown"
     )
     return Overlay(compress(buffer.getvalue(), MAX_BYTES), text, plane, tuple(contours))
 
@@ -227,7 +228,10 @@ def _contour(
     x = (np.arange(columns) + 0.5) * extent[1] / columns
     y = (np.arange(rows) + 0.5) * extent[2] / rows
     for value in np.unique(mask[mask > 0]):
-        axes.contour(x, y, (mask == value).astype(float), levels=[0.5], colors=colour, linewidths=1)
+        line = axes.contour(
+            x, y, (mask == value).astype(float), levels=[0.5], colors=colour, linewidths=1
+        )
+        line.set_path_effects(_outline(2.2))
 
 
 def _rods(
@@ -276,12 +280,13 @@ def _orientation(axes: Axes, letters: str) -> None:
 
 def _stroked(axes: Axes, x: float, y: float, text: str, **options: object) -> None:
     """White text with a dark outline, readable on any grey or colour."""
-    effects = [
-        mpl.patheffects.Stroke(linewidth=1.8, foreground="black"),
-        mpl.patheffects.Normal(),
-    ]
     options = {"va": "center", "color": "white", "fontsize": 9, **options}
-    axes.text(x, y, text, path_effects=effects, **options)
+    axes.text(x, y, text, path_effects=_outline(1.8), **options)
+
+
+def _outline(width: float) -> list[AbstractPathEffect]:
+    """Dark edge that sets a line or text apart from any background."""
+    return [Stroke(linewidth=width, foreground="black"), Normal()]
 
 
 def compress(png: bytes, limit: int, max_width: int | None = None, colours: int = 256) -> bytes:
@@ -292,8 +297,7 @@ def compress(png: bytes, limit: int, max_width: int | None = None, colours: int 
         picture = picture.resize(size, Image.Resampling.LANCZOS)
     while True:
         buffer = io.BytesIO()
-        # Maximum coverage keeps rare colours, the thin contours and lines, in a small palette.
-        reduced = picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        reduced = picture.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         reduced.save(buffer, format="PNG")
         if buffer.tell() <= limit or min(picture.size) < 64:
             return buffer.getvalue()

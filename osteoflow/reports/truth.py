@@ -182,3 +182,19 @@ def _summary(per_vertebra: pd.DataFrame) -> pd.DataFrame:
     columns += ["mean_absolute_error", "mean_error", "sd_error", "max_absolute_error"]
     table = pd.DataFrame(rows, columns=[*columns, "limit", "met"])
     return table.astype({"met": "boolean"})
+
+
+def summary_text(summary: pd.DataFrame) -> str:
+    """The summary for a terminal: one line per quantity and model of the scan."""
+    lines = ["Measured against known values, mean absolute error per vertebra"]
+    for row in summary.itertuples():
+        label = quantity_label(row.metric, unit=False)
+        unit = quantity_label(row.metric).removeprefix(label).strip(" ()")
+        limit = ""
+        if pd.notna(row.limit):
+            limit = f"  limit {row.limit:g}: {'met' if row.met else 'NOT MET'}"
+        lines.append(
+            f"  {label:20s} {row.scan_model.replace('_', ' '):20s} "
+            f"{row.mean_absolute_error:7.2f} {unit:7s} n = {row.n}{limit}"
+        )
+    return "\n".join(lines) + "\n"

@@ -33,8 +33,8 @@ class Protocol:
         By field strength in tesla. The phase of fat against water advances by about 125 degrees
         (1.5 T) and 155 degrees (3 T) per echo, which conditions the separation well.
     repetition_time_ms, flip_angle_deg
-        So low a flip angle that T1 weighting, which is not simulated, would change the fat
-        fraction by about 0.2 percentage points only.
+        So low a flip angle that T1 weighting, which is not simulated, would raise the fat
+        fraction by 0.2 percentage points only (T1 1.4 s in water, 0.37 s in fat).
     """
 
     levels: tuple[str, ...] = ("L1", "L2", "L3", "L4")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from osteoflow.io.tables import feature_columns
 from osteoflow.statistics.agreement import bland_altman, icc_of_columns
 
 RELIABILITY_COLUMNS = (
@@ -28,7 +29,7 @@ def reliability_table(measurements: pd.DataFrame, features: pd.DataFrame) -> pd.
     measurements
         Long: participant_id, session, rater, roi, image, metric, value.
     features
-        Wide: participant_id, session, rater, roi, image, ``original_`` columns.
+        Wide: participant_id, session, rater, roi, image, feature columns.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def reliability_table(measurements: pd.DataFrame, features: pd.DataFrame) -> pd.
                 for rater in ("rater_1", "rater_2")
             )
             parts.append(_icc_rows("measurement", image, roi, first, second))
-    names = [name for name in features.columns if str(name).startswith("original_")]
+    names = feature_columns(features.columns)
     if len(features) and "rater" in features.columns:
         for (image, roi), block in _with_session(features).groupby(["image", "roi"], sort=True):
             raters = []

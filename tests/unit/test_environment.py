@@ -2,8 +2,8 @@
 
 import ast
 import re
-
 import tomllib
+
 import yaml
 from packaging.requirements import Requirement
 

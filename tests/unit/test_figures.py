@@ -46,7 +46,6 @@ def text_boxes(figure) -> list[tuple[str, object]]:
     with style.look(), pytest.MonkeyPatch.context() as patch:
         canvas = FigureCanvasAgg(figure)
         figure.draw_without_rendering()
-        figure.draw_without_rendering()
         figure.set_layout_engine("none")
         patch.setattr(mpl.text.Text, "draw", record)
         canvas.draw()
@@ -186,11 +185,29 @@ def test_roc_two_panels_and_its_numbers(tables):
     for value in combined["value"]:
         assert f"combined {value:.2f} (" in caption
     assert "80 participants" in caption and "5 folds, 2 repeats" in caption
-    assert "combined against clinical difference 0.09 (−0.02 to 0.20), p = 0.11" in caption
+    assert "combined minus clinical 0.09 (−0.02 to 0.20), p = 0.11" in caption
+    # Differences between folds have an interval but no test.
+    assert "combined minus clinical 0.05 (−0.04 to 0.14)." in caption
     # The drawn hold-out curve is the table's, point by point.
     curve = tables["roc"].query("model == 'combined' and set == 'holdout'")
     drawn = [line.get_xydata() for line in figure.axes[1].lines]
     assert any(np.array_equal(xy, curve[["fpr", "tpr"]]) for xy in drawn)
+
+
+def test_roc_longest_differences_fit(tables):
+    comparisons = tables["comparisons"].assign(
+        model_a="combined", model_b="radiomics", difference=-0.2, ci_low=-0.5, ci_high=-0.1, p=0
+    )
+    figure, caption = draw_roc(
+        tables["roc"],
+        tables["performance"],
+        comparisons,
+        tables["predictions"],
+        tables["summary"],
+        SETTINGS,
+    )
+    check_page(figure, 174)
+    assert "−0.20 (−0.50 to −0.10), p < 0.001" in caption
 
 
 def test_roc_without_hold_out_is_one_column(tables):
@@ -233,8 +250,9 @@ def test_lasso_marks_share_one_penalty_or_are_missing(tables):
         draw_lasso(tables["lasso_path"], cv, tables["summary"], SETTINGS)
 
 
-def test_lasso_that_selects_nothing(tables):
-    path, cv = tables["lasso_path"].copy(), tables["lasso_cv"]
+@pytest.mark.parametrize("keep", [None, 0])
+def test_lasso_that_selects_nothing(tables, keep):
+    path, cv = tables["lasso_path"].iloc[:keep].copy(), tables["lasso_cv"]
     path["coefficient"] = 0.0
     figure, caption = draw_lasso(path, cv, tables["summary"], SETTINGS)
     check_page(figure, 174)

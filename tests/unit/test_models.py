@@ -76,7 +76,7 @@ def _cohort(n: int = 40, p: int = 30, seed: int = 0) -> tuple[pd.DataFrame, pd.D
 
 @pytest.fixture(scope="module")
 def result() -> AnalysisResult:
-    return run_analysis(*_cohort(), _analysis(), seed=3)
+    return run_analysis(*_cohort(90, 20), _analysis(), seed=3)
 
 
 # --- outcome -------------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ def test_null_features_do_not_predict():
 
 def test_cross_fitted_score_does_not_flatter():
     """In-sample Rad-scores separate the rows they were fitted on better than new rows."""
-    rng = np.random.default_rng(8)
+    rng = np.random.default_rng(10)
     X = pd.DataFrame(rng.normal(size=(60, 80)), columns=[f"f{i}" for i in range(80)])
     X[["f0", "f1", "f2", "f3"]] += 0.5 * np.tile([[1.0], [-1.0]], (30, 4))
     y = np.tile([1.0, 0.0], 30)
@@ -323,7 +323,7 @@ def test_cross_fitted_score_does_not_flatter():
     honest = auc(np.tile([1.0, 0.0], 1000), model.rad_score(fresh))
     in_sample, cross_fitted = auc(y, model.rad_score(X)), auc(y, model.cross_fitted_)
     assert in_sample > honest + 0.05
-    assert abs(cross_fitted - honest) < 0.1
+    assert abs(cross_fitted - honest) < 0.08
 
 
 def test_empty_signature_is_a_constant():
@@ -426,7 +426,7 @@ def test_tables_of_an_analysis(result):
     train = set(predictions.loc[predictions["set"] == "cv", "participant_id"])
     held = set(predictions.loc[predictions["set"] == "holdout", "participant_id"])
     assert not train & held
-    assert len(train | held) == 40
+    assert (len(train), len(held)) == (63, 27)
     counts = predictions[predictions["set"] == "cv"].groupby(["model", "participant_id"]).size()
     assert (counts == 2).all()
 
@@ -439,7 +439,7 @@ def test_tables_of_an_analysis(result):
     cv = performance.loc[("radiomics", "cv", "auc")]
     assert cv["value"] == pytest.approx(np.mean(areas))
     assert cv["ci_low"] < cv["value"] < cv["ci_high"]
-    assert cv["value"] > 0.6
+    assert 0.75 < cv["value"] < 0.95
     roc = result.tables["roc"]
     curve = roc[(roc["set"] == "holdout") & (roc["model"] == "combined")]
     assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(found)
@@ -455,7 +455,7 @@ def test_tables_of_an_analysis(result):
 
 def test_documents_of_an_analysis(result):
     summary = result.documents["summary"]
-    assert (summary["n"], summary["n_holdout"]) == (40, 12)
+    assert (summary["n"], summary["n_holdout"]) == (90, 27)
     assert summary["radiomics"]["roi"] == "L1-L4_trabecular"
     assert summary["incorporation_bias"] is False
     assert any("candidate parameters" in sentence for sentence in summary["warnings"])
@@ -467,7 +467,7 @@ def test_documents_of_an_analysis(result):
 
 
 def test_results_do_not_depend_on_the_order_of_rows(result):
-    participants, features = _cohort()
+    participants, features = _cohort(90, 20)
     shuffled = features.sample(frac=1, random_state=1)
     again = run_analysis(participants.iloc[::-1], shuffled, _analysis(), seed=3)
     for name, table in result.tables.items():

@@ -158,7 +158,7 @@ def test_best_slice_without_labels_is_the_middle():
 
 
 def test_noise_is_compressed_below_the_limit():
-    noise = np.random.default_rng(0).integers(0, 255, (500, 600, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noise).save(buffer, "PNG")
     small = compress(buffer.getvalue(), 150_000)

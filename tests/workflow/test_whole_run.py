@@ -1,0 +1,264 @@
+"""What a whole run leaves behind: every file, every exclusion, and numbers near the truth."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from osteoflow.io.tables import read_table
+from osteoflow.resources import ROOT
+
+from .conftest import PARTICIPANTS, osteoflow
+
+SUBJECTS = [f"sub-{number:02d}" for number in range(1, PARTICIPANTS + 1)]
+NO_SLICE, NO_PHANTOM, TRUNCATED = SUBJECTS[-3:]
+IMAGES = [
+    "ct/{s}_ct",
+    "ct/{s}_vBMDmap",
+    "mri/{s}_part-mag_MEGRE",
+    "mri/{s}_part-phase_MEGRE",
+    "mri/{s}_PDFFmap",
+    "mri/{s}_R2starmap",
+    "mri/{s}_T2starmap",
+    "mri/{s}_fieldmap",
+    "mri/{s}_desc-water_MEGRE",
+    "mri/{s}_desc-fat_MEGRE",
+    "mri/{s}_desc-residual_MEGRE",
+    "mri/{s}_desc-quality_mask",
+    *(
+        f"seg/{{s}}_space-{space}{entity}_dseg"
+        for space in ("ct", "mri")
+        for entity in ("", "_desc-rater2", "_desc-trabecular", "_desc-trabecularRater2")
+    ),
+]
+SUBJECT_FILES = [
+    *(f"{image}.{ending}" for image in IMAGES for ending in ("nii.gz", "json")),
+    "ct/{s}_calibration.json",
+    "seg/{s}_dseg.tsv",
+    "seg/{s}_agreement.tsv",
+    "radiomics/{s}_features.tsv",
+    *(
+        f"status/{step}.json"
+        for step in ("convert", "segment", "map_mri", "calibrate_ct", "extract_radiomics")
+    ),
+    "measurements.tsv",
+    "status.json",
+    "report.html",
+]
+COHORT_FILES = [
+    *(
+        f"cohort/{table}.{ending}"
+        for table in ("participants", "measurements", "features")
+        for ending in ("tsv", "parquet")
+    ),
+    "cohort/participants.json",
+    *(
+        f"cohort/{table}.tsv"
+        for table in ("dice", "exclusions", "status", "flow", "truth", "truth_summary")
+    ),
+    "cohort/truth.txt",
+    *(
+        f"statistics/{table}"
+        for table in (
+            "table1.tsv",
+            "table1.json",
+            "comparisons.tsv",
+            "correlations.tsv",
+            "reliability.tsv",
+            "bland_altman.tsv",
+            "bland_altman_points.tsv",
+        )
+    ),
+    *(
+        f"models/osteoporosis/{table}.tsv"
+        for table in (
+            "predictions",
+            "performance",
+            "comparisons",
+            "selection",
+            "filters",
+            "coefficients",
+            "lasso_path",
+            "lasso_cv",
+            "calibration",
+            "decision_curve",
+            "roc",
+        )
+    ),
+    "models/osteoporosis/nomogram.json",
+    "models/osteoporosis/summary.json",
+    *(
+        f"figures/{figure}.{ending}"
+        for figure in (
+            "flow",
+            "bland_altman",
+            "correlation_pdff_l1l2l3_mean_vbmd_l1l2_mean",
+            "truth",
+            *(
+                f"osteoporosis/{name}"
+                for name in ("nomogram", "roc", "calibration", "decision_curve", "lasso")
+            ),
+        )
+        for ending in ("png", "pdf", "svg", "rst")
+    ),
+    "report/index.html",
+    "report/workflow.html",
+]
+
+
+def made(study):
+    """Files under results, without inventory, logs and benchmarks."""
+    results = study / "results"
+    return {
+        path.relative_to(results).as_posix()
+        for path in results.rglob("*")
+        if path.is_file()
+        and path.relative_to(results).parts[0] not in ("inventory", "logs", "benchmarks")
+    }
+
+
+def size(study, path):
+    return (study / "results" / path).stat().st_size
+
+
+def test_every_file_is_made_and_no_other(finished):
+    expected = set(COHORT_FILES)
+    for subject in SUBJECTS:
+        expected |= {f"subjects/{subject}/{path.format(s=subject)}" for path in SUBJECT_FILES}
+    assert made(finished) == expected
+
+
+def test_sound_participants_have_content_in_every_file(finished):
+    for subject in SUBJECTS[:-3]:
+        for path in SUBJECT_FILES:
+            if "ater2" not in path:
+                full = f"subjects/{subject}/{path.format(s=subject)}"
+                assert size(finished, full) > 0, full
+    for path in COHORT_FILES:
+        assert size(finished, path) > 0, path
+
+
+def test_exclusions_name_step_and_reason(finished):
+    table = read_table(finished / "results" / "cohort" / "exclusions.tsv")
+    found = {(r.participant_id, r.modality, r.step, r.code) for r in table.itertuples()}
+    assert found == {
+        (NO_SLICE, "ct", "convert", "missing_slice"),
+        (NO_PHANTOM, "ct", "calibrate_ct", "phantom_not_found"),
+        (TRUNCATED, "mri", "convert", "truncated_file"),
+    }
+    assert table["hint"].str.len().min() > 10
+
+
+def test_what_is_still_usable_counts(finished):
+    people = read_table(finished / "results" / "cohort" / "participants.tsv")
+    people = people.set_index("participant_id")
+    measured = people[["vbmd_l1l2_mean", "hu_l1l2_mean", "pdff_l1l2l3_mean"]].notna()
+    assert measured.loc[NO_SLICE].tolist() == [False, False, True]
+    assert measured.loc[NO_PHANTOM].tolist() == [False, True, True]
+    assert measured.loc[TRUNCATED].tolist() == [True, True, False]
+    assert measured.drop([NO_SLICE, NO_PHANTOM, TRUNCATED]).all(axis=None)
+
+
+def test_measurements_are_near_the_truth(finished):
+    summary = read_table(finished / "results" / "cohort" / "truth_summary.tsv")
+    matched = summary[summary["scan_model"] == "matched"].set_index("metric")
+    assert matched.loc["pdff", "mean_absolute_error"] <= 1.0
+    assert matched.loc["vbmd_apparent", "mean_absolute_error"] <= 3.0
+    assert matched.loc["pdff", "n"] >= 20
+    # Marrow fat lowers the single-energy density: the mineral alone is underestimated.
+    assert matched.loc["vbmd_mineral", "mean_error"] < -10
+    assert len(summary["scan_model"].unique()) > 1
+
+
+def test_sidecars_state_unit_method_and_parameters(finished):
+    folder = finished / "results" / "subjects" / SUBJECTS[0]
+    pdff = json.loads((folder / "mri" / f"{SUBJECTS[0]}_PDFFmap.json").read_text())
+    assert pdff["Units"] == "%"
+    assert pdff["FatSpectrum"] == "bone_marrow"
+    assert len(pdff["EchoTime"]) == 6
+    vbmd = json.loads((folder / "ct" / f"{SUBJECTS[0]}_vBMDmap.json").read_text())
+    assert vbmd["Units"] == "mg/cm3 K2HPO4"
+    voi = folder / "seg" / f"{SUBJECTS[0]}_space-ct_desc-trabecular_dseg.json"
+    assert json.loads(voi.read_text())["ErosionMillimetres"] == 4.0
+
+
+def test_models_and_nomogram_hold_numbers(finished):
+    folder = finished / "results" / "models" / "osteoporosis"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert "not_possible" not in summary
+    assert summary["n"] == PARTICIPANTS - 1
+    performance = read_table(folder / "performance.tsv")
+    auc = performance[performance["metric"] == "auc"]
+    assert set(auc["model"]) == {"clinical", "radiomics", "combined"}
+    assert auc["value"].between(0, 1).all()
+    assert (auc["ci_low"] <= auc["value"]).all()
+    predictions = read_table(folder / "predictions.tsv")
+    held = set(predictions.loc[predictions["set"] == "holdout", "participant_id"])
+    trained = set(predictions.loc[predictions["set"] == "cv", "participant_id"])
+    assert held
+    assert not held & trained
+
+
+def test_no_identity_leaves_the_inventory(finished):
+    names = set()
+    import pydicom
+
+    for path in (finished / "raw" / "dicom").rglob("*"):
+        if path.is_file():
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+            for keyword in ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber"):
+                value = str(dataset.get(keyword, "")).strip()
+                if len(value) > 3:
+                    names.add(value.encode())
+            names.add(str(dataset.get("SeriesInstanceUID", "none")).encode())
+    assert len(names) > 3 * PARTICIPANTS
+    places = [finished / "results", finished / ".snakemake" / "log"]
+    for place in places:
+        for path in place.rglob("*"):
+            if path.is_file() and "inventory" not in path.relative_to(finished).parts:
+                content = path.read_bytes()
+                found = [name for name in names if name in content]
+                assert not found, f"{path} holds {found}"
+
+
+def test_reports_link_and_show(finished):
+    index = (finished / "results" / "report" / "index.html").read_text(encoding="utf-8")
+    for href in re.findall(r'href="(\.\./[^"#]+)"', index):
+        assert (finished / "results" / "report" / href).resolve().exists(), href
+    assert index.count("data:image/png") >= 9
+    workflow = (finished / "results" / "report" / "workflow.html").read_text(encoding="utf-8")
+    assert "DeLong" in workflow
+
+
+def test_nothing_is_left_to_do_and_tables_do_not_change(finished):
+    tables = {path: (finished / "results" / path).read_bytes() for path in COHORT_FILES[:6]}
+    for path in (finished / "raw").rglob("*.dcm"):
+        path.touch()
+    done = osteoflow("run", finished, "--", "-n")
+    assert "Nothing to be done" in done.stdout + done.stderr
+    assert tables == {path: (finished / "results" / path).read_bytes() for path in tables}
+
+
+def test_plain_snakemake_works_in_the_study(finished):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--directory", finished]
+        + ["-n", "--cores", "1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("subject", [NO_SLICE, NO_PHANTOM, TRUNCATED])
+def test_pages_of_broken_participants_say_why(finished, subject):
+    page = (finished / "results" / "subjects" / subject / "report.html").read_text()
+    codes = {
+        NO_SLICE: "missing_slice",
+        NO_PHANTOM: "phantom_not_found",
+        TRUNCATED: "truncated_file",
+    }
+    assert codes[subject] in page or codes[subject].replace("_", " ") in page
