@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from osteoflow.cohort.assemble import column_label
+from osteoflow.cohort.flow import read_flow
 from osteoflow.config import Correlation, Figures
 from osteoflow.figures.agreement import draw_bland_altman, draw_truth
 from osteoflow.figures.flow import draw_flow
@@ -24,7 +25,7 @@ def flow(data, settings, columns, params):
     """Participants in, excluded, analysed."""
     summaries = [read_json(path) for path in data[1:]]
     possible = [summary for summary in summaries if "not_possible" not in summary]
-    return draw_flow(read_table(data[0]), settings, possible)
+    return draw_flow(read_flow(data[0]), settings, possible)
 
 
 def bland_altman(data, settings, columns, params):

@@ -45,7 +45,7 @@ def rows_of(name, path, voi_path, item, wanted, settings, identity):
                 "image": name,
                 "n_voxels": result.n_voxels,
                 "flag": ";".join(flags),
-                **result.values,
+                **result.features,
             }
         )
         warnings += [f"{item} {roi}: {text}" for text in [*result.warnings, *flags]]

@@ -30,7 +30,7 @@ def main(inputs, output, params, log):
             params.seed,
             labels=labels,
         )
-    except AnalysisError as error:
+    except (AnalysisError, ArithmeticError) as error:
         for path in files.values():
             write_text(path, "")
         about = {"name": analysis.name, "outcome": analysis.outcome, "not_possible": str(error)}

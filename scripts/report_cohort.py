@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from osteoflow.cohort.assemble import column_label
+from osteoflow.cohort.flow import read_flow
 from osteoflow.figures.style import rst_unescape
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json, write_text
@@ -59,7 +60,7 @@ def main(inputs, output, params, log):
     page = render_cohort(
         CohortReport(
             title=params.title,
-            flow=read_table(cohort / "flow.tsv"),
+            flow=read_flow(cohort / "flow.tsv"),
             exclusions=read_table(cohort / "exclusions.tsv"),
             subjects=subject_entries(read_table(cohort / "status.tsv")),
             flow_figure=figure("flow", columns),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import pandas as pd
 
-from osteoflow.figures.flow import count_flow
+from osteoflow.io.tables import read_table
 from osteoflow.subjects import SubjectsTable
 
 # What has to be usable for a modality's main map, and its name in the diagram.
 MODALITIES = {"ct": "CT: vBMD", "mri": "MRI: PDFF"}
+FLOW_COLUMNS = ("modality", "label", "outcome", "step", "code", "reason", "n")
 STEPS = ("inventory", "convert", "segment", "map_mri", "calibrate_ct")
 
 
@@ -35,3 +39,62 @@ def cohort_flow(statuses: pd.DataFrame, table: SubjectsTable) -> pd.DataFrame:
         columns=used.columns,
     )
     return count_flow(pd.concat([used, unseen], ignore_index=True), MODALITIES)
+
+
+def read_flow(path: str | Path) -> pd.DataFrame:
+    """The counts as :func:`count_flow` gave them; rows without a step or reason hold ""."""
+    table = read_table(path)
+    texts = [name for name in FLOW_COLUMNS if name != "n"]
+    return table.fillna(dict.fromkeys(texts, ""))
+
+
+def count_flow(statuses: pd.DataFrame, modalities: Mapping[str, str]) -> pd.DataFrame:
+    """How many participants each modality loses, where and why.
+
+    A participant counts once per modality, at the first step that excluded it; without any usable
+    step and without an exclusion the modality is absent.
+
+    Parameters
+    ----------
+    statuses
+        One row per subject, step and modality, in the order of the steps: ``subject``, ``step``,
+        ``modality``, ``status`` (``ok``, ``excluded``, ``absent``, ``failed``), ``code``,
+        ``message``. Steps that pass an exclusion on may leave ``code`` empty.
+    modalities
+        Modality -> its name in the diagram, in drawing order.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``modality``, ``label``, ``outcome`` (``enrolled``, ``absent``, ``excluded``,
+        ``analysed``), ``step``, ``code``, ``reason``, ``n``.
+
+    Raises
+    ------
+    ValueError
+        For a status of another name.
+    """
+    unknown = set(statuses["status"]) - {"ok", "excluded", "absent", "failed"}
+    if unknown:
+        raise ValueError(f"unknown status: {', '.join(sorted(map(str, unknown)))}")
+    enrolled = int(statuses["subject"].nunique())
+    rows: list[tuple] = []
+    for modality, label in modalities.items():
+        here = statuses[statuses["modality"] == modality]
+        lost = here[here["status"].isin(["excluded", "failed"])].drop_duplicates("subject")
+        used = set(here.loc[here["status"] == "ok", "subject"]) - set(lost["subject"])
+        absent = enrolled - len(lost) - len(used)
+        rows.append((modality, label, "enrolled", "", "", "", enrolled))
+        if absent:
+            rows.append((modality, label, "absent", "", "", "not acquired", absent))
+        keys = lost.assign(
+            code=[
+                code if isinstance(code, str) and code else status
+                for code, status in zip(lost["code"], lost["status"], strict=True)
+            ]
+        )
+        for (step, code), group in keys.groupby(["step", "code"], sort=False):
+            reason = str(code).replace("_", " ")
+            rows.append((modality, label, "excluded", step, code, reason, len(group)))
+        rows.append((modality, label, "analysed", "", "", "", len(used)))
+    return pd.DataFrame(rows, columns=list(FLOW_COLUMNS))

@@ -14,7 +14,6 @@ from osteoflow.config import Figures
 from osteoflow.figures.style import BLACK, GREY, look, new_figure, page_axes, plain, wrap
 from osteoflow.figures.wording import count, listing, step_name
 
-FLOW_COLUMNS = ("modality", "label", "outcome", "step", "code", "reason", "n")
 LINE_MM = 3.3
 PAD_MM = 1.8
 GAP_MM = 5.0
@@ -33,58 +32,6 @@ class Box:
         return len(self.lines) * LINE_MM + 2 * PAD_MM
 
 
-def count_flow(statuses: pd.DataFrame, modalities: Mapping[str, str]) -> pd.DataFrame:
-    """How many participants each modality loses, where and why.
-
-    A participant counts once per modality, at the first step that excluded it; without any usable
-    step and without an exclusion the modality is absent.
-
-    Parameters
-    ----------
-    statuses
-        One row per subject, step and modality, in the order of the steps: ``subject``, ``step``,
-        ``modality``, ``status`` (``ok``, ``excluded``, ``absent``, ``failed``), ``code``,
-        ``message``. Steps that pass an exclusion on may leave ``code`` empty.
-    modalities
-        Modality -> its name in the diagram, in drawing order.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``modality``, ``label``, ``outcome`` (``enrolled``, ``absent``, ``excluded``,
-        ``analysed``), ``step``, ``code``, ``reason``, ``n``.
-
-    Raises
-    ------
-    ValueError
-        For a status of another name.
-    """
-    unknown = set(statuses["status"]) - {"ok", "excluded", "absent", "failed"}
-    if unknown:
-        raise ValueError(f"unknown status: {', '.join(sorted(map(str, unknown)))}")
-    enrolled = int(statuses["subject"].nunique())
-    rows: list[tuple] = []
-    for modality, label in modalities.items():
-        here = statuses[statuses["modality"] == modality]
-        lost = here[here["status"].isin(["excluded", "failed"])].drop_duplicates("subject")
-        used = set(here.loc[here["status"] == "ok", "subject"]) - set(lost["subject"])
-        absent = enrolled - len(lost) - len(used)
-        rows.append((modality, label, "enrolled", "", "", "", enrolled))
-        if absent:
-            rows.append((modality, label, "absent", "", "", "not acquired", absent))
-        keys = lost.assign(
-            code=[
-                code if isinstance(code, str) and code else status
-                for code, status in zip(lost["code"], lost["status"], strict=True)
-            ]
-        )
-        for (step, code), group in keys.groupby(["step", "code"], sort=False):
-            reason = str(code).replace("_", " ")
-            rows.append((modality, label, "excluded", step, code, reason, len(group)))
-        rows.append((modality, label, "analysed", "", "", "", len(used)))
-    return pd.DataFrame(rows, columns=list(FLOW_COLUMNS))
-
-
 def draw_flow(
     flow: pd.DataFrame, settings: Figures, analyses: Sequence[Mapping] = ()
 ) -> tuple[Figure, str]:
@@ -93,7 +40,7 @@ def draw_flow(
     Parameters
     ----------
     flow
-        From :func:`count_flow`.
+        From :func:`osteoflow.cohort.flow.count_flow`.
     settings
         Sizes; two columns wide.
     analyses

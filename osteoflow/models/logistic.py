@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import qr
-from scipy.optimize import linprog
+from scipy.optimize import linprog, minimize
 from scipy.special import expit, logit
 
 Array = NDArray[np.float64]
@@ -158,20 +158,29 @@ def _objective(Z: Array, y: Array, beta: Array, firth: bool) -> float:
     return value
 
 
+def _score(Z: Array, y: Array, beta: Array, firth: bool) -> tuple[Array, Array]:
+    """Gradient of the (penalised) log likelihood, and the information."""
+    p = expit(Z @ beta)
+    weight = p * (1 - p)
+    information = (Z * weight[:, None]).T @ Z
+    residual = y - p
+    if firth:
+        solved = np.linalg.solve(information, Z.T)
+        residual = residual + weight * np.einsum("ij,ji->i", Z, solved) * (0.5 - p)
+    return Z.T @ residual, information
+
+
 def _maximise(Z: Array, y: Array, *, firth: bool) -> Array:
-    """Newton (or Firth scoring) steps with halving, from the intercept-only model."""
-    beta = np.zeros(Z.shape[1])
-    beta[0] = logit(y.mean())
-    value = _objective(Z, y, beta, firth)
+    """Newton (or Firth scoring) steps with halving, from the intercept-only model.
+
+    With almost as many coefficients as observations Firth scoring can circle around the maximum;
+    a quasi-Newton search, which needs only the gradient, then finishes.
+    """
+    start = np.zeros(Z.shape[1])
+    start[0] = logit(y.mean())
+    beta, value = start, _objective(Z, y, start, firth)
     for _ in range(_MAX_STEPS):
-        p = expit(Z @ beta)
-        weight = p * (1 - p)
-        information = (Z * weight[:, None]).T @ Z
-        residual = y - p
-        if firth:
-            solved = np.linalg.solve(information, Z.T)
-            residual = residual + weight * np.einsum("ij,ji->i", Z, solved) * (0.5 - p)
-        score = Z.T @ residual
+        score, information = _score(Z, y, beta, firth)
         step = np.linalg.solve(information, score)
         if np.abs(score).max() <= 1e-9 * len(y) and np.abs(step).max() <= 1e-8:
             return beta
@@ -183,7 +192,16 @@ def _maximise(Z: Array, y: Array, *, firth: bool) -> Array:
                 break
             length /= 2
         beta, value = trial, new_value
-    raise ArithmeticError(f"the logistic model did not converge ({len(y)} observations)")
+    found = minimize(
+        lambda b: -_objective(Z, y, b, firth),
+        start,
+        jac=lambda b: -_score(Z, y, b, firth)[0],
+        method="BFGS",
+        options={"gtol": 1e-7, "maxiter": 10 * _MAX_STEPS},
+    )
+    if not np.abs(found.jac).max() <= 1e-5 * len(y):
+        raise ArithmeticError(f"the logistic model did not converge ({len(y)} observations)")
+    return found.x
 
 
 def _intercept(offset: Array, y: Array) -> float:

@@ -80,7 +80,7 @@ class FeatureResult:
 
     Parameters
     ----------
-    values
+    features
         Feature value by column, e.g. ``original_glcm_Contrast``. The columns depend on the
         settings alone; a value that cannot be computed is NaN.
     n_voxels
@@ -92,7 +92,7 @@ class FeatureResult:
         What was left out, and single features that are undefined.
     """
 
-    values: dict[str, float]
+    features: dict[str, float]
     n_voxels: int
     flag: str
     warnings: list[str]

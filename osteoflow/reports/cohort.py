@@ -35,7 +35,7 @@ class CohortReport:
     title
         Title of the study.
     flow
-        Table of :func:`osteoflow.figures.flow.count_flow`.
+        Table of :func:`osteoflow.cohort.flow.count_flow`.
     exclusions
         One row per exclusion: ``participant_id``, ``session``, ``modality``, ``step``, ``code``,
         ``message``, ``hint`` (and any others).

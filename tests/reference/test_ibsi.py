@@ -80,7 +80,7 @@ def test_digital_phantom(texture: str, count: int) -> None:
         image = Volume(image.data, image.affine @ np.diag([1, 1, 1.5, 1]))
         settings["classes"] = CLASSES[1:]
     result = extract_features(image, mask, RadiomicsSettings(**COMMON, **settings))
-    assert compare(result.values, texture, reference("dig_phantom")) == (count, {})
+    assert compare(result.features, texture, reference("dig_phantom")) == (count, {})
 
 
 @pytest.mark.parametrize("configuration", sorted(CONFIGURATIONS))
@@ -90,13 +90,13 @@ def test_ct_phantom(configuration: str) -> None:
     result = extract_features(image, mask, recipe)
     expected = reference(f"chest_config_{configuration}")
     assert result.flag == ""
-    assert compare(result.values, recipe.texture, expected) == (102, {})
+    assert compare(result.features, recipe.texture, expected) == (102, {})
     # The comparison must be able to fail: a shifted first bin edge is another result.
     if recipe.bin_width is not None:
         low, high = recipe.range
         moved = recipe.model_copy(update={"range": (low - 10, high)})
         wrong = extract_features(image, mask, moved)
-        assert len(compare(wrong.values, recipe.texture, expected)[1]) > 20
+        assert len(compare(wrong.features, recipe.texture, expected)[1]) > 20
 
 
 def test_deviating_values_are_noticed() -> None:

@@ -13,12 +13,13 @@ import report_tables
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from osteoflow.cohort.flow import count_flow
 from osteoflow.config import Figures
 from osteoflow.figures import style, wording
 from osteoflow.figures.agreement import draw_bland_altman, draw_truth
 from osteoflow.figures.calibration import draw_calibration
 from osteoflow.figures.decision_curve import draw_decision_curve
-from osteoflow.figures.flow import count_flow, draw_flow
+from osteoflow.figures.flow import draw_flow
 from osteoflow.figures.lasso import draw_lasso
 from osteoflow.figures.nomogram import draw_nomogram
 from osteoflow.figures.roc import draw_roc

@@ -41,9 +41,9 @@ def test_shipped_recipes_are_valid_and_give_all_features(name: str) -> None:
         image = Volume(np.clip(image.data / 3, 0, 100), image.affine)
     result = extract_features(image, mask, settings)
     assert result.flag == ""
-    assert list(result.values) == feature_names(settings)
-    assert len(result.values) == 107
-    assert np.isfinite(list(result.values.values())).all()
+    assert list(result.features) == feature_names(settings)
+    assert len(result.features) == 107
+    assert np.isfinite(list(result.features.values())).all()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_contradictory_settings_are_refused(change: dict, message: str) -> None:
 
 def test_first_order_values_match_numpy() -> None:
     image, mask = scene()
-    values = extract_features(image, mask, recipe(classes=("firstorder", "shape"))).values
+    values = extract_features(image, mask, recipe(classes=("firstorder", "shape"))).features
     inside = image.data[mask]
     assert values["original_firstorder_Mean"] == pytest.approx(inside.mean())
     assert values["original_firstorder_Variance"] == pytest.approx(inside.var())
@@ -129,8 +129,8 @@ def test_orientation_of_the_array_does_not_matter() -> None:
     data = image.data[::-1].transpose(1, 2, 0)
     turned = Volume(data, flipped)
     settings = recipe(resample_mm=1.5, filters={"wavelet": "haar"})
-    first = extract_features(image, mask, settings).values
-    second = extract_features(turned, mask[::-1].transpose(1, 2, 0), settings).values
+    first = extract_features(image, mask, settings).features
+    second = extract_features(turned, mask[::-1].transpose(1, 2, 0), settings).features
     for name, value in first.items():
         assert second[name] == pytest.approx(value, rel=1e-9, abs=1e-9), name
 
@@ -139,16 +139,16 @@ def test_two_dimensional_texture_ignores_neighbouring_slices() -> None:
     image, mask = scene()
     settings = recipe(texture="2D", classes=("glcm", "glrlm", "glszm", "ngtdm", "gldm"))
     shuffled = np.random.default_rng(0).permutation(image.data.shape[2])
-    a = extract_features(image, mask, settings).values
+    a = extract_features(image, mask, settings).features
     b = extract_features(
         Volume(image.data[:, :, shuffled], image.affine), mask[:, :, shuffled], settings
-    ).values
+    ).features
     assert a == pytest.approx(b)
     region = prepare(image, mask, recipe(texture="2D", resample_mm=0.7))
     assert (region.spacing, region.slice_axis) == ((0.7, 0.7, 2.0), 2)
     isotropic = extract_features(Volume(image.data, np.eye(4)), mask, settings)
     assert isotropic.flag == "no_slice_axis"
-    assert np.isnan(list(isotropic.values.values())).all()
+    assert np.isnan(list(isotropic.features.values())).all()
 
 
 def test_discretisation() -> None:
@@ -169,7 +169,7 @@ def test_resegmentation_is_reported_and_leaves_shape_alone() -> None:
     assert outside > 0
     assert b.n_voxels == mask.sum() - outside
     assert b.warnings == [f"{outside} of {mask.sum()} voxels lie outside the intensity range"]
-    assert a.values["original_shape_MeshVolume"] == b.values["original_shape_MeshVolume"]
+    assert a.features["original_shape_MeshVolume"] == b.features["original_shape_MeshVolume"]
 
 
 def test_voxels_without_a_number_are_left_out() -> None:
@@ -178,7 +178,9 @@ def test_voxels_without_a_number_are_left_out() -> None:
     image.data[tuple(inside.T)] = np.nan
     result = extract_features(image, mask, recipe(classes=("firstorder",)))
     assert result.n_voxels == mask.sum() - len(inside)
-    assert result.values["original_firstorder_Mean"] == pytest.approx(np.nanmean(image.data[mask]))
+    assert result.features["original_firstorder_Mean"] == pytest.approx(
+        np.nanmean(image.data[mask])
+    )
     assert f"{len(inside)} of {mask.sum()} voxels hold no number" in result.warnings[0]
 
 
@@ -198,8 +200,8 @@ def test_unusable_regions_are_flagged_and_all_nan() -> None:
     for flag, (volume, region) in cases.items():
         result = extract_features(volume, region, recipe())
         assert result.flag == flag
-        assert len(result.values) == 107
-        assert np.isnan(list(result.values.values())).all()
+        assert len(result.features) == 107
+        assert np.isnan(list(result.features.values())).all()
     assert extract_features(beyond, mask, recipe()).flag == "too_few_voxels"
     with pytest.raises(ValueError, match="shape"):
         extract_features(image, mask[1:], recipe())
@@ -211,10 +213,10 @@ def test_a_single_grey_level_has_no_texture() -> None:
     result = extract_features(narrow, mask, recipe())
     assert result.flag == ""
     texture = [
-        v for k, v in result.values.items() if k.split("_")[1] not in ("shape", "firstorder")
+        v for k, v in result.features.items() if k.split("_")[1] not in ("shape", "firstorder")
     ]
     assert np.isnan(texture).all()
-    assert np.isfinite(result.values["original_firstorder_Mean"])
+    assert np.isfinite(result.features["original_firstorder_Mean"])
     assert "one grey level only" in result.warnings[0]
 
 
@@ -224,19 +226,19 @@ def test_filtered_images() -> None:
         classes=("shape", "firstorder"), filters={"log_sigma_mm": [2.5], "wavelet": "haar"}
     )
     result = extract_features(image, mask, settings)
-    prefixes = {name.split("_")[0] for name in result.values}
+    prefixes = {name.split("_")[0] for name in result.features}
     assert prefixes == {
         "original",
         "log-sigma-2-5-mm-3D",
         *(f"wavelet-{a}{b}{c}" for a in "LH" for b in "LH" for c in "LH"),
     }
-    assert np.isfinite(list(result.values.values())).all()
+    assert np.isfinite(list(result.features.values())).all()
     # The Laplacian of a ramp is zero, whatever the border: the crop keeps enough surroundings.
     ramp = Volume(np.indices(mask.shape)[0] * 3.0, image.affine)
     flat = extract_features(
         ramp, mask, recipe(classes=("firstorder",), filters={"log_sigma_mm": [1.0]})
     )
-    assert abs(flat.values["log-sigma-1-0-mm-3D_firstorder_Mean"]) < 0.05
+    assert abs(flat.features["log-sigma-1-0-mm-3D_firstorder_Mean"]) < 0.05
 
 
 def test_dictionary_covers_every_feature() -> None:

@@ -12,8 +12,9 @@ import pytest
 import report_tables
 from PIL import Image
 
+from osteoflow.cohort.flow import count_flow
 from osteoflow.config import Figures
-from osteoflow.figures.flow import count_flow, draw_flow
+from osteoflow.figures.flow import draw_flow
 from osteoflow.figures.style import save
 from osteoflow.io.volume import Volume
 from osteoflow.reports.analysis import AnalysisReport

@@ -37,10 +37,10 @@ analyses:
     outcome_label: Osteoporosis (DXA)
     clinical: [age, sex, bmi]
     radiomics: {image: pdff}
-    outer_folds: 2
+    outer_folds: 3
     repeats: 2
     inner_folds: 2
-    holdout_fraction: 0.3
+    holdout_fraction: 0.25
     bootstraps: 100
 """
 PARTICIPANTS = 18
