@@ -20,7 +20,7 @@ from typing import Any
 from osteoflow.errors import SubjectDataError
 from osteoflow.inventory import bids
 from osteoflow.inventory.fingerprint import FileCache
-from osteoflow.inventory.recognise import choose_ct, choose_multi_echo
+from osteoflow.inventory.recognise import choose_ct, choose_multi_echo, series_key
 from osteoflow.io.volume import write_text
 from osteoflow.subjects import MASK_COLUMNS, Subject, SubjectsTable
 
@@ -236,7 +236,7 @@ def _ct_entry(paths: list[str] | None, records: Any, headers: Any, salt: str) ->
         return None
     return {
         "source": "dicom",
-        "series": _pseudonym(headers[paths[0]]["SeriesInstanceUID"], salt),
+        "series": _pseudonym(series_key(headers[paths[0]]), salt),
         "files": [_file(path, records[path]) for path in paths],
     }
 
@@ -247,7 +247,7 @@ def _mri_entry(parts: Any, records: Any, headers: Any, salt: str) -> Any:
     first = next(iter(next(iter(parts.values())).values()))[0]
     return {
         "source": "dicom",
-        "series": _pseudonym(headers[first]["SeriesInstanceUID"], salt),
+        "series": _pseudonym(series_key(headers[first]), salt),
         "parts": {
             part: [
                 {"echo_time": echo, "files": [_file(path, records[path]) for path in paths]}

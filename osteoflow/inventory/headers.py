@@ -66,7 +66,7 @@ def read_header(path: Path) -> dict[str, Any] | None:
         return None
     except (EOFError, ValueError, KeyError, TypeError, OSError, AttributeError):
         return {"damaged": True} if preamble[128:132] == b"DICM" else None
-    if "Rows" not in dataset or "SeriesInstanceUID" not in dataset:
+    if "Rows" not in dataset:
         # Header cut off before the image elements, or an object without an image.
         sop_class = str(dataset.get("SOPClassUID", ""))
         image_classes = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4")

@@ -39,7 +39,7 @@ def choose_ct(headers: dict[str, Header]) -> list[str] | None:
             continue
         if header.get("SamplesPerPixel", 1) != 1 or not _is_axial(header):
             continue
-        series[header["SeriesInstanceUID"]].append(path)
+        series[series_key(header)].append(path)
     volumes = {uid: paths for uid, paths in series.items() if len(paths) >= MIN_CT_SLICES}
     if not volumes:
         if seen:
@@ -62,6 +62,24 @@ def choose_ct(headers: dict[str, Header]) -> list[str] | None:
             "Leave only the reconstruction to be measured in the folder.",
         )
     return sorted(next(iter(volumes.values())))
+
+
+def series_key(header: Header) -> str:
+    """What the images of one series share: its UID, or its acquisition where that was blanked."""
+    if header.get("SeriesInstanceUID"):
+        return str(header["SeriesInstanceUID"])
+    shared = (
+        "Modality",
+        "ImageType",
+        "Rows",
+        "Columns",
+        "PixelSpacing",
+        "ImageOrientationPatient",
+        "SliceThickness",
+        "ConvolutionKernel",
+        "AcquisitionNumber",
+    )
+    return repr([header.get(name) for name in shared])
 
 
 def choose_multi_echo(headers: dict[str, Header]) -> dict[str, dict[float, list[str]]] | None:

@@ -59,6 +59,18 @@ def test_series_are_chosen_by_header_content(study):
     assert "MRN1" not in text
 
 
+def test_series_without_uids_are_told_apart_by_their_acquisition(tmp_path):
+    raw = tmp_path / "raw"
+    ct_series(raw, [0, 2, 4, 6], SeriesInstanceUID="", ConvolutionKernel="B30")
+    for path in raw.glob("*.dcm"):
+        path.rename(path.with_name(f"a{path.name}"))
+    inventory(tmp_path, ["1\traw"])
+    assert len(entry(tmp_path, "sub-1")["ct"]["files"]) == 4
+    ct_series(raw, [0, 2, 4, 6], SeriesInstanceUID="", ConvolutionKernel="B70")
+    inventory(tmp_path, ["1\traw"])
+    assert exclusions(tmp_path)["sub-1", "ct"] == "ct_ambiguous"
+
+
 def test_touch_rewrites_nothing_and_a_changed_byte_one_entry(study):
     shutil.copytree(study / "raw" / "a", study / "raw" / "b")
     rows = ["1\traw/a", "2\traw/b"]
