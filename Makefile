@@ -26,7 +26,9 @@ setup: .venv/.installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r installer.lock
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
-	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation \
+	  --config-settings editable_mode=compat -e .
+	$(BIN)/python -m compileall -q osteoflow
 	touch $@
 
 # Maintainers: renew the lock and everything derived from it.

@@ -15,13 +15,17 @@ from osteoflow.cohort.assemble import (
 )
 from osteoflow.cohort.flow import cohort_flow
 from osteoflow.config import Summary
-from osteoflow.io.tables import MEASUREMENT_COLUMNS, concatenate, read_table, write_table
+from osteoflow.io.tables import (
+    FEATURE_KEYS,
+    MEASUREMENT_COLUMNS,
+    concatenate,
+    read_table,
+    write_table,
+)
 from osteoflow.io.volume import read_json, write_json
 from osteoflow.segmentation.schemes import scheme_names
 from osteoflow.step import log_to
 from osteoflow.subjects import read_subjects
-
-FEATURE_KEYS = ("participant_id", "session", "rater", "roi", "image", "n_voxels", "flag")
 
 
 def main(inputs, output, params, log):

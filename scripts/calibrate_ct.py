@@ -5,8 +5,8 @@ Reads the CT in HU; writes the vBMD map and the calibration with every rod and r
 
 import json
 from dataclasses import asdict
+from types import SimpleNamespace
 
-from osteoflow.config import Rod
 from osteoflow.ct.calibration import calibrate, vbmd_map
 from osteoflow.ct.certificate import certified_phantom
 from osteoflow.ct.phantom import find_rods
@@ -16,7 +16,7 @@ from osteoflow.step import Step
 
 def main(inputs, output, params, log):
     """Calibrate one subject's CT."""
-    rods = [Rod(**rod) for rod in json.loads(params.certificate)]
+    rods = [SimpleNamespace(**rod) for rod in json.loads(params.certificate)]
     certificate = certified_phantom(params.phantom, rods)
     step = Step("calibrate_ct", output.status, log)
 

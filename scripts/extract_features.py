@@ -6,10 +6,9 @@ Reads maps and volumes of interest; writes one row per image, region and rater.
 import json
 
 import numpy as np
-import pandas as pd
 
 from osteoflow.images import IMAGES, RATERS
-from osteoflow.io.tables import write_table
+from osteoflow.io.tables import FEATURE_KEYS, write_rows
 from osteoflow.io.volume import read_json, read_volume
 from osteoflow.measurements import TRABECULAR, level_range
 from osteoflow.radiomics.extract import extract_features
@@ -84,7 +83,9 @@ def main(inputs, output, params, log):
             after=[(status_of[image.step], image.item), (inputs.segment, image.space)],
         )
     step.finish()
-    write_table(output.features, pd.DataFrame(table))
+    # Images may have recipes of their own: a row has "n/a" for features it does not have.
+    columns = list(dict.fromkeys([*FEATURE_KEYS, *(name for row in table for name in row)]))
+    write_rows(output.features, columns, [dict.fromkeys(columns) | row for row in table])
 
 
 main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])

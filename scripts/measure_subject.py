@@ -6,10 +6,8 @@ Reads maps, masks and the steps' status files; writes the long `measurements.tsv
 
 import json
 
-import pandas as pd
-
 from osteoflow.images import IMAGES, RATERS
-from osteoflow.io.tables import MEASUREMENT_COLUMNS, write_table
+from osteoflow.io.tables import MEASUREMENT_COLUMNS, write_rows
 from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_json
 from osteoflow.measurements import (
     TRABECULAR,
@@ -64,7 +62,7 @@ def main(inputs, output, summaries, log):
         if is_ok(statuses["segment"], item):
             found = rows_of(item, space, inputs, maps, json.loads(summaries))
             rows += complete(found, entry["participant_id"], entry["session"], rater)
-    write_table(output.measurements, pd.DataFrame(rows, columns=list(MEASUREMENT_COLUMNS)))
+    write_rows(output.measurements, MEASUREMENT_COLUMNS, rows)
     items = [{"step": name, **item} for name, s in statuses.items() for item in s["items"]]
     write_json(output.status, {"subject": entry["subject"], "items": items})
 

@@ -7,12 +7,11 @@ rater, whole vertebrae and trabecular volumes in VerSe labels, and how well two 
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.images import RATERS
 from osteoflow.io.masks import read_mask
-from osteoflow.io.tables import write_table
+from osteoflow.io.tables import write_rows
 from osteoflow.io.volume import read_json, read_volume, write_volume
 from osteoflow.segmentation.agreement import dice
 from osteoflow.segmentation.grid import check_levels, to_image_grid
@@ -88,14 +87,14 @@ def main(inputs, output, params, log):
     present = sorted(
         {int(label) for mask in masks.values() for label in np.unique(mask.data)} - {0}
     )
-    write_table(output.labels, pd.DataFrame(labels_table(present)))
+    write_rows(output.labels, ["index", "name"], labels_table(present))
     rows = [
         {"image": f"seg_{space}", "roi": level_name(label), "dice": dice(first, second, label)}
         for space in ("ct", "mri")
         if (first := masks.get(space)) and (second := masks.get(f"{space}_rater2"))
         for label in present
     ]
-    write_table(output.agreement, pd.DataFrame(rows, columns=["image", "roi", "dice"]))
+    write_rows(output.agreement, ["image", "roi", "dice"], rows)
 
 
 main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from osteoflow.mri.candidates import R2STAR_BOUNDS, find_candidates
 from osteoflow.mri.fit_setting import ASSUMED_SIGMA, FitSetting
@@ -43,7 +43,9 @@ def noise_variance(cost: np.ndarray, norm: np.ndarray, setting: FitSetting) -> f
     """
     if setting.degrees_of_freedom <= 0:
         return None
-    return float(np.median(cost * norm**2) / stats.chi2.median(setting.degrees_of_freedom))
+    # The median of chi-squared; importing scipy.stats for it would take longer than the fit.
+    median_chi2 = 2 * special.gammaincinv(setting.degrees_of_freedom / 2, 0.5)
+    return float(np.median(cost * norm**2) / median_chi2)
 
 
 def near_noise(

@@ -22,6 +22,8 @@ COMPARTMENTS = {
     "": "Whole vertebral body, cortex included",
     "trabecular": "Trabecular volume of interest",
 }
+# Where a measurement that several images give comes from.
+SOURCES = {"seg_ct": "CT mask", "seg_mri": "MRI mask"}
 CONTOUR_NAMES = {
     "labels": (WHOLE, "vertebral body"),
     "trabecular": (TRABECULAR, "trabecular volume of interest"),
@@ -120,9 +122,9 @@ def _step(item: Mapping[str, Any]) -> dict[str, str]:
 def measurement_tables(
     measurements: pd.DataFrame, label: Callable[[str], str] = str
 ) -> list[HtmlTable]:
-    """One table per compartment and rater: vertebrae as rows, metrics with units as columns.
+    """One table per compartment and rater: metrics with units as rows, vertebrae as columns.
 
-    A metric made of several images (CT number of two series, say) has a column per image. Cells
+    A metric made of several images (CT number of two series, say) has a row per image. Cells
     with a flag carry a mark that the note explains.
     """
     if measurements.empty:
@@ -157,14 +159,15 @@ def _pivot(rows: pd.DataFrame, caption: str, label: Callable[[str], str]) -> Htm
     marks = {flag: chr(ord("a") + index) for index, flag in enumerate(flags)}
     values = {(row.level, row.image, row.metric): row for row in rows.itertuples(index=False)}
     decimals = {key: _decimals(group["value"]) for key, group in rows.groupby(["image", "metric"])}
-    headings = [Cell("Vertebra")]
-    for image, metric, unit in columns:
-        name = f"{label(metric)}, {image}" if metric in shared else label(metric)
-        headings.append(Cell(f"{name} ({unit})" if isinstance(unit, str) and unit else name, True))
+    levels = list(dict.fromkeys(rows["level"]))
+    headings = [Cell("Measurement"), *(Cell(level.replace("-", "–"), True) for level in levels)]
     body = []
-    for level in dict.fromkeys(rows["level"]):
-        line = [Cell(level.replace("-", "–"))]
-        for image, metric, _ in columns:
+    for image, metric, unit in columns:
+        name = label(metric)
+        if metric in shared:
+            name = f"{name}, {SOURCES.get(image, image)}"
+        line = [Cell(f"{name} ({unit})" if isinstance(unit, str) and unit else name)]
+        for level in levels:
             row = values.get((level, image, metric))
             known = row is not None and pd.notna(row.value)
             text = number(float(row.value), decimals[image, metric]) if known else "–"
