@@ -3,19 +3,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint setup lock clean
+.PHONY: demo test lint setup lock reference validation clean
 
 demo: setup
 	$(BIN)/osteoflow demo .
 
 test: setup
-	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/osteoflow lint
+	$(BIN)/snakemake --lint --directory tests/fixtures/study
 
 setup: .venv/.installed
 
@@ -30,6 +30,18 @@ setup: .venv/.installed
 	  --config-settings editable_mode=compat -e .
 	$(BIN)/python -m compileall -q osteoflow
 	touch $@
+
+# Maintainers: files made from the configuration model.
+reference: setup
+	$(BIN)/python -m osteoflow.config_files
+
+# Maintainers: docs/validation.md from a finished demo and from tests that keep what they measure;
+# OSTEOFLOW_EXTERNAL_DATA must point to the third-party data.
+validation: demo
+	rm -f results/measured.jsonl
+	$(BIN)/python -m pytest --measured results/measured.jsonl tests/reference \
+	  tests/unit/test_mri_fat_water.py tests/unit/test_ct.py tests/unit/test_models.py
+	$(BIN)/python docs/make_validation.py results/measured.jsonl results docs/validation.md
 
 # Maintainers: renew the lock and everything derived from it.
 lock: setup

@@ -28,7 +28,7 @@ include: "rules/report.smk"
 
 
 rule all:
+    default_target: True
     input:
         rules.cohort.input,
         rules.participants.input,
-    default_target: True

@@ -8,16 +8,27 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import types
 import typing
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from osteoflow.errors import StudyError
+from osteoflow.resources import read_resource
 
 LEVELS = ("T11", "T12", "L1", "L2", "L3", "L4", "L5", "L6")
 Level = Literal["T11", "T12", "L1", "L2", "L3", "L4", "L5", "L6"]
+METRICS = tuple(row["metric"] for row in read_resource("measurements.tsv"))
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -44,7 +55,7 @@ class Segmentation(Section):
 
     erosion_mm: float = Field(
         4.0,
-        ge=0,
+        gt=0,
         le=15,
         description="Distance in mm by which the mask's surface is moved inwards, equally in all "
         "directions, to leave the trabecular compartment.",
@@ -86,15 +97,23 @@ class Ct(Section):
     )
 
 
+def _each_once(levels: list[str]) -> list[str]:
+    if len(set(levels)) < len(levels):
+        raise ValueError("a level is named twice")
+    return levels
+
+
+Levels = Annotated[list[Level], Field(min_length=1), AfterValidator(_each_once)]
+
+
 class RadiomicsImage(Section):
     """Radiomics of one image."""
 
     settings: str = Field(
         description="Settings file: a path in the study folder, or a preset's name."
     )
-    levels: list[Level] = Field(
+    levels: Levels = Field(
         ["L1", "L2", "L3", "L4"],
-        min_length=1,
         description="Vertebrae whose trabecular compartments are pooled into one region.",
     )
     per_level: bool = Field(False, description="Extract from each vertebra as well.")
@@ -115,8 +134,17 @@ class Radiomics(Section):
 class Summary(Section):
     """A measurement averaged over named levels: one column of the participants table."""
 
-    metric: Name = Field(description="Metric of the measurements table (`vbmd_mean`).")
-    levels: list[Level] = Field(min_length=1, description="Levels averaged, each counted once.")
+    metric: str = Field(description="Metric of the measurements table (`vbmd_mean`).")
+    levels: Levels = Field(description="Levels averaged, each counted once.")
+
+    @field_validator("metric")
+    @classmethod
+    def _is_known(cls, metric: str) -> str:
+        if metric not in METRICS:
+            near = difflib.get_close_matches(metric, METRICS, n=1, cutoff=0.5)
+            advice = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(METRICS)}"
+            raise ValueError(f"unknown metric '{metric}' ({advice})")
+        return metric
 
     @property
     def column(self) -> str:
@@ -166,6 +194,12 @@ class Correlation(Section):
     y: str = Field(description="A column.")
     covariates: list[str] = Field([], description="Columns partialled out in a second row.")
     method: Literal["pearson", "spearman"] = Field("spearman", description="The coefficient.")
+
+    @property
+    def figure(self) -> str:
+        """Name of its figure: letters, digits and underscores."""
+        words = re.sub(r"[^A-Za-z0-9]+", "_", f"{self.x}_{self.y}").strip("_")
+        return f"correlation_{words}"
 
 
 class Statistics(Section):
@@ -272,6 +306,7 @@ class Config(Section):
             ("analyses", [analysis.name for analysis in self.analyses]),
             ("statistics.comparisons", [item.name for item in self.statistics.comparisons]),
             ("cohort.summaries", [item.column for item in self.cohort.summaries]),
+            ("statistics.correlations", [c.figure for c in self.statistics.correlations]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:

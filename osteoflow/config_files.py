@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 from osteoflow.config import Config, json_schema
 from osteoflow.errors import StudyError
 from osteoflow.io.volume import write_text
+from osteoflow.resources import ROOT
 from osteoflow.study import CONFIG_YAML, SUBJECTS_TSV
 
 EXAMPLE = """\
@@ -151,3 +152,8 @@ def _wrapped(text: str, width: int = 92) -> list[str]:
     import textwrap
 
     return textwrap.wrap(text, width)
+
+
+if __name__ == "__main__":
+    write_text(ROOT / "config" / "schemas" / "config.schema.json", schema_text())
+    write_text(ROOT / "docs" / "reference" / "config.md", reference_page())

@@ -24,6 +24,10 @@ PATH_COLUMNS = (
 ID_COLUMNS = ("participant_id", "session")
 MASK_COLUMNS = ("ct_mask", "mri_mask", "ct_mask_rater2", "mri_mask_rater2")
 MISSING = ("", "n/a")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+# A column with at most this share of texts was meant to hold numbers.
+FEW_TEXTS = 0.2
 LABEL = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -102,6 +106,7 @@ def read_subjects(path: str | Path, schemes: list[str]) -> SubjectsTable:
             subjects.append(subject)
             lines.append(number)
     problems.extend(_identity_problems(path.name, subjects, lines))
+    problems.extend(_number_problems(path.name, subjects, lines))
     if not subjects and not problems:
         problems.append(f"{path.name} has a header but no subjects")
     if problems:
@@ -163,6 +168,34 @@ def _subject(row: dict[str, str], schemes: list[str]) -> tuple[Subject | None, l
         if key not in ID_COLUMNS + PATH_COLUMNS
     }
     return Subject(name, f"sub-{label}", session, paths, clinical), []
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number with a decimal point."""
+    return NUMBER.fullmatch(cell) is not None
+
+
+def _number_problems(name: str, subjects: list[Subject], lines: list[int]) -> list[str]:
+    """Cells that make a text of a column of numbers: a slip of the hand, a decimal comma."""
+    problems = []
+    for column in subjects[0].clinical if subjects else ():
+        cells = [(line, s.clinical[column]) for s, line in zip(subjects, lines, strict=True)]
+        filled = [(line, cell) for line, cell in cells if cell]
+        texts = [(line, cell) for line, cell in filled if not is_number(cell)]
+        commas = [(line, cell) for line, cell in texts if DECIMAL_COMMA.fullmatch(cell)]
+        if commas:
+            line, cell = commas[0]
+            problems.append(
+                f"{name} line {line}: '{cell}' in column '{column}' has a decimal comma; "
+                f"write a point ({len(commas)} cells)"
+            )
+        elif texts and len(texts) <= FEW_TEXTS * len(filled):
+            shown = ", ".join(f"'{cell}' (line {line})" for line, cell in texts[:3])
+            problems.append(
+                f"{name}: column '{column}' holds numbers but for {len(texts)} cells: {shown}; "
+                "leave missing values empty or write n/a"
+            )
+    return problems
 
 
 def _identity_problems(name: str, subjects: list[Subject], lines: list[int]) -> list[str]:

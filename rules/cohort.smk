@@ -27,13 +27,13 @@ rule assemble_cohort:
         f"{LOGS}/assemble_cohort.log",
     benchmark:
         f"{BENCHMARKS}/assemble_cohort.tsv"
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: (1000 + len(SUBJECTS)) * attempt,
     params:
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
         subjects=sorted(SUBJECTS),
         code=code_version("assemble_cohort.py"),
-    conda:
-        "../envs/core.yaml"
     script:
         "../scripts/assemble_cohort.py"

@@ -123,9 +123,13 @@ def region_files():
     files = {}
     for item, (space, rater) in RATERS.items():
         for kind, name in (("mask", ""), ("voi", "trabecular")):
-            described = name + (f"Rater{rater}" if name else f"rater{rater}") * (rater > 1)
+            described = name + (f"Rater{rater}" if name else f"rater{rater}") * (
+                rater > 1
+            )
             entity = f"_desc-{described}" if described else ""
-            files[f"{item}_{kind}"] = subject_path("seg", f"space-{space}{entity}_dseg.nii.gz")
+            files[f"{item}_{kind}"] = subject_path(
+                "seg", f"space-{space}{entity}_dseg.nii.gz"
+            )
     return files
 
 

@@ -16,13 +16,13 @@ rule convert:
         subject_log("convert"),
     benchmark:
         subject_benchmark("convert")
-    resources:
-        mem_mb=memory(600, 8),
-    params:
-        code=code_version("convert_images.py"),
     group:
         "subject"
     conda:
         "../envs/core.yaml"
+    resources:
+        mem_mb=memory(600, 8),
+    params:
+        code=code_version("convert_images.py"),
     script:
         "../scripts/convert_images.py"

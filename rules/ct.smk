@@ -15,15 +15,15 @@ rule calibrate_ct:
         subject_log("calibrate_ct"),
     benchmark:
         subject_benchmark("calibrate_ct")
+    group:
+        "subject"
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(600, 12),
     params:
         phantom=CONFIG.ct.phantom,
         certificate=canonical([rod.model_dump() for rod in CONFIG.ct.certificate or []]),
         code=code_version("calibrate_ct.py"),
-    group:
-        "subject"
-    conda:
-        "../envs/core.yaml"
     script:
         "../scripts/calibrate_ct.py"

@@ -5,7 +5,7 @@ MODEL_FIGURES = ("nomogram", "roc", "calibration", "decision_curve", "lasso")
 COHORT_FIGURES = (
     "flow",
     "bland_altman",
-    *(f"correlation_{item.x}_{item.y}" for item in CONFIG.statistics.correlations),
+    *(item.figure for item in CONFIG.statistics.correlations),
     *(("truth",) if CONFIG.study.truth else ()),
 )
 # PNG is always drawn: the reports show it.
@@ -39,21 +39,25 @@ rule draw_cohort_figure:
         columns=rules.assemble_cohort.output.columns,
         data=lambda wildcards: COHORT_FIGURE_DATA[wildcards.figure],
     output:
-        png=report(f"{COHORT_STEM}.png", caption="captions/figure.rst", category="Cohort"),
+        png=report(
+            f"{COHORT_STEM}.png", caption="captions/figure.rst", category="Cohort"
+        ),
         others=[f"{COHORT_STEM}.{kind}" for kind in OTHER_FORMATS],
         caption=f"{COHORT_STEM}.rst",
-    wildcard_constraints:
-        figure="|".join(COHORT_FIGURES),
     log:
         f"{LOGS}/draw_cohort_figure/{{figure}}.log",
     benchmark:
         f"{BENCHMARKS}/draw_cohort_figure/{{figure}}.tsv"
-    params:
-        settings=canonical(CONFIG.figures),
-        correlations=canonical([item.model_dump() for item in CONFIG.statistics.correlations]),
-        code=code_version("draw_cohort_figure.py"),
+    wildcard_constraints:
+        figure="|".join(COHORT_FIGURES),
     conda:
         "../envs/core.yaml"
+    params:
+        settings=canonical(CONFIG.figures),
+        correlations=canonical(
+            [item.model_dump() for item in CONFIG.statistics.correlations]
+        ),
+        code=code_version("draw_cohort_figure.py"),
     script:
         "../scripts/draw_cohort_figure.py"
 
@@ -70,17 +74,17 @@ rule draw_model_figure:
         ),
         others=[f"{MODEL_STEM}.{kind}" for kind in OTHER_FORMATS],
         caption=f"{MODEL_STEM}.rst",
-    wildcard_constraints:
-        figure="|".join(MODEL_FIGURES),
     log:
         f"{LOGS}/draw_model_figure/{{analysis}}_{{figure}}.log",
     benchmark:
         f"{BENCHMARKS}/draw_model_figure/{{analysis}}_{{figure}}.tsv"
+    wildcard_constraints:
+        figure="|".join(MODEL_FIGURES),
+    conda:
+        "../envs/core.yaml"
     params:
         settings=canonical(CONFIG.figures),
         penalty=lambda wildcards: ANALYSES[wildcards.analysis].penalty,
         code=code_version("draw_model_figure.py"),
-    conda:
-        "../envs/core.yaml"
     script:
         "../scripts/draw_model_figure.py"

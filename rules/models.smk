@@ -30,13 +30,13 @@ rule fit_models:
         f"{LOGS}/fit_models/{{analysis}}.log",
     benchmark:
         f"{BENCHMARKS}/fit_models/{{analysis}}.tsv"
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: (1500 + 2 * len(SUBJECTS)) * attempt,
     params:
         analysis=lambda wildcards: canonical(ANALYSES[wildcards.analysis]),
         seed=CONFIG.study.seed,
         code=code_version("fit_models.py"),
-    conda:
-        "../envs/core.yaml"
     script:
         "../scripts/fit_models.py"

@@ -15,15 +15,15 @@ rule map_mri:
         subject_log("map_mri"),
     benchmark:
         subject_benchmark("map_mri")
+    group:
+        "subject"
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(1000, 30),
     params:
         spectrum=CONFIG.mri.spectrum,
         phase_sign=CONFIG.mri.phase_sign,
         code=code_version("map_fat_water.py"),
-    group:
-        "subject"
-    conda:
-        "../envs/core.yaml"
     script:
         "../scripts/map_fat_water.py"

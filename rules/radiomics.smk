@@ -3,10 +3,11 @@
 
 rule extract_radiomics:
     input:
+        **{name: path for name, path in REGIONS.items() if name.endswith("_voi")},
         entry=f"{INVENTORY}/{{subject}}.json",
         segment=status("segment"),
-        **{name: path for name, path in REGIONS.items() if name.endswith("_voi")},
         maps=radiomics_maps,
+        quality=only_with("mri", MRI_IMAGES["quality"]),
         statuses=radiomics_statuses,
     output:
         features=FEATURES,
@@ -15,6 +16,10 @@ rule extract_radiomics:
         subject_log("extract_radiomics"),
     benchmark:
         subject_benchmark("extract_radiomics")
+    group:
+        "subject"
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(800, 10),
     params:
@@ -24,9 +29,5 @@ rule extract_radiomics:
             {name: item.model_dump() for name, item in CONFIG.radiomics.images.items()}
         ),
         code=code_version("extract_features.py"),
-    group:
-        "subject"
-    conda:
-        "../envs/core.yaml"
     script:
         "../scripts/extract_features.py"

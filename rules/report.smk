@@ -21,7 +21,9 @@ rule report_cohort:
         ),
         captions=expand(rules.draw_cohort_figure.output.caption, figure=COHORT_FIGURES)
         + expand(
-            rules.draw_model_figure.output.caption, analysis=ANALYSES, figure=MODEL_FIGURES
+            rules.draw_model_figure.output.caption,
+            analysis=ANALYSES,
+            figure=MODEL_FIGURES,
         ),
         truth=rules.compare_truth.output if CONFIG.study.truth else [],
     output:
@@ -30,17 +32,19 @@ rule report_cohort:
         f"{LOGS}/report_cohort.log",
     benchmark:
         f"{BENCHMARKS}/report_cohort.tsv"
+    conda:
+        "../envs/core.yaml"
     params:
         title=CONFIG.study.title,
         analyses=list(ANALYSES),
         cohort_figures=list(COHORT_FIGURES),
         model_figures=list(MODEL_FIGURES),
         settings=canonical(
-            CONFIG.model_dump(include={"segmentation", "mri", "ct", "radiomics"}, mode="json")
+            CONFIG.model_dump(
+                include={"segmentation", "mri", "ct", "radiomics"}, mode="json"
+            )
         ),
         code=code_version("report_cohort.py"),
-    conda:
-        "../envs/core.yaml"
     script:
         "../scripts/report_cohort.py"
 

@@ -3,7 +3,7 @@
 
 rule segment:
     input:
-        entry=f"{INVENTORY}/{{subject}}.json",
+        masks=f"{INVENTORY}/{{subject}}_masks.json",
         convert=status("convert"),
         ct=CT_IMAGE,
         mri=ECHOES["mag"],
@@ -17,14 +17,14 @@ rule segment:
         subject_log("segment"),
     benchmark:
         subject_benchmark("segment")
+    group:
+        "subject"
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(600, 8),
     params:
         erosion_mm=CONFIG.segmentation.erosion_mm,
         code=code_version("segment_vertebrae.py"),
-    group:
-        "subject"
-    conda:
-        "../envs/core.yaml"
     script:
         "../scripts/segment_vertebrae.py"

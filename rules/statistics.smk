@@ -21,6 +21,8 @@ rule describe_cohort:
         f"{LOGS}/describe_cohort.log",
     benchmark:
         f"{BENCHMARKS}/describe_cohort.tsv"
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: (1000 + len(SUBJECTS)) * attempt,
     params:
@@ -28,7 +30,5 @@ rule describe_cohort:
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
         seed=CONFIG.study.seed,
         code=code_version("describe_cohort.py"),
-    conda:
-        "../envs/core.yaml"
     script:
         "../scripts/describe_cohort.py"

@@ -3,10 +3,14 @@
 
 rule measure:
     input:
-        entry=f"{INVENTORY}/{{subject}}.json",
-        statuses=subject_steps,
         **REGIONS,
         **{name: only_with(IMAGES[name].space, path) for name, path in MAPS.items()},
+        **{
+            f"{name}_json": only_with(IMAGES[name].space, sidecar(path))
+            for name, path in MAPS.items()
+        },
+        entry=f"{INVENTORY}/{{subject}}.json",
+        statuses=subject_steps,
         quality=only_with("mri", MRI_IMAGES["quality"]),
     output:
         measurements=MEASUREMENTS,
@@ -15,25 +19,29 @@ rule measure:
         subject_log("measure"),
     benchmark:
         subject_benchmark("measure")
+    group:
+        "subject"
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(600, 8),
     params:
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
         code=code_version("measure_subject.py"),
-    group:
-        "subject"
-    conda:
-        "../envs/core.yaml"
     script:
         "../scripts/measure_subject.py"
 
 
 rule report_subject:
     input:
-        measurements=MEASUREMENTS,
-        status=SUBJECT_STATUS,
         **REGIONS,
         **{name: only_with(IMAGES[name].space, path) for name, path in MAPS.items()},
+        **{
+            f"{name}_json": only_with(IMAGES[name].space, sidecar(path))
+            for name, path in MAPS.items()
+        },
+        measurements=MEASUREMENTS,
+        status=SUBJECT_STATUS,
         calibration=only_with("ct", CALIBRATION),
     output:
         report=SUBJECT_REPORT,
@@ -41,15 +49,15 @@ rule report_subject:
         subject_log("report_subject"),
     benchmark:
         subject_benchmark("report_subject")
+    group:
+        "subject"
+    conda:
+        "../envs/core.yaml"
     resources:
         mem_mb=memory(600, 8),
     params:
         title=CONFIG.study.title,
         code=code_version("report_subject.py"),
-    group:
-        "subject"
-    conda:
-        "../envs/core.yaml"
     script:
         "../scripts/report_subject.py"
 

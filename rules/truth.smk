@@ -13,9 +13,9 @@ rule compare_truth:
         f"{LOGS}/compare_truth.log",
     benchmark:
         f"{BENCHMARKS}/compare_truth.tsv"
-    params:
-        code=code_version("compare_truth.py"),
     conda:
         "../envs/core.yaml"
+    params:
+        code=code_version("compare_truth.py"),
     script:
         "../scripts/compare_truth.py"

@@ -20,12 +20,13 @@ def main(entry_path, output, log):
 
     def ct():
         volume, sidecar, warnings = load_ct(entry["ct"], study)
-        warnings += ct_warnings(sidecar, sidecar["SliceStep"])
+        warnings += entry["warnings"] + ct_warnings(sidecar, sidecar["SliceStep"])
         write_volume(output.ct, volume, {**sidecar, "Warnings": warnings})
         return warnings
 
     def mri():
         magnitude, phase, sidecar, warnings = load_multi_echo(entry["mri"], study)
+        warnings += entry["warnings"]
         common = {**sidecar, "Warnings": warnings}
         write_volume(output.mag, magnitude, {**common, "Units": "arbitrary"})
         write_volume(output.phase, phase, {**common, "Units": "rad"})

@@ -39,7 +39,7 @@ def bland_altman(data, settings, columns, params):
 def correlation(data, settings, columns, params, figure):
     """Two measurements against each other."""
     declared = [Correlation(**item) for item in json.loads(params.correlations)]
-    item = next(c for c in declared if figure == f"correlation_{c.x}_{c.y}")
+    item = next(c for c in declared if figure == c.figure)
     people, found = map(read_table, data)
     return draw_scatter(
         people, item.x, item.y, settings, lambda name: column_label(name, columns), found

@@ -22,14 +22,17 @@ def regions(labels, levels, per_level):
     ids = [verse_id(level) for level in levels]
     absent = [level for level, i in zip(levels, ids, strict=True) if not (labels == i).any()]
     yield level_range(levels) + TRABECULAR, np.isin(labels, ids), absent
-    if per_level:
+    if per_level and len(levels) > 1:
         for level, number in zip(levels, ids, strict=True):
             yield level + TRABECULAR, labels == number, []
 
 
-def rows_of(name, path, voi_path, item, wanted, settings, identity):
+def rows_of(name, path, quality, voi_path, item, wanted, settings, identity):
     """Feature rows of one image for one rater."""
     image = read_volume(path, float)
+    if quality:
+        # What the map's own quality mask rejects is as good as missing.
+        image = image.like(np.where(read_volume(quality).data > 0, image.data, np.nan))
     labels = read_volume(voi_path).data
     rows, warnings = [], []
     for roi, mask, absent in regions(labels, wanted["levels"], wanted["per_level"]):
@@ -72,7 +75,10 @@ def main(inputs, output, params, log):
             for item, (space, _) in RATERS.items():
                 if space == image.space and segmented[item]["status"] == "ok":
                     voi = inputs.get(f"{item}_voi")
-                    rows, notes = rows_of(name, path, voi, item, wanted[name], recipe, identity)
+                    quality = inputs.quality if space == "mri" else None
+                    rows, notes = rows_of(
+                        name, path, quality, voi, item, wanted[name], recipe, identity
+                    )
                     table.extend(rows)
                     warnings += notes
             return warnings

@@ -7,6 +7,7 @@ import numpy as np
 
 from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_volume
 from osteoflow.mri.fat_water import fit_fat_water
+from osteoflow.mri.field_strength import true_field_strength
 from osteoflow.mri.spectrum import load_fat_spectrum
 from osteoflow.step import Step
 
@@ -30,10 +31,11 @@ def main(inputs, output, params, log):
     def maps():
         magnitude, phase = read_volume(inputs.mag), read_volume(inputs.phase)
         about = read_json(inputs.mag_json)
+        tesla, warnings = true_field_strength(about)
         result = fit_fat_water(
             (magnitude.data * np.exp(1j * phase.data)).astype(np.complex64),
             np.array(about["EchoTime"]),
-            float(about["MagneticFieldStrength"]),
+            tesla,
             np.array(magnitude.spacing),
             load_fat_spectrum(params.spectrum),
             phase_sign=SIGNS[params.phase_sign],
@@ -45,7 +47,8 @@ def main(inputs, output, params, log):
             "PhaseSign": result.phase_sign,
             "FieldPeriod": result.field_period,
             "Flags": result.flags,
-            "Warnings": result.warnings,
+            "FieldStrengthUsed": tesla,
+            "Warnings": warnings + result.warnings,
             **{
                 key: about.get(key)
                 for key in (
@@ -53,6 +56,7 @@ def main(inputs, output, params, log):
                     "RepetitionTime",
                     "FlipAngle",
                     "MagneticFieldStrength",
+                    "ImagingFrequency",
                     "SourceSeries",
                 )
             },
@@ -60,7 +64,7 @@ def main(inputs, output, params, log):
         for name, unit in UNITS.items():
             image = magnitude.like(getattr(result, name))
             write_volume(output.get(name), image, {"Units": unit, **common})
-        return result.warnings
+        return warnings + result.warnings
 
     files = [
         path for name in UNITS for path in (output.get(name), str(sidecar_path(output.get(name))))

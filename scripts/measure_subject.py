@@ -8,7 +8,7 @@ import json
 
 from osteoflow.images import IMAGES, RATERS
 from osteoflow.io.tables import MEASUREMENT_COLUMNS, write_rows
-from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_json
+from osteoflow.io.volume import read_json, read_volume, write_json
 from osteoflow.measurements import (
     TRABECULAR,
     average_levels,
@@ -25,7 +25,7 @@ def usable_maps(inputs, statuses):
     for name, image in IMAGES.items():
         path = inputs.get(name)
         if path and is_ok(statuses[image.step], image.item):
-            about = read_json(sidecar_path(path))
+            about = read_json(inputs.get(f"{name}_json"))
             reliable = read_volume(inputs.quality).data > 0 if image.space == "mri" else None
             maps[name] = {
                 "values": read_volume(path, float),

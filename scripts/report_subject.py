@@ -5,7 +5,7 @@ Reads images, masks, calibration, measurements and status; writes one self-conta
 
 from osteoflow.images import IMAGES, modality_of
 from osteoflow.io.tables import read_table
-from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_text
+from osteoflow.io.volume import read_json, read_volume, write_text
 from osteoflow.measurements import dictionary
 from osteoflow.reports.overlay import ImageView, RodMark
 from osteoflow.reports.subject import render_subject
@@ -35,7 +35,7 @@ def views(inputs, usable):
         yield ImageView(
             image.label,
             read_volume(inputs.get(name), float),
-            read_json(sidecar_path(inputs.get(name)))["Units"],
+            read_json(inputs.get(f"{name}_json"))["Units"],
             window,
             mask,
             voi,

@@ -1,6 +1,6 @@
 """Bring the study's masks to the image grids and derive trabecular volumes.
 
-Reads the masks that the inventory entry names and the converted images; writes, per image and
+Reads the masks that the inventory names and the converted images; writes, per image and
 rater, whole vertebrae and trabecular volumes in VerSe labels, and how well two raters agree.
 """
 
@@ -54,7 +54,7 @@ def segment(entry, image_path, mask_output, voi_output, erosion_mm):
 
 def main(inputs, output, params, log):
     """Segment both images of one subject for both raters."""
-    masks = read_json(inputs.entry)["masks"]
+    masks = read_json(inputs.masks)["masks"]
     step = Step("segment", output.status, log)
     images = {"ct": inputs.ct, "mri": inputs.mri}
     for item, (space, rater) in RATERS.items():

@@ -12,7 +12,7 @@ from osteoflow.errors import StudyError
 from osteoflow.images import modality_of
 from osteoflow.inventory.build import EXCLUSION_COLUMNS
 from osteoflow.measurements import TRABECULAR, dictionary, level_range
-from osteoflow.subjects import SubjectsTable
+from osteoflow.subjects import SubjectsTable, is_number
 
 KEY = ["participant_id", "session"]
 
@@ -51,11 +51,9 @@ def participants_table(
 
 def typed(cells: Sequence[str]) -> pd.Series:
     """Numbers where every filled cell is one, text otherwise; empty cells are missing."""
-    filled = pd.Series([cell or None for cell in cells], dtype=object)
-    numbers = pd.to_numeric(filled, errors="coerce")
-    if numbers.notna().sum() == filled.notna().sum():
-        return numbers.astype(float)
-    return filled
+    if all(is_number(cell) for cell in cells if cell):
+        return pd.Series([float(cell) if cell else float("nan") for cell in cells], dtype=float)
+    return pd.Series([cell or None for cell in cells], dtype=object)
 
 
 def _summary_values(people: pd.DataFrame, measured: pd.DataFrame, summary: Summary) -> list[float]:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from osteoflow.errors import SubjectDataError
-from osteoflow.inventory import bids
 from osteoflow.inventory.fingerprint import FileCache
 from osteoflow.inventory.recognise import choose_ct, choose_multi_echo, series_key
+from osteoflow.io import bids
 from osteoflow.io.volume import write_text
 from osteoflow.subjects import MASK_COLUMNS, Subject, SubjectsTable
 
@@ -83,8 +83,13 @@ def take_inventory(
         entries = _collect(map(work, table.subjects), len(table.subjects), progress)
     rewritten = []
     for entry in entries:
-        content = json.dumps(entry, indent=1, sort_keys=True) + "\n"
-        if _write_if_different(folder / f"{entry['subject']}.json", content):
+        # Masks have a file of their own: a new mask must not convert the images again.
+        masks = {"subject": entry["subject"], "masks": entry.pop("masks")}
+        written = [
+            _write_if_different(folder / f"{entry['subject']}{suffix}.json", _json(content))
+            for suffix, content in (("", entry), ("_masks", masks))
+        ]
+        if any(written):
             rewritten.append(entry["subject"])
     _remove_stale(folder, {entry["subject"] for entry in entries})
     index = [
@@ -140,6 +145,7 @@ def _inventory_subject(
         "mri": None,
         "masks": {},
         "problems": [],
+        "warnings": [],
     }
     if "dicom" in subject.paths:
         _scan_dicom(study, subject, cache, salt, entry)
@@ -186,7 +192,11 @@ def _scan_dicom(
     headers: dict[str, dict[str, Any]] = {}
     damaged = 0
     for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        record = cache.record(path, header=True)
+        try:
+            record = cache.record(path, header=True)
+        except OSError:
+            damaged += 1
+            continue
         header = record["header"]
         if header is None:
             continue
@@ -219,9 +229,35 @@ def _scan_dicom(
                 ),
             )
         return
-    entry["damaged_files"] = damaged
     _choose(entry, "ct", lambda: _ct_entry(choose_ct(headers), records, headers, salt))
     _choose(entry, "mri", lambda: _mri_entry(choose_multi_echo(headers), records, headers, salt))
+    _account(entry, damaged)
+
+
+def _account(entry: dict[str, Any], damaged: int) -> None:
+    """What the folder held beside the chosen series, so that nothing is lost without a word."""
+    lacking = [m for m in MODALITIES if entry[m] is None and not _excluded(entry, m)]
+    if damaged:
+        text = f"{damaged} files of the folder cannot be read"
+        for modality in lacking:
+            again = "Export the study from the archive again."
+            _problem(entry, modality, SubjectDataError("unreadable_files", text, again))
+        entry["warnings"].append(f"unreadable_files: {text}")
+    elif len(lacking) == len(MODALITIES):
+        for modality in lacking:
+            _problem(
+                entry,
+                modality,
+                SubjectDataError(
+                    "no_usable_series",
+                    "the folder holds images, but neither a CT volume nor a multi-echo MRI",
+                    "Check that the right examination was exported.",
+                ),
+            )
+
+
+def _excluded(entry: dict[str, Any], modality: str) -> bool:
+    return any(problem["modality"] == modality for problem in entry["problems"])
 
 
 def _choose(entry: dict[str, Any], modality: str, choose: Callable[[], Any]) -> None:
@@ -313,11 +349,21 @@ def _mask(study: Path, subject: Subject, cache: FileCache, column: str) -> dict[
     path = study / subject.paths[column]
     entry: dict[str, Any] = {"path": subject.paths[column], "scheme": subject.paths["mask_scheme"]}
     if path.is_file():
-        record = cache.record(path, header=False)
+        record = _mask_record(path, cache)
+        if record is None:
+            entry["missing"] = True
+            return entry
         entry.update(size=record["size"], sha256=record["sha256"])
     else:
         entry["missing"] = True
     return entry
+
+
+def _mask_record(path: Path, cache: FileCache) -> dict[str, Any] | None:
+    try:
+        return cache.record(path, header=False)
+    except OSError:
+        return None
 
 
 def _file(path: str, record: dict[str, Any]) -> dict[str, Any]:
@@ -343,8 +389,7 @@ def _salt(path: Path) -> str:
 def _state(entry: dict[str, Any], modality: str) -> str:
     if entry[modality] is not None:
         return "yes"
-    excluded = any(problem["modality"] == modality for problem in entry["problems"])
-    return "excluded" if excluded else "absent"
+    return "excluded" if _excluded(entry, modality) else "absent"
 
 
 def _megabytes(entry: dict[str, Any]) -> float:
@@ -352,6 +397,10 @@ def _megabytes(entry: dict[str, Any]) -> float:
     for echoes in ((entry["mri"] or {}).get("parts") or {}).values():
         files.extend(file for echo in echoes for file in echo["files"])
     return sum(file["size"] for file in files) / 1e6
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
 
 def _tsv(columns: tuple[str, ...], rows: list[list[str]]) -> str:
@@ -369,5 +418,5 @@ def _write_if_different(path: Path, content: str) -> bool:
 def _remove_stale(folder: Path, subjects: set[str]) -> None:
     """Entries of rows that the table no longer has."""
     for path in [*folder.glob("sub-*.json"), *(folder / "cache").glob("sub-*.json")]:
-        if path.stem not in subjects:
+        if path.stem.removesuffix("_masks") not in subjects:
             path.unlink()

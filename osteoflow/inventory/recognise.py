@@ -26,14 +26,17 @@ def choose_ct(headers: dict[str, Header]) -> list[str] | None:
     ------
     SubjectDataError
         ``ct_ambiguous`` where several volumes fit; ``ct_localizer_only`` where CT images exist
-        but none is part of a volume.
+        but none is part of a volume; ``multiframe_unsupported``.
     """
     series: dict[str, list[str]] = defaultdict(list)
-    seen = False
+    seen = frames = False
     for path, header in headers.items():
         if header.get("Modality") != "CT":
             continue
         seen = True
+        if header.get("MultiFrame"):
+            frames = True
+            continue
         kind = [part.upper() for part in _list(header.get("ImageType"))]
         if "LOCALIZER" in kind or "SECONDARY" in kind or "SCREEN SAVE" in kind:
             continue
@@ -42,6 +45,8 @@ def choose_ct(headers: dict[str, Header]) -> list[str] | None:
         series[series_key(header)].append(path)
     volumes = {uid: paths for uid, paths in series.items() if len(paths) >= MIN_CT_SLICES}
     if not volumes:
+        if frames:
+            raise _multi_frame("CT")
         if seen:
             raise SubjectDataError(
                 "ct_localizer_only",
@@ -95,10 +100,14 @@ def choose_multi_echo(headers: dict[str, Header]) -> dict[str, dict[float, list[
     SubjectDataError
         ``mri_ambiguous`` where several acquisitions fit, ``mri_phase_missing`` where one has
         no phase (or real and imaginary) images, ``echoes_unequal`` where the echoes of its
-        parts differ.
+        parts differ, ``too_few_echoes``, ``multiframe_unsupported``.
     """
     groups: dict[tuple[Any, ...], dict[str, dict[float, list[str]]]] = {}
+    frames = False
     for path, header in headers.items():
+        if header.get("Modality") == "MR" and header.get("MultiFrame"):
+            frames = True
+            continue
         part = _part(header)
         if part is None:
             continue
@@ -116,6 +125,16 @@ def choose_multi_echo(headers: dict[str, Header]) -> dict[str, dict[float, list[
         parts.setdefault(part, {}).setdefault(echo, []).append(path)
     usable = [g for g in groups.values() if max(len(e) for e in g.values()) >= MIN_ECHOES]
     if not usable:
+        if frames:
+            raise _multi_frame("MR")
+        most = max((len(e) for g in groups.values() for e in g.values()), default=0)
+        if most > 1:
+            raise SubjectDataError(
+                "too_few_echoes",
+                f"a gradient-echo acquisition with {most} echoes was found; the complex fit needs "
+                f"at least {MIN_ECHOES}",
+                "Acquire more echoes; two-point Dixon data are not treated yet.",
+            )
         return None
     if len(usable) > 1:
         counts = "; ".join(f"{max(len(e) for e in g.values())} echoes" for g in usable)
@@ -140,6 +159,14 @@ def choose_multi_echo(headers: dict[str, Header]) -> dict[str, dict[float, list[
         "mri_phase_missing",
         f"a multi-echo acquisition was found with {', '.join(sorted(chosen))} images only",
         "Export the phase (or real and imaginary) images as well: the fit needs complex data.",
+    )
+
+
+def _multi_frame(modality: str) -> SubjectDataError:
+    return SubjectDataError(
+        "multiframe_unsupported",
+        f"the {modality} images are stored as enhanced multi-frame DICOM, which is not read yet",
+        "Export them as classic single-frame DICOM, or convert them to BIDS first.",
     )
 
 

@@ -253,6 +253,7 @@ def _acquisition(item: pydicom.Dataset) -> dict[str, Any]:
         "XRayTubeCurrent",
         "SliceThickness",
         "MagneticFieldStrength",
+        "ImagingFrequency",
         "RepetitionTime",
         "FlipAngle",
         "EchoTime",

@@ -6,14 +6,17 @@ multi-echo stack, each with a sidecar that identifies no person.
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 
 from osteoflow.errors import SubjectDataError
+from osteoflow.io.bids import read_sidecar
 from osteoflow.io.dicom import convert_series
-from osteoflow.io.volume import Volume, read_volume
+from osteoflow.io.volume import Volume, check_gzip, read_volume
 
 # Siemens stores phase as 0..4095 with this rescaling: -4096..4094 stand for -pi..pi. The pair is
 # as good as a unit, whichever software wrote the file.
@@ -29,6 +32,7 @@ BIDS_FIELDS = (
     "ConvolutionKernel",
     "SliceThickness",
     "MagneticFieldStrength",
+    "ImagingFrequency",
     "RepetitionTime",
     "FlipAngle",
     "MRAcquisitionType",
@@ -36,7 +40,13 @@ BIDS_FIELDS = (
 )
 CT_NUMBERS = ("KVP", "Exposure", "XRayTubeCurrent", "SliceThickness")
 CT_TEXTS = ("Manufacturer", "ManufacturerModelName", "ConvolutionKernel")
-MRI_NUMBERS = ("MagneticFieldStrength", "RepetitionTime", "FlipAngle", "SliceThickness")
+MRI_NUMBERS = (
+    "MagneticFieldStrength",
+    "ImagingFrequency",
+    "RepetitionTime",
+    "FlipAngle",
+    "SliceThickness",
+)
 MRI_TEXTS = ("Manufacturer", "ManufacturerModelName", "MRAcquisitionType")
 
 
@@ -111,7 +121,7 @@ def load_multi_echo(
             warnings.extend(note for note in notes if note not in warnings)
         data = np.stack([volume.data for volume in volumes], axis=-1).astype(np.float32)
         if part == "phase":
-            data = _radians(data, loaded[0][1])
+            data = _radians(data, entry["source"], loaded[0][1])
         stacks[part] = Volume(data, volumes[0].affine)
     magnitude, phase = _polar(stacks)
     if not magnitude.same_grid(phase, tolerance=1e-2):
@@ -168,13 +178,10 @@ def _load_echo(
 
 
 def _read_bids(file: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any]]:
-    from nibabel.filebasedimages import ImageFileError
-
-    from osteoflow.io.volume import read_json
-
     try:
+        check_gzip(study / file["path"])
         volume = read_volume(study / file["path"], np.float32)
-    except (ImageFileError, OSError, EOFError, ValueError):
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error):
         raise SubjectDataError(
             "nifti_unreadable",
             "a NIfTI image cannot be read to its end",
@@ -186,15 +193,16 @@ def _read_bids(file: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any
             f"an image has {volume.data.ndim} dimensions where one volume is expected",
             "Give one volume per file (one echo, one part).",
         )
-    content = read_json(study / file["sidecar"]["path"])
+    content = read_sidecar(study / file["path"])
     fields = {key: content[key] for key in BIDS_FIELDS if key in content}
     return volume, fields
 
 
-def _radians(data: np.ndarray, fields: dict[str, Any]) -> np.ndarray:
+def _radians(data: np.ndarray, source: str, fields: dict[str, Any]) -> np.ndarray:
     """Phase in radians; the unit follows from how the scanner stores it, or is refused."""
     largest = float(np.nanmax(np.abs(data)))
-    if largest <= np.pi * 1.001:
+    # BIDS phase is in radians, counted from -pi or from 0.
+    if largest <= (2 * np.pi if source == "bids" else np.pi) * 1.001:
         return data
     if fields.get("PhaseRescale") == list(SIEMENS_PHASE_RESCALE) and largest <= 4096.5:
         return data * np.float32(SIEMENS_PHASE_SCALE)

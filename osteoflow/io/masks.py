@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
 from osteoflow.errors import SubjectDataError
-from osteoflow.io.volume import Volume, read_volume
+from osteoflow.io.volume import Volume, check_gzip, read_volume
 
 
 def read_mask(path: str | Path) -> Volume:
@@ -20,8 +21,9 @@ def read_mask(path: str | Path) -> Volume:
         ``mask_unreadable`` where it is no whole NIfTI file or has more than one volume.
     """
     try:
+        check_gzip(path)
         volume = read_volume(path)
-    except (ImageFileError, OSError, EOFError, ValueError):
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error):
         raise SubjectDataError(
             "mask_unreadable",
             "the mask cannot be read as NIfTI to its end",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import tempfile
@@ -47,6 +48,18 @@ class Volume:
         return self.shape == other.shape and bool(
             np.allclose(self.affine, other.affine, atol=tolerance)
         )
+
+
+def check_gzip(path: str | Path) -> None:
+    """Read a ``.gz`` file to its checksum, which reading an array alone may never reach.
+
+    Raises
+    ------
+    OSError, EOFError, zlib.error
+        The file is damaged or cut off.
+    """
+    if str(path).endswith(".gz"):
+        gzip.decompress(Path(path).read_bytes())
 
 
 def read_volume(path: str | Path, dtype: type | None = None) -> Volume:

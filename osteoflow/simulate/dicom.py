@@ -20,7 +20,7 @@ from osteoflow.simulate.clinical import Participant
 from osteoflow.simulate.ct import CtScan
 from osteoflow.simulate.geometry import Grid
 from osteoflow.simulate.mri import GAMMA_MHZ_PER_T, MriScan
-from osteoflow.simulate.protocol import Protocol
+from osteoflow.simulate.protocol import TRUE_FIELD_T, Protocol
 
 CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 MR_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -132,7 +132,9 @@ class StudyWriter:
             "ScanOptions": "",
             "MRAcquisitionType": "3D",
             "MagneticFieldStrength": f"{participant.field_strength:g}",
-            "ImagingFrequency": _decimal(GAMMA_MHZ_PER_T * participant.field_strength),
+            "ImagingFrequency": _decimal(
+                GAMMA_MHZ_PER_T * TRUE_FIELD_T[participant.field_strength]
+            ),
             "ImagedNucleus": "1H",
             "RepetitionTime": _decimal(protocol.repetition_time_ms),
             "FlipAngle": _decimal(protocol.flip_angle_deg),

@@ -26,7 +26,7 @@ from osteoflow.resources import read_resource
 from osteoflow.simulate.anatomy import Anatomy, Part
 from osteoflow.simulate.clinical import Participant, r2star_of
 from osteoflow.simulate.geometry import Grid, block_mean
-from osteoflow.simulate.protocol import Protocol
+from osteoflow.simulate.protocol import TRUE_FIELD_T, Protocol
 from osteoflow.simulate.render import Coordinates, paint, tissue_table
 
 GAMMA_MHZ_PER_T = 42.577478
@@ -143,9 +143,8 @@ def simulate_mri(
     grid = mri_grid(participant, anatomy, protocol)
     echo_times = protocol.echo_times_ms(participant.field_strength)
     liver = participant.mri_model == "fat_spectrum_liver"
-    phasor = fat_phasor(
-        "liver" if liver else "bone_marrow", np.array(echo_times), participant.field_strength
-    )
+    tesla = TRUE_FIELD_T[participant.field_strength]
+    phasor = fat_phasor("liver" if liver else "bone_marrow", np.array(echo_times), tesla)
     signal = _object_signal(participant, anatomy, protocol, anatomy_grid(grid), echo_times, phasor)
 
     x, y, z = _unit_coordinates(grid)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What magnets called 1.5 T and 3 T really have, as some vendors' imaging frequencies (63.6 and
+# 123.2 MHz) tell; headers state the round number beside the true frequency.
+TRUE_FIELD_T = {1.5: 1.494, 3.0: 2.8936}
+
 
 @dataclass(frozen=True)
 class Protocol:

@@ -72,7 +72,7 @@ def compare(
 
 
 @pytest.mark.parametrize(("texture", "count"), [("3D", 102), ("2D", 91)])
-def test_digital_phantom(texture: str, count: int) -> None:
+def test_digital_phantom(texture: str, count: int, record) -> None:
     image, mask = phantom("digital")
     settings = {"range": (1, 6), "bin_width": 1, "minimum_voxels": 8, "texture": texture}
     if texture == "2D":
@@ -80,17 +80,25 @@ def test_digital_phantom(texture: str, count: int) -> None:
         image = Volume(image.data, image.affine @ np.diag([1, 1, 1.5, 1]))
         settings["classes"] = CLASSES[1:]
     result = extract_features(image, mask, RadiomicsSettings(**COMMON, **settings))
-    assert compare(result.features, texture, reference("dig_phantom")) == (count, {})
+    compared, failed = compare(result.features, texture, reference("dig_phantom"))
+    what = f"digital phantom, {'merged 2D' if texture == '2D' else '3D'} aggregation"
+    passed = f"{compared - len(failed)} of {compared}"
+    record("Radiomics: IBSI-1", what, passed, "features", f"{count} of {count}")
+    assert (compared, failed) == (count, {})
 
 
 @pytest.mark.parametrize("configuration", sorted(CONFIGURATIONS))
-def test_ct_phantom(configuration: str) -> None:
+def test_ct_phantom(configuration: str, record) -> None:
     image, mask = phantom("ct_radiomics")
     recipe = RadiomicsSettings(**COMMON, **CONFIGURATIONS[configuration])
     result = extract_features(image, mask, recipe)
     expected = reference(f"chest_config_{configuration}")
     assert result.flag == ""
-    assert compare(result.features, recipe.texture, expected) == (102, {})
+    compared, failed = compare(result.features, recipe.texture, expected)
+    what = f"CT phantom, configuration {configuration.upper()}"
+    passed = f"{compared - len(failed)} of {compared}"
+    record("Radiomics: IBSI-1", what, passed, "features", "102 of 102")
+    assert (compared, failed) == (102, {})
     # The comparison must be able to fail: a shifted first bin edge is another result.
     if recipe.bin_width is not None:
         low, high = recipe.range

@@ -40,6 +40,17 @@ def asah() -> pd.DataFrame:
     return table
 
 
+@pytest.fixture
+def against_r(record):
+    """Keeps the largest difference between numbers of ours and of R."""
+
+    def keep(what, ours, theirs, limit="<= 1e-6"):
+        difference = np.abs(np.asarray(ours, float) - np.asarray(theirs, float)).max()
+        record("Statistics: largest difference from R 4.2.2", what, difference, "", limit)
+
+    return keep
+
+
 @pytest.fixture(scope="module")
 def birthwt() -> tuple[np.ndarray, np.ndarray]:
     table = pd.read_csv(FOLDER / "birthwt.csv")
@@ -55,8 +66,10 @@ def birthwt() -> tuple[np.ndarray, np.ndarray]:
         ("ndka", 0.61195799458, 0.501244999272, 0.722670989888, 0.00319081054939),
     ],
 )
-def test_delong_interval(asah, marker, area, low, high, variance):
+def test_delong_interval(asah, marker, area, low, high, variance, against_r):
     found = auc_interval(asah["poor"], asah[marker])
+    ours, theirs = (found.auc, found.low, found.high), (area, low, high)
+    against_r(f"pROC: AUC of {marker} and its DeLong limits", ours, theirs)
     assert found.auc == pytest.approx(area, abs=1e-11)
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-11)
     assert found.variance == pytest.approx(variance, abs=1e-13)
@@ -70,8 +83,10 @@ def test_delong_interval(asah, marker, area, low, high, variance):
         ("s100b", "ndka", 1.39077002574, 0.164295175223),
     ],
 )
-def test_delong_paired(asah, a, b, z, p):
+def test_delong_paired(asah, a, b, z, p, against_r):
     found = compare_paired(asah["poor"], asah[a], asah[b])
+    ours, theirs = (found.statistic, found.p), (z, p)
+    against_r(f"pROC: paired DeLong test of {a} and {b}, Z and p", ours, theirs)
     assert found.statistic == pytest.approx(z, abs=1e-9)
     assert found.p == pytest.approx(p, abs=1e-10)
 
@@ -88,7 +103,7 @@ def test_delong_unpaired_and_youden(asah):
     assert youden_threshold(asah["poor"], asah["s100b"]) == pytest.approx(0.205, abs=1e-12)
 
 
-def test_icc_of_shrout_and_fleiss():
+def test_icc_of_shrout_and_fleiss(against_r):
     ratings = pd.read_csv(FOLDER / "shrout_fleiss.csv").to_numpy(dtype=float)
     expected = {
         "ICC(1,1)": (0.165741768405, -0.1329323248748, 0.722560062328),
@@ -102,10 +117,11 @@ def test_icc_of_shrout_and_fleiss():
     assert set(found) == set(expected)
     for form, values in expected.items():
         parts = found[form]
+        against_r(f"psych: {form} and its limits", (parts.value, parts.low, parts.high), values)
         assert (parts.value, parts.low, parts.high) == pytest.approx(values, abs=1e-10), form
 
 
-def test_logistic_model_and_its_measures(asah):
+def test_logistic_model_and_its_measures(asah, against_r):
     columns = asah[["age", "female", "wfns", "s100b"]].to_numpy(dtype=float)
     fit = fit_logistic(columns, asah["poor"])
     assert fit.method == "ml"
@@ -118,6 +134,7 @@ def test_logistic_model_and_its_measures(asah):
     )
     probability = pd.read_csv(FOLDER / "aSAH_probs.csv")["p1"].to_numpy()
     own = 1 / (1 + np.exp(-fit.linear_predictor(columns)))
+    against_r("glm: predicted probabilities", own, probability)
     assert own == pytest.approx(probability, abs=1e-7)
     assert auc(asah["poor"], own) == pytest.approx(0.852642276423, abs=1e-11)
     assert np.mean((own - asah["poor"]) ** 2) == pytest.approx(0.152636416165, abs=1e-11)
@@ -129,7 +146,7 @@ def test_logistic_model_and_its_measures(asah):
     assert found.intercept == pytest.approx(0.0, abs=1e-9)
 
 
-def test_nomogram_of_rms(asah):
+def test_nomogram_of_rms(asah, against_r):
     fit = fit_logistic(asah[["age", "female", "wfns", "s100b"]], asah["poor"])
     age, female, wfns, s100b = fit.coefficients
     found = nomogram(
@@ -142,6 +159,8 @@ def test_nomogram_of_rms(asah):
         ],
         (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95),
     )
+    scale = found["points_per_linear_predictor"]
+    against_r("rms: nomogram points per unit of linear predictor", scale, 30.1248104419)
     assert found["points_per_linear_predictor"] == pytest.approx(30.1248104419, abs=1e-6)
     totals = [round(mark["total_points"]) for mark in found["probability"]]
     assert totals == [24, 47, 71, 88, 113, 139, 179, 202]
@@ -155,14 +174,15 @@ def test_nomogram_of_rms(asah):
     assert points["s100b"] == [0, 9, 18, 27, 36, 45, 55, 64, 73, 82, 91, 100]
 
 
-def test_lasso_coefficients_of_glmnet(birthwt):
+def test_lasso_coefficients_of_glmnet(birthwt, against_r):
     expected = pd.read_csv(FOLDER / "glmnet_birthwt_coefs.csv").to_numpy()
     path = fit_path(*birthwt, np.array([0.1, 0.05, 0.02, 0.01, 0.005, 0.001]))
     found = np.column_stack([path.intercepts, path.coefficients])
+    against_r("glmnet: coefficients at six penalties", found, expected)
     assert np.abs(found - expected).max() < 1e-6
 
 
-def test_lasso_penalties_of_glmnet(birthwt):
+def test_lasso_penalties_of_glmnet(birthwt, against_r):
     X, y = birthwt
     reference = pd.read_csv(FOLDER / "cvglmnet_birthwt_deviance.csv")
     own = fit_path(X, y)
@@ -180,5 +200,7 @@ def test_lasso_penalties_of_glmnet(birthwt):
     # glmnet interpolates between the penalties of each fold's own sequence; here every fold is
     # solved at the penalties themselves.
     assert found.mean == pytest.approx(reference["cvm"].to_numpy(), abs=1e-3)
+    chosen = own.lambdas[[found.index_min, found.index_1se]]
+    against_r("glmnet: lambda.min and lambda.1se", chosen, [0.0117353590764, 0.0431671074419])
     assert own.lambdas[found.index_min] == pytest.approx(0.0117353590764, abs=1e-10)
     assert own.lambdas[found.index_1se] == pytest.approx(0.0431671074419, abs=1e-10)

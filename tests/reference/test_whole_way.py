@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_contrast_ct_with_overlapping_jpeg2000_slices(tmp_path):
+def test_contrast_ct_with_overlapping_jpeg2000_slices(tmp_path, record):
     """T12 of a Siemens CT: the mean HU of its mask, the slice step, the contrast agent."""
     folder = Path(DATA) / "ct" / "siemens_ct_jpeg2000"
     write_study(
@@ -32,6 +32,8 @@ def test_contrast_ct_with_overlapping_jpeg2000_slices(tmp_path):
     subject = tmp_path / "results" / "subjects" / "sub-01"
     measured = read_table(subject / "measurements.tsv")
     t12 = measured[(measured["roi"] == "T12") & (measured["metric"] == "hu_mean")]
+    what = "Siemens JPEG 2000 CT through the workflow: T12 mean"
+    record("CT: third-party data", what, t12["value"].item(), "HU", "267.0 +- 0.5")
     assert t12["value"].item() == pytest.approx(267.0, abs=0.5)
     sidecar = json.loads((subject / "ct" / "sub-01_ct.json").read_text())
     assert sidecar["SliceStep"] == 2.0
@@ -45,7 +47,7 @@ def test_contrast_ct_with_overlapping_jpeg2000_slices(tmp_path):
 
 
 @pytest.mark.parametrize(("case", "peer"), [("15", 34.2), ("17", 46.2)])
-def test_ismrm_water_fat_challenge_from_bids(tmp_path, case, peer):
+def test_ismrm_water_fat_challenge_from_bids(tmp_path, case, peer, record):
     """Median fat fraction in the mask within 3 points of the graph-cut peer's."""
     path = Path(DATA) / "mri" / "ismrm_fat_water" / f"{case}.mat"
     parameters = loadmat(path)["imDataParams"][0, 0]
@@ -80,4 +82,6 @@ def test_ismrm_water_fat_challenge_from_bids(tmp_path, case, peer):
     pdff = np.asarray(nib.load(path).dataobj)
     inside = mask.reshape(pdff.shape) & np.isfinite(pdff)
     assert inside.sum() > 0.9 * mask.sum()
+    what = f"ISMRM challenge case {case} from BIDS through the workflow: median PDFF"
+    record("MRI: third-party data", what, np.median(pdff[inside]), "%", f"peer {peer} +- 3")
     assert np.median(pdff[inside]) == pytest.approx(peer, abs=3.0)

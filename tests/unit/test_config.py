@@ -54,6 +54,23 @@ def test_summary_columns():
     assert Summary(metric="vbmd_mean", levels=["L1", "L2"]).column == "vbmd_l1l2_mean"
 
 
+def test_metrics_and_levels_are_known_and_named_once():
+    summaries = [{"metric": "vbmd_men", "levels": ["L1"]}, {"metric": "hu_mean", "levels": []}]
+    found = problems({"cohort": {"summaries": summaries}})
+    assert "unknown metric 'vbmd_men' (did you mean 'vbmd_mean'?)" in found[0]
+    assert found[1].startswith("config: cohort.summaries.1.levels")
+    twice = {"pdff": {"settings": "pdff", "levels": ["L1", "L1"]}}
+    (found,) = problems({"radiomics": {"images": twice}})
+    assert "a level is named twice" in found
+    assert problems({"segmentation": {"erosion_mm": 0}})
+
+
+def test_one_figure_per_pair():
+    pair = {"x": "T-score (L1-L4)", "y": "age"}
+    found = problems({"statistics": {"correlations": [pair, pair | {"method": "pearson"}]}})
+    assert "correlation_T_score_L1_L4_age" in found[0]
+
+
 def test_canonical_json_does_not_depend_on_order():
     assert canonical({"b": 1, "a": [2]}) == '{"a":[2],"b":1}'
     assert digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1})

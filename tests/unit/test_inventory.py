@@ -129,6 +129,43 @@ def test_absent_and_unusable_folders_exclude_with_a_reason(study):
     }
 
 
+def test_nothing_is_lost_without_a_word(tmp_path):
+    """Multi-frame objects, damaged files, foreign series, too few echoes: each has its row."""
+    ct_series(tmp_path / "frames", [0, 2, 4], NumberOfFrames=3)
+    ct_series(tmp_path / "damaged", [0, 2, 4])
+    multi_echo_series(tmp_path / "damaged", {"M": SIX, "P": SIX})
+    for path in (tmp_path / "damaged").glob("[MP]*.dcm"):
+        path.write_bytes(path.read_bytes()[:400])
+    multi_echo_series(tmp_path / "other", {"M": [1.2]}, ScanningSequence="SE")
+    multi_echo_series(tmp_path / "dixon", {"M": SIX[:2], "P": SIX[:2]})
+    multi_echo_series(tmp_path / "text", {"M": SIX, "P": SIX}, FlipAngle=[3.0, 5.0])
+    inventory(tmp_path, ["1\tframes", "2\tdamaged", "3\tother", "4\tdixon", "5\ttext"])
+    assert exclusions(tmp_path) == {
+        ("sub-1", "ct"): "multiframe_unsupported",
+        ("sub-2", "mri"): "unreadable_files",
+        ("sub-3", "ct"): "no_usable_series",
+        ("sub-3", "mri"): "no_usable_series",
+        ("sub-4", "mri"): "too_few_echoes",
+        ("sub-5", "ct"): "unreadable_files",
+        ("sub-5", "mri"): "unreadable_files",
+    }
+    (warning,) = entry(tmp_path, "sub-2")["warnings"]
+    assert warning == "unreadable_files: 36 files of the folder cannot be read"
+
+
+def test_a_new_mask_leaves_the_images_entry(study):
+    header = "participant_id\tdicom\tct_mask\tmask_scheme"
+    (study / "m.nii").write_bytes(b"1")
+    inventory(study, ["1\traw/a\tm.nii\tverse"], header)
+    images = study / "results" / "inventory" / "sub-1.json"
+    masks = study / "results" / "inventory" / "sub-1_masks.json"
+    before = images.stat().st_mtime_ns, masks.read_text()
+    (study / "m.nii").write_bytes(b"2")
+    assert inventory(study, ["1\traw/a\tm.nii\tverse"], header).rewritten == ("sub-1",)
+    assert images.stat().st_mtime_ns == before[0]
+    assert masks.read_text() != before[1]
+
+
 def test_unequal_echoes_exclude(tmp_path):
     multi_echo_series(tmp_path / "raw", {"M": SIX, "P": SIX[:5]})
     inventory(tmp_path, ["1\traw"])
@@ -145,11 +182,14 @@ def test_two_acquisitions_are_ambiguous(tmp_path):
 def test_bids_images_and_their_sidecars(tmp_path):
     anat = tmp_path / "bids" / "sub-1" / "anat"
     anat.mkdir(parents=True)
+
+    def write(stem, time):
+        nib.save(nib.Nifti1Image(np.zeros((2, 2, 2)), np.eye(4)), f"{stem}.nii.gz")
+        stem.with_suffix(".json").write_text(json.dumps({"EchoTime": time}))
+
     for echo, time in enumerate([0.003, 0.001, 0.002], 1):
         for part in ("mag", "phase"):
-            stem = anat / f"sub-1_echo-{echo}_part-{part}_MEGRE"
-            nib.save(nib.Nifti1Image(np.zeros((2, 2, 2)), np.eye(4)), f"{stem}.nii.gz")
-            stem.with_suffix(".json").write_text(json.dumps({"EchoTime": time}))
+            write(anat / f"sub-1_echo-{echo}_part-{part}_MEGRE", time)
     inventory(tmp_path, ["1\tbids"], header="participant_id\tbids")
     parts = entry(tmp_path, "sub-1")["mri"]["parts"]
     assert [e["echo_time"] for e in parts["mag"]] == [0.001, 0.002, 0.003]
@@ -157,3 +197,7 @@ def test_bids_images_and_their_sidecars(tmp_path):
     (anat / "sub-1_echo-2_part-mag_MEGRE.json").write_text(json.dumps({"EchoTime": 3}))
     inventory(tmp_path, ["1\tbids"], header="participant_id\tbids")
     assert exclusions(tmp_path) == {("sub-1", "mri"): "bids_sidecar"}
+    write(anat / "sub-1_echo-2_part-mag_MEGRE", 0.001)
+    write(anat / "sub-1_run-2_echo-1_part-mag_MEGRE", 0.004)
+    inventory(tmp_path, ["1\tbids"], header="participant_id\tbids")
+    assert exclusions(tmp_path) == {("sub-1", "mri"): "mri_ambiguous"}

@@ -86,6 +86,15 @@ def test_header_mistakes(tmp_path, text, expected):
     assert any(expected in problem for problem in problems(tmp_path, text))
 
 
+def test_a_slip_in_a_column_of_numbers_is_named(tmp_path):
+    rows = "".join(f"{n}\ta\tn/a\tn/a\t{60 + n}\n" for n in range(1, 8))
+    assert len(read(tmp_path, HEADER + rows).subjects) == 7
+    (found,) = problems(tmp_path, HEADER + rows + "8\ta\tn/a\tn/a\t6o\n")
+    assert "column 'age' holds numbers but for 1 cells: '6o' (line 9)" in found
+    (found,) = problems(tmp_path, HEADER + rows + "8\ta\tn/a\tn/a\t61,5\n")
+    assert "line 9: '61,5' in column 'age' has a decimal comma" in found
+
+
 def test_only_paths_decide_the_digest(tmp_path):
     rows = "1\ta\tm\tverse\t60\n2\tb\tm\tverse\t70\n"
     before = read(tmp_path, HEADER + rows).paths_digest()

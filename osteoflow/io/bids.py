@@ -9,7 +9,7 @@ from typing import Any
 
 from osteoflow.errors import SubjectDataError
 
-ENTITY = re.compile(r"_(echo|part)-([A-Za-z0-9]+)")
+ENTITY = re.compile(r"_([a-z]+)-([A-Za-z0-9]+)")
 PARTS = ("mag", "phase", "real", "imag")
 
 
@@ -34,25 +34,34 @@ def find_multi_echo(folder: Path, name: str) -> dict[str, dict[float, Path]] | N
     Raises
     ------
     SubjectDataError
-        ``bids_sidecar`` where a sidecar or its ``EchoTime`` is missing, ``mri_phase_missing``,
-        ``echoes_unequal`` as for DICOM.
+        ``bids_sidecar`` where a sidecar or its ``EchoTime`` is missing, ``mri_ambiguous``,
+        ``mri_phase_missing`` and ``echoes_unequal`` as for DICOM.
     """
     found: dict[str, dict[float, Path]] = {}
+    acquisitions = set()
     for path in sorted((folder / "anat").glob(f"{name}_*_MEGRE.nii*")):
-        entities = dict(ENTITY.findall(path.name))
-        part = entities.get("part", "mag")
+        entities = dict(ENTITY.findall(path.name.removeprefix(name)))
+        part = entities.pop("part", "mag")
         if "echo" not in entities or part not in PARTS:
             continue
+        number = entities.pop("echo")
+        acquisitions.add(tuple(sorted(entities.items())))
         echo = read_sidecar(path).get("EchoTime")
         if not isinstance(echo, int | float) or not 0 < echo < 1:
             raise SubjectDataError(
                 "bids_sidecar",
-                f"EchoTime of echo {entities['echo']} is missing or not in seconds",
+                f"EchoTime of echo {number} is missing or not in seconds",
                 "Give EchoTime in seconds in the JSON file beside each image.",
             )
         found.setdefault(part, {})[float(echo)] = path
     if not found:
         return None
+    if len(acquisitions) > 1:
+        raise SubjectDataError(
+            "mri_ambiguous",
+            f"{len(acquisitions)} multi-echo acquisitions (other run or acq entities) fit",
+            "Leave only the acquisition to be measured in the folder.",
+        )
     for pair in (("mag", "phase"), ("real", "imag")):
         if all(part in found for part in pair):
             first, second = (sorted(found[part]) for part in pair)
