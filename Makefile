@@ -42,6 +42,7 @@ validation: demo
 	$(BIN)/python -m pytest --measured results/measured.jsonl tests/reference \
 	  tests/unit/test_mri_fat_water.py tests/unit/test_ct.py tests/unit/test_models.py
 	$(BIN)/python docs/make_validation.py results/measured.jsonl results docs/validation.md
+	$(BIN)/python docs/make_demo_figure.py results docs/images/demo.png
 
 # Maintainers: renew the lock and everything derived from it.
 lock: setup

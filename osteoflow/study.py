@@ -16,8 +16,9 @@ from osteoflow.errors import StudyError
 from osteoflow.models.outcome import refusals
 from osteoflow.resources import ROOT
 from osteoflow.segmentation.schemes import scheme_names
+from osteoflow.statistics.column_checks import column_problems
 from osteoflow.statistics.rules import columns_in_rule, unknown_column
-from osteoflow.subjects import SubjectsTable, read_subjects
+from osteoflow.subjects import SubjectsTable, is_number, read_subjects
 
 SUBJECTS_TSV = Path("config") / "subjects.tsv"
 CONFIG_YAML = Path("config") / "config.yaml"
@@ -199,4 +200,20 @@ def _column_problems(config: Config, table: SubjectsTable) -> list[str]:
         except ValueError as error:
             problems.append(f"config: {place}: {error}")
     problems.extend(f"config: {text}" for text in refusals(config.analyses, columns))
+    problems.extend(f"config: {text}" for text in _type_problems(config, table))
     return list(dict.fromkeys(problems))
+
+
+def _type_problems(config: Config, table: SubjectsTable) -> list[str]:
+    """Texts where numbers are needed, and the reverse."""
+    numeric = {summary.column for summary in config.cohort.summaries}
+    text, binary = set(), set()
+    for column in table.clinical_columns:
+        cells = {subject.clinical[column] for subject in table.subjects} - {""}
+        if all(is_number(cell) for cell in cells):
+            numeric.add(column)
+            if cells and {float(cell) for cell in cells} <= {0.0, 1.0}:
+                binary.add(column)
+        else:
+            text.add(column)
+    return column_problems(config.statistics, config.analyses, numeric, text, binary)

@@ -15,6 +15,7 @@ from osteoflow.measurements import TRABECULAR, level_range
 from osteoflow.statistics.comparison import comparisons_table
 from osteoflow.statistics.correlation import correlations_table
 from osteoflow.statistics.reliability import bland_altman_tables, reliability_table
+from osteoflow.statistics.sessions import of_same_sessions, one_row_per_participant
 from osteoflow.statistics.table1 import table1
 from osteoflow.step import log_to
 
@@ -23,7 +24,7 @@ def main(inputs, output, params, log):
     """Write the descriptive tables."""
     log_to(log)
     settings = Statistics(**json.loads(params.statistics))
-    people = read_table(inputs.participants)
+    people, notes = one_row_per_participant(read_table(inputs.participants))
     columns = read_json(inputs.columns)
     labels = {name: column_label(name, columns) for name in columns}
     if settings.table1_variables:
@@ -35,14 +36,17 @@ def main(inputs, output, params, log):
             labels,
         )
         write_table(output.table1, made.table)
-        write_json(output.table1_about, made.document)
+        write_json(output.table1_about, {**made.document, "notes": notes})
     else:
         write_table(output.table1, pd.DataFrame(columns=["variable"]))
-        write_json(output.table1_about, {"group": None, "groups": [], "n": {}, "tests": {}})
+        write_json(output.table1_about, {"group": None, "notes": notes})
     write_table(output.comparisons, comparisons_table(people, settings.comparisons, params.seed))
     write_table(output.correlations, correlations_table(people, settings.correlations))
 
-    measurements, features = read_table(inputs.measurements), read_table(inputs.features)
+    measurements, features = (
+        of_same_sessions(read_table(path), people)
+        for path in (inputs.measurements, inputs.features)
+    )
     write_table(output.reliability, reliability_table(measurements, features))
     averages = {
         (summary.metric, level_range(summary.levels) + TRABECULAR)

@@ -18,6 +18,7 @@ from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 from osteoflow.measurements import dictionary
 from osteoflow.reports.truth import quantity_label
+from osteoflow.statistics.sessions import one_row_per_participant
 from osteoflow.step import log_to
 
 
@@ -40,7 +41,8 @@ def correlation(data, settings, columns, params, figure):
     """Two measurements against each other."""
     declared = [Correlation(**item) for item in json.loads(params.correlations)]
     item = next(c for c in declared if figure == c.figure)
-    people, found = map(read_table, data)
+    people, _ = one_row_per_participant(read_table(data[0]))
+    found = read_table(data[1])
     return draw_scatter(
         people, item.x, item.y, settings, lambda name: column_label(name, columns), found
     )

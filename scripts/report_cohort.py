@@ -94,7 +94,9 @@ def main(inputs, output, params, log):
             flow_figure=figure("flow"),
             figures=[figure(name) for name in others],
             **described,
-            table1_note=f"Groups: {about['group']}." if about["group"] else "",
+            table1_note=" ".join(
+                [f"Groups: {about['group']}."] * bool(about["group"]) + about["notes"]
+            ),
             analyses=[analysis(n, params.model_figures) for n in params.analyses],
             truth_summary=read_table(cohort / "truth_summary.tsv") if truth else None,
             truth_figure=figure("truth") if truth else None,

@@ -10,8 +10,11 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from osteoflow.config import Figures
+from osteoflow.figures.notice import draw_notice
 from osteoflow.figures.style import BLACK, BLUE, look, new_figure, plain, wrap
 from osteoflow.figures.wording import count, interval, listing, number, p_value, significant
+
+_MIN_POINTS = 3
 
 
 def draw_scatter(
@@ -40,15 +43,22 @@ def draw_scatter(
     Returns
     -------
     figure, caption
-
-    Raises
-    ------
-    ValueError
-        With fewer than three complete participants or a constant ``x``.
+        A notice with the reason where there are fewer than three complete participants, or all
+        have the same ``x``.
     """
     complete = table[[x, y]].dropna().astype(float)
-    if len(complete) < 3 or complete[x].nunique() < 2:
-        raise ValueError(f"{x} and {y}: fewer than three participants have both values")
+    if len(complete) < _MIN_POINTS:
+        sentence = (
+            f"{label(y)} against {label(x)}: {len(complete)} of {count(len(table), 'participant')} "
+            f"have both values, fewer than the {_MIN_POINTS} that a line needs."
+        )
+        return draw_notice(sentence, settings)
+    if complete[x].nunique() < 2:
+        sentence = (
+            f"{label(y)} against {label(x)}: all {count(len(complete), 'participant')} with both "
+            f"values have the same {_bare(label(x))}."
+        )
+        return draw_notice(sentence, settings)
     with look():
         figure = new_figure(settings.single_column_mm, 0.86 * settings.single_column_mm)
         axes = figure.add_subplot()

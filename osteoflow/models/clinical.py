@@ -11,9 +11,11 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from osteoflow.models.folds import AnalysisError
 from osteoflow.models.logistic import LogisticFit, fit_logistic
 from osteoflow.models.radiomics import RadiomicsModel
 from osteoflow.statistics.roc import youden_threshold
+from osteoflow.statistics.rules import holds_numbers
 
 Array = NDArray[np.float64]
 RAD_SCORE = "rad_score"
@@ -47,7 +49,7 @@ class ClinicalDesign(TransformerMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
+        AnalysisError
             If a column has no value at all.
         """
         self.levels_: dict[str, list[str]] = {}
@@ -57,8 +59,8 @@ class ClinicalDesign(TransformerMixin, BaseEstimator):
         for name in self.columns:
             present = X[name].dropna()
             if present.empty:
-                raise ValueError(f"clinical column '{name}' has no value in the training data")
-            if pd.api.types.is_numeric_dtype(X[name]):
+                raise AnalysisError(f"clinical column '{name}' has no value in the training data")
+            if holds_numbers(X[name]):
                 self.replacement_[name] = float(present.astype(float).median())
                 self.feature_names_.append(name)
                 continue
@@ -98,6 +100,7 @@ class ClinicalDesign(TransformerMixin, BaseEstimator):
 class _LogisticModel(ClassifierMixin, BaseEstimator):
     """What the clinical and the combined model share: prediction from ``logistic_``."""
 
+    _kind: str
     logistic_: LogisticFit
     terms_: list[str]
     threshold_: float
@@ -109,7 +112,12 @@ class _LogisticModel(ClassifierMixin, BaseEstimator):
     def _fit(self, design: pd.DataFrame, y: Array) -> None:
         self.classes_ = np.array([0, 1])
         self.terms_ = [str(name) for name in design.columns]
-        self.logistic_ = fit_logistic(design.to_numpy(dtype=float), y)
+        try:
+            self.logistic_ = fit_logistic(design.to_numpy(dtype=float), y)
+        except ArithmeticError as error:
+            raise AnalysisError(
+                f"{self._kind} model ({', '.join(self.terms_)}): {error}"
+            ) from error
         fitted = expit(self.logistic_.linear_predictor(design.to_numpy(dtype=float)))
         self.threshold_ = youden_threshold(y, fitted)
 
@@ -144,11 +152,19 @@ class ClinicalModel(_LogisticModel):
         Youden cut-off of the training rows' fitted probabilities.
     """
 
+    _kind = "clinical"
+
     def __init__(self, columns: list[str]) -> None:
         self.columns = columns
 
     def fit(self, X: pd.DataFrame, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
-        """Fit on all rows of ``X``; ``groups`` plays no part."""
+        """Fit on all rows of ``X``; ``groups`` plays no part.
+
+        Raises
+        ------
+        AnalysisError
+            If a column has no value, or the logistic model cannot be fitted.
+        """
         self.clinical_ = ClinicalDesign(self.columns).fit(X)
         self._fit(self.design(X), np.asarray(y, dtype=float))
         return self
@@ -182,6 +198,8 @@ class CombinedModel(_LogisticModel):
         Youden cut-off of the training rows' fitted probabilities.
     """
 
+    _kind = "combined"
+
     def __init__(self, columns: list[str], radiomics: RadiomicsModel) -> None:
         self.columns = columns
         self.radiomics = radiomics
@@ -205,6 +223,8 @@ class CombinedModel(_LogisticModel):
 
         Raises
         ------
+        AnalysisError
+            If a column has no value, or the logistic model cannot be fitted.
         ValueError
             If ``fitted_radiomics`` was fitted on other rows.
         """

@@ -13,10 +13,18 @@ from numpy.typing import NDArray
 from osteoflow.io.tables import feature_columns
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.outcome import check_predictors
-from osteoflow.statistics.rules import evaluate_rule
+from osteoflow.statistics.rules import evaluate_rule, holds_numbers
+from osteoflow.statistics.sessions import (
+    one_row_per_participant,
+    session_keys,
+    session_names,
+)
 
 if TYPE_CHECKING:
     from osteoflow.config import Analysis
+
+# How a feature row's flag begins that names the levels its pooled region lacks ("missing:L2+L3").
+_MISSING_LEVELS = "missing:"
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Dataset:
     Attributes
     ----------
     table
-        Clinical columns and features, one row per participant and session, sorted, indexed by
+        Clinical columns and features, one row per participant, sorted, indexed by
         ``participant_id|session``.
     outcome
         0/1, shape (n,).
@@ -37,11 +45,12 @@ class Dataset:
     features
         Radiomic columns of ``table``.
     second_rater
-        The second rater's features, indexed like ``table``.
+        The second rater's features of the complete region, indexed like ``table``.
     roi
         Region the features come from.
     excluded
-        ``{participant_id, reason}`` of rows that were left out.
+        ``{participant_id, reason}`` of rows that were left out: later sessions of participants,
+        and participants who lack what the analysis needs.
     warnings
         Sentences for the report.
     """
@@ -60,12 +69,13 @@ class Dataset:
 def assemble(
     participants: pd.DataFrame, features: pd.DataFrame, analysis: Analysis, roi: str | None = None
 ) -> Dataset:
-    """Rows of the participants with an outcome and features.
+    """One row per participant with an outcome and the features of a complete region.
 
     Parameters
     ----------
     participants
-        One row per participant (and session): identifiers, clinical and summary columns.
+        One row per participant (and session): identifiers, clinical and summary columns. Of
+        several sessions the first in the table is used.
     features
         One row per participant, session, rater, region and image: feature columns.
     analysis
@@ -77,33 +87,23 @@ def assemble(
     Raises
     ------
     AnalysisError
-        If a predictor is refused, a column is unknown, or there is no row or region to use.
+        If a predictor is refused, a column is unknown or infinite, or there is no row or region
+        to use.
     """
     problems = check_predictors(analysis, participants.columns)
     if problems:
         raise AnalysisError("; ".join(problems))
-    people = _keyed(participants)
-    if not people.index.is_unique:
-        twice = people.index[people.index.duplicated()][0]
+    sessions = _keyed(participants)
+    if not sessions.index.is_unique:
+        twice = sessions.index[sessions.index.duplicated()][0]
         raise AnalysisError(f"the participants table has '{twice}' more than once")
-    columns = {"image", "roi", "rater"} - set(features.columns)
-    if features.empty or columns:
-        raise AnalysisError("there are no radiomic features")
-    of_image = _keyed(features[features["image"] == analysis.radiomics.image])
-    if of_image.empty:
-        raise AnalysisError(f"there are no radiomic features of image '{analysis.radiomics.image}'")
-    roi = roi or pooled_region(of_image["roi"].unique().tolist())
-    of_region = of_image[of_image["roi"] == roi]
-    names = feature_columns(of_region.columns)
-    raters = {}
-    for rater in (1, 2):
-        rows = of_region[of_region["rater"].astype(int) == rater]
-        if not rows.index.is_unique:
-            twice = rows.index[rows.index.duplicated()][0]
-            raise AnalysisError(f"region '{roi}' of '{twice}' has features more than once")
-        raters[rater] = rows
-    # An all-missing feature row is the trace of a region that could not be analysed.
-    first = raters[1][names].astype(float).dropna(how="all")
+    people, warnings = one_row_per_participant(sessions)
+    people = people.sort_index()
+    roi, raters = _region_rows(features, analysis.radiomics.image, roi)
+    absent = {rater: _absent_levels(rows) for rater, rows in raters.items()}
+    # An all-missing feature row is the trace of a region that could not be analysed; an all-missing
+    # column is a feature of other images.
+    first = _finite(raters[1]).dropna(how="all").dropna(axis=1, how="all")
 
     try:
         outcome = evaluate_rule(analysis.outcome, people)
@@ -116,37 +116,127 @@ def assemble(
     reasons[~people.index.isin(first.index)] = (
         f"no features of region {roi} in image {analysis.radiomics.image}"
     )
+    for key, levels in absent[1][absent[1] != ""].items():
+        if key in reasons.index:
+            reasons[key] = f"region {roi} lacks {levels} in image {analysis.radiomics.image}"
     if held is not None:
         reasons[held.isna()] = f"hold-out rule '{analysis.holdout_rule}' cannot be evaluated"
     reasons[outcome.isna()] = f"outcome '{analysis.outcome}' is missing"
-    people = people.sort_index()
-    reasons = reasons.loc[people.index]
     used = people.index[reasons == ""]
     if not len(used):
-        raise AnalysisError("no participant has both the outcome and radiomic features")
-    excluded = [
+        counts = reasons.value_counts().sort_index()
+        raise AnalysisError(
+            "no participant has both the outcome and radiomic features ("
+            + "; ".join(f"{reason}: {n}" for reason, n in counts.items())
+            + ")"
+        )
+    excluded = _later_sessions(sessions, people) + [
         {"participant_id": str(people.loc[key, "participant_id"]), "reason": str(reason)}
         for key, reason in reasons[reasons != ""].items()
     ]
-    warnings = []
-    if "flag" in raters[1].columns:
-        flags = raters[1]["flag"].reindex(used).fillna("").astype(str)
-        if (flags != "").any():
-            kinds = ", ".join(sorted(set(flags[flags != ""])))
-            warnings.append(f"{int((flags != '').sum())} feature rows in use are flagged: {kinds}")
-    table = pd.concat([people.loc[used, list(analysis.clinical)], first.loc[used]], axis=1)
-    second = raters[2][names].astype(float)
+    for name in analysis.clinical:
+        if holds_numbers(people[name]) and np.isinf(people.loc[used, name].astype(float)).any():
+            raise AnalysisError(f"clinical column '{name}' has infinite values")
+    warnings += _flag_warnings(raters[1].loc[used])
+    # Of a second rater whose region lacks levels, the features are those of another region.
+    incomplete = raters[2].index[absent[2] != ""].intersection(used)
+    if len(incomplete):
+        warnings.append(
+            f"{len(incomplete)} feature rows of the second rater lack levels of region {roi} and "
+            "were not used"
+        )
+    second = _finite(raters[2])[first.columns]
+    second = second[second.index.isin(used.difference(incomplete))].sort_index()
     return Dataset(
-        table=table,
+        table=pd.concat([people.loc[used, list(analysis.clinical)], first.loc[used]], axis=1),
         outcome=outcome.loc[used].to_numpy(dtype=float),
         groups=people.loc[used, "participant_id"].astype(str).to_numpy(dtype=str),
         held_out_by_rule=None if held is None else (held.loc[used] == 1).to_numpy(),
-        features=names,
-        second_rater=second.loc[second.index.isin(used)].sort_index(),
+        features=[str(name) for name in first.columns],
+        second_rater=second,
         roi=roi,
-        excluded=excluded,
+        excluded=sorted(excluded, key=lambda row: row["participant_id"]),
         warnings=warnings,
     )
+
+
+def _region_rows(
+    features: pd.DataFrame, image: str, roi: str | None
+) -> tuple[str, dict[int, pd.DataFrame]]:
+    """Region, and each rater's feature rows of it, indexed by participant and session."""
+    if features.empty or {"image", "roi", "rater"} - set(features.columns):
+        raise AnalysisError("there are no radiomic features")
+    of_image = _keyed(features[features["image"] == image])
+    if of_image.empty:
+        raise AnalysisError(f"there are no radiomic features of image '{image}'")
+    roi = roi or pooled_region(of_image["roi"].unique().tolist())
+    of_region = of_image[of_image["roi"] == roi]
+    raters = {}
+    for rater in (1, 2):
+        rows = of_region[of_region["rater"].astype(int) == rater]
+        if not rows.index.is_unique:
+            twice = rows.index[rows.index.duplicated()][0]
+            raise AnalysisError(f"region '{roi}' of '{twice}' has features more than once")
+        raters[rater] = rows
+    return roi, raters
+
+
+def _finite(rows: pd.DataFrame) -> pd.DataFrame:
+    """The feature columns; a value that is not finite is a missing one."""
+    values = rows[feature_columns(rows.columns)].astype(float)
+    return values.where(np.isfinite(values))
+
+
+def _flags(rows: pd.DataFrame) -> pd.Series:
+    """Flags of feature rows; "" where there is none."""
+    if "flag" not in rows.columns:
+        return pd.Series("", index=rows.index, dtype=object)
+    flag = rows["flag"].astype(object)
+    return flag.where(flag.notna(), "").astype(str)
+
+
+def _absent_levels(rows: pd.DataFrame) -> pd.Series:
+    """Levels that each row's pooled region lacks, in words; "" where it is complete."""
+
+    def words(flag: str) -> str:
+        levels = [
+            level
+            for part in flag.split(";")
+            if part.startswith(_MISSING_LEVELS)
+            for level in part.removeprefix(_MISSING_LEVELS).split("+")
+        ]
+        return f"level{'s' * (len(levels) > 1)} {', '.join(levels)}" if levels else ""
+
+    return _flags(rows).map(words).astype(object)
+
+
+def _flag_warnings(rows: pd.DataFrame) -> list[str]:
+    """A sentence on the flags of the rows in use, if any."""
+    flags = _flags(rows)
+    raised = flags[flags != ""]
+    if raised.empty:
+        return []
+    return [f"{len(raised)} feature rows in use are flagged: {', '.join(sorted(set(raised)))}"]
+
+
+def _later_sessions(sessions: pd.DataFrame, used: pd.DataFrame) -> list[dict[str, str]]:
+    """Rows of participants who count with another session."""
+
+    def named(session: str) -> str:
+        return f"session {session}" if session else "the row without a session"
+
+    first = dict(zip(used["participant_id"].astype(str), session_names(used), strict=True))
+    later = sessions[~sessions.index.isin(used.index)]
+    return [
+        {
+            "participant_id": person,
+            "reason": f"{named(session)} is not used: each participant counts once, with "
+            f"{named(first[person])}",
+        }
+        for person, session in zip(
+            later["participant_id"].astype(str), session_names(later), strict=True
+        )
+    ]
 
 
 def pooled_region(regions: Sequence[str]) -> str:
@@ -167,7 +257,4 @@ def pooled_region(regions: Sequence[str]) -> str:
 
 def _keyed(table: pd.DataFrame) -> pd.DataFrame:
     """The table indexed by participant and session."""
-    session = table["session"] if "session" in table.columns else pd.Series("", index=table.index)
-    session = session.astype(object).where(session.notna(), "").astype(str)
-    key = table["participant_id"].astype(str) + "|" + session
-    return table.set_axis(pd.Index(key.to_numpy(dtype=object), name="key"), axis=0)
+    return table.set_axis(pd.Index(session_keys(table).to_numpy(dtype=object), name="key"), axis=0)

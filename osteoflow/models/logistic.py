@@ -72,7 +72,7 @@ def fit_logistic(columns: ArrayLike, outcome: ArrayLike) -> LogisticFit:
     ValueError
         On missing values or an outcome with one class only.
     ArithmeticError
-        If neither likelihood can be maximised.
+        If neither likelihood can be maximised, or its information is singular.
     """
     X = np.asarray(columns, dtype=float)
     y = np.asarray(outcome, dtype=float)
@@ -88,10 +88,16 @@ def fit_logistic(columns: ArrayLike, outcome: ArrayLike) -> LogisticFit:
     Z = np.column_stack([np.ones(len(X)), (X[:, kept] - mean) / scale])
 
     method: Literal["ml", "firth"] = "firth" if is_separated(Z, y) else "ml"
-    beta = _maximise(Z, y, firth=method == "firth")
-    if method == "firth":
-        beta[0] = _intercept(Z[:, 1:] @ beta[1:], y)
-    covariance = np.linalg.inv(_information(Z, beta))
+    try:
+        beta = _maximise(Z, y, firth=method == "firth")
+        if method == "firth":
+            beta[0] = _intercept(Z[:, 1:] @ beta[1:], y)
+        covariance = np.linalg.inv(_information(Z, beta))
+    except np.linalg.LinAlgError as error:
+        raise ArithmeticError(
+            f"the logistic model's information matrix cannot be inverted ({len(y)} observations, "
+            f"{len(kept)} terms): {error}"
+        ) from error
 
     to_original = np.diag(np.concatenate([[1.0], 1 / scale]))
     to_original[0, 1:] = -mean / scale

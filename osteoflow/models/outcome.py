@@ -26,10 +26,11 @@ _QUANTITIES = {
     "r2star": "R2*/T2*",
     "t2star": "R2*/T2*",
     "dxa": "areal bone density (DXA)",
-    "abmd": "areal bone density (DXA)",
     "tscore": "areal bone density (DXA)",
     "zscore": "areal bone density (DXA)",
 }
+# "bmd" within a word (abmd, lsbmd, bmdhip) is DXA's areal density unless the word says volumetric.
+_AREAL = re.compile(r"(?<!v)bmd")
 # Quantities measured in the same image, and the images radiomics are computed from.
 _CT = frozenset({"volumetric bone density", "CT attenuation"})
 _IMAGE_QUANTITIES = {
@@ -43,13 +44,15 @@ _IMAGE_QUANTITIES = {
 def quantities(column: str) -> frozenset[str]:
     """Physical quantities that a column's name stands for.
 
-    ``vbmd_l1l2_mean`` and ``vbmd_l3_median`` are one quantity; ``dxa_tscore`` and
-    ``tscore_hip`` are another. A name without a known word stands for itself, without level and
+    ``vbmd_l1l2_mean`` and ``vbmd_l3_median`` are one quantity; ``dxa_tscore``, ``tscore_hip`` and
+    ``lumbar_bmd`` are another. A name without a known word stands for itself, without level and
     statistic.
     """
     text = re.sub(r"([tz])[\W_]?score", r"\1score", column.lower())
     words = [word for word in re.split(r"[\W_]+", text) if word]
     named = frozenset(_QUANTITIES[word] for word in words if word in _QUANTITIES)
+    if any(_AREAL.search(word) for word in words):
+        named |= {_QUANTITIES["dxa"]}
     if "vbmd" in words or "qct" in words:  # a T-score of a vBMD is not DXA's
         return frozenset({"volumetric bone density"})
     if named:

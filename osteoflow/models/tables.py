@@ -226,8 +226,8 @@ def fit_warnings(
     unfiltered = sum(bool(step.warning_) for step in parts)
     if unfiltered and not reliability.warning_:
         found.append(
-            f"the reliability filter was not applied in {unfiltered} of {len(folds)} outer "
-            "training parts, which had too few rows rated twice"
+            f"the reliability filter was not applied, or not to all features, in {unfiltered} of "
+            f"{len(folds)} outer training parts, which had too few rows rated twice"
         )
     if not final.radiomics.selected_:
         found.append("the LASSO selected no feature: the Rad-score is constant")

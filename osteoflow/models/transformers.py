@@ -54,7 +54,8 @@ class ReliabilityFilter(_ColumnSelector):
 
     Absolute agreement, because a rater's bias changes a feature's meaning; the lower limit,
     because few rated participants make a point estimate worth little (Koo and Li, J Chiropr Med
-    2016;15:155). Only rows that are fitted on and that the second rater also rated are used.
+    2016;15:155). Only rows that are fitted on and that the second rater also rated are used; a
+    pair counts for a feature if both raters have a finite value of it.
 
     Parameters
     ----------
@@ -63,16 +64,17 @@ class ReliabilityFilter(_ColumnSelector):
     threshold
         Least lower limit.
     min_pairs
-        With fewer rated rows all features pass, and ``warning_`` says so.
+        A feature with fewer pairs is not judged: it passes, and ``warning_`` says so.
 
     Attributes
     ----------
     icc_
-        Table of :func:`osteoflow.statistics.agreement.icc_of_columns`; empty if not applied.
+        Table of :func:`osteoflow.statistics.agreement.icc_of_columns` for the features judged;
+        empty if there is none.
     n_pairs_
-        Rated rows among those fitted on.
+        Most pairs that any feature has among the rows fitted on.
     warning_
-        Why the filter was not applied, or "".
+        Why the filter was not applied, or to how many features, or "".
     """
 
     def __init__(
@@ -89,20 +91,35 @@ class ReliabilityFilter(_ColumnSelector):
         """Find the reliable features among the rows of ``X``."""
         self.icc_ = pd.DataFrame()
         self.warning_ = ""
+        self.n_pairs_ = 0
+        kept = np.ones(X.shape[1], dtype=bool)
         if self.second_rater is None or self.second_rater.empty:
-            self.n_pairs_ = 0
             self.warning_ = "no second rater: the reliability filter was not applied"
-            return self._remember(X, np.ones(X.shape[1], dtype=bool))
+            return self._remember(X, kept)
         rated = X.index.intersection(self.second_rater.index, sort=False)
-        self.n_pairs_ = len(rated)
-        if self.n_pairs_ < self.min_pairs:
+        first, second = X.loc[rated], self.second_rater.loc[rated, X.columns]
+        finite = np.isfinite(first.to_numpy(dtype=float)) & np.isfinite(
+            second.to_numpy(dtype=float)
+        )
+        pairs = finite.sum(axis=0)
+        self.n_pairs_ = int(pairs.max(initial=0))
+        judged = pairs >= self.min_pairs
+        if not judged.any():
             self.warning_ = (
                 f"only {self.n_pairs_} training rows were rated twice (fewer than "
                 f"{self.min_pairs}): the reliability filter was not applied"
             )
-            return self._remember(X, np.ones(X.shape[1], dtype=bool))
-        self.icc_ = icc_of_columns(X.loc[rated], self.second_rater.loc[rated, X.columns])
-        return self._remember(X, (self.icc_["icc21_low"] >= self.threshold).to_numpy())
+            return self._remember(X, kept)
+        self.icc_ = icc_of_columns(first.loc[:, judged], second.loc[:, judged])
+        kept[judged] = (self.icc_["icc21_low"] >= self.threshold).to_numpy()
+        # A feature that nobody has is no candidate: the imputation drops it.
+        unjudged = ~judged & X.notna().any(axis=0).to_numpy()
+        if unjudged.any():
+            self.warning_ = (
+                f"{int(unjudged.sum())} of {X.shape[1]} features were rated twice in fewer than "
+                f"{self.min_pairs} training rows: the reliability filter was not applied to them"
+            )
+        return self._remember(X, kept)
 
 
 class MedianImputer(_ColumnSelector):

@@ -121,17 +121,11 @@ def hold_out(
     Raises
     ------
     AnalysisError
-        If one participant falls on both sides of a rule, a class is too small in the hold-out, or
-        the training part cannot be cross-validated.
+        If a rule names nobody or everybody, a class is too small in the hold-out, or the training
+        part cannot be cross-validated.
     """
     if data.held_out_by_rule is not None:
         held = data.held_out_by_rule
-        both = set(data.groups[held].tolist()) & set(data.groups[~held].tolist())
-        if both:
-            raise AnalysisError(
-                f"hold-out rule '{analysis.holdout_rule}' splits the sessions of "
-                f"{', '.join(sorted(both))}"
-            )
         if not held.any():
             raise AnalysisError(f"hold-out rule '{analysis.holdout_rule}' names nobody")
     else:

@@ -18,7 +18,7 @@ from scipy.special import gammaln
 
 from osteoflow.statistics.intervals import benjamini_hochberg, percentile_interval
 from osteoflow.statistics.roc import auc_interval
-from osteoflow.statistics.rules import group_labels, unknown_column
+from osteoflow.statistics.rules import group_labels, holds_numbers, unknown_column
 
 if TYPE_CHECKING:
     from osteoflow.config import GroupComparison
@@ -273,7 +273,7 @@ def numeric_column(table: pd.DataFrame, name: str) -> pd.Series:
     """
     if name not in table.columns:
         raise ValueError(unknown_column(name, table.columns))
-    if not pd.api.types.is_numeric_dtype(table[name]):
+    if not holds_numbers(table[name]):
         raise ValueError(f"column '{name}' holds text, not numbers")
     return table[name].astype(float)
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from osteoflow.io.tables import feature_columns
 from osteoflow.statistics.agreement import bland_altman, icc_of_columns
+from osteoflow.statistics.sessions import session_names
 
 RELIABILITY_COLUMNS = (
     "kind", "image", "roi", "variable", "n",
@@ -149,6 +150,6 @@ def _measurement_pairs(measurements: pd.DataFrame) -> pd.DataFrame:
 
 def _with_session(table: pd.DataFrame) -> pd.DataFrame:
     """The table with text sessions, "" where there is none, so that rows can be matched."""
-    session = table["session"] if "session" in table.columns else pd.Series("", index=table.index)
-    session = session.astype(object).where(session.notna(), "").astype(str)
-    return table.assign(session=session, participant_id=table["participant_id"].astype(str))
+    return table.assign(
+        session=session_names(table), participant_id=table["participant_id"].astype(str)
+    )

@@ -134,6 +134,13 @@ def group_labels(rule: str, table: pd.DataFrame) -> pd.Series:
     return verdict.map({0.0: "no", 1.0: "yes"}).astype(object).rename(rule)
 
 
+def holds_numbers(column: pd.Series) -> bool:
+    """Whether a column holds numbers; ``True`` and ``False`` are words, not numbers."""
+    import pandas as pd
+
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
 def _as_text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
@@ -155,10 +162,8 @@ def _indicator(column: pd.Series) -> pd.Series:
 
 
 def _compare(rule: str, part: Comparison, column: pd.Series) -> pd.Series:
-    import pandas as pd
-
     compare = _OPERATORS[part.sign or "=="]
-    if pd.api.types.is_numeric_dtype(column):
+    if holds_numbers(column):
         if isinstance(part.value, str):
             raise ValueError(f"rule '{rule}': column '{part.column}' holds numbers, not text")
         verdict = compare(column.astype(float), part.value)

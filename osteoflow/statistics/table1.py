@@ -17,7 +17,7 @@ from scipy import stats
 from tableone import TableOne
 
 from osteoflow.statistics.comparison import compare_groups
-from osteoflow.statistics.rules import group_labels, unknown_column
+from osteoflow.statistics.rules import group_labels, holds_numbers, unknown_column
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,10 @@ def table1(
 ) -> Table1:
     """Characteristics of the cohort.
 
-    Numbers are given as mean (SD), those in ``nonnormal`` as median [quartiles]; text and 0/1
-    columns as n (%). Tests: Welch's t or one-way ANOVA for means, Mann-Whitney or Kruskal-Wallis
-    for medians, Fisher's exact test for 2 x 2 tables and chi-squared for larger ones.
+    Numbers are given as mean (SD), those in ``nonnormal`` as median [quartiles]; text and other
+    0/1 columns as n (%). Tests: Welch's t or one-way ANOVA for means, Mann-Whitney or
+    Kruskal-Wallis for medians, Fisher's exact test for 2 x 2 tables and chi-squared for larger
+    ones.
 
     Parameters
     ----------
@@ -65,10 +66,13 @@ def table1(
             raise ValueError(unknown_column(name, table.columns))
     if not variables:
         raise ValueError("Table 1 needs at least one variable")
-    categorical = [name for name in variables if _is_categorical(table[name])]
-    wrong = sorted(set(nonnormal) & set(categorical))
+    wrong = sorted(name for name in set(nonnormal) if not holds_numbers(table[name]))
     if wrong:
-        raise ValueError(f"given by a median, but categorical: {', '.join(wrong)}")
+        raise ValueError(f"given by a median, but not numbers: {', '.join(wrong)}")
+    # A count declared as a number stays one, even if nobody in this table has more than 1.
+    categorical = [
+        name for name in variables if name not in nonnormal and _is_categorical(table[name])
+    ]
     data = table[list(variables)].copy()
     for name in categorical:
         data[name] = data[name].map(_level, na_action="ignore").astype(object)
@@ -192,7 +196,7 @@ def _sizes(data: pd.DataFrame, member: pd.Series | None, names: Sequence[str]) -
 
 
 def _is_categorical(column: pd.Series) -> bool:
-    if not pd.api.types.is_numeric_dtype(column):
+    if not holds_numbers(column):
         return True
     return bool(column.notna().any()) and set(column.dropna().unique()) <= {0, 1}
 

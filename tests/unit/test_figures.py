@@ -317,8 +317,23 @@ def test_scatter_line_is_least_squares():
     assert "10 participants (1 without both values left out)" in caption
     assert "ρ = 0.99 (95 % interval 0.95 to 1.00), p < 0.001, n = 10" in caption
     assert "Partial Spearman correlation given age and sex: ρ = −0.50" in caption
-    with pytest.raises(ValueError, match="fewer than three"):
-        draw_scatter(table.iloc[:2], "x", "y", SETTINGS)
+
+
+def test_scatter_without_a_line_is_a_notice():
+    table = pd.DataFrame({"x": [1.0, 2, 3, 4], "y": [1.0, 2, np.nan, np.nan]})
+    figure, caption = draw_scatter(table, "x", "y", SETTINGS, lambda name: f"Value {name} (mm)")
+    check_page(figure, 85)
+    assert caption == (
+        "Value y (mm) against Value x (mm): 2 of 4 participants have both values, fewer than the "
+        "3 that a line needs."
+    )
+    assert draw_scatter(table.iloc[:0], "x", "y", SETTINGS)[1].startswith("y against x: 0 of 0")
+    flat = table.assign(x=5.0, y=table["x"])
+    figure, caption = draw_scatter(flat, "x", "y", SETTINGS)
+    check_page(figure, 85)
+    assert caption == "y against x: all 4 participants with both values have the same x."
+    three = draw_scatter(flat.assign(x=[1.0, 2, 3, np.nan]), "x", "y", SETTINGS)[1]
+    assert "in 3 participants (1 without both values left out)" in three
 
 
 def test_flow_counts_each_participant_once():

@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedKFold
 from osteoflow.config import Analysis
 from osteoflow.models.calibration import calibration, calibration_points, weighted_calibration
 from osteoflow.models.clinical import ClinicalDesign, ClinicalModel, CombinedModel
+from osteoflow.models.dataset import assemble
 from osteoflow.models.decision import net_benefit, treat_all
 from osteoflow.models.folds import AnalysisError, random_holdout, stratified_folds
 from osteoflow.models.lasso import fit_path
@@ -31,6 +32,7 @@ from osteoflow.models.transformers import (
 )
 from osteoflow.models.validate import AnalysisResult, run_analysis
 from osteoflow.statistics.roc import auc
+from osteoflow.statistics.sessions import one_row_per_participant
 
 
 def _analysis(**changes: object) -> Analysis:
@@ -63,14 +65,14 @@ def _cohort(n: int = 40, p: int = 30, seed: int = 0) -> tuple[pd.DataFrame, pd.D
         }
     )
     signal = 1.5 * latent[:, None] * (np.arange(p) % 4 == 0)
-    names = [f"original_f{number}" for number in range(p)]
+    names = [f"original_firstorder_f{number}" for number in range(p)]
     first = pd.DataFrame(signal + rng.normal(size=(n, p)), columns=names)
     keys = {"participant_id": ids, "session": np.nan, "rater": 1, "image": "pdff", "flag": ""}
     first = first.assign(**keys, roi="L1-L4_trabecular", n_voxels=900)
     second = first.iloc[::3].copy()
     second["rater"] = 2
     second[names] += 0.2 * rng.normal(size=(len(second), p))
-    second["original_f1"] = rng.normal(size=len(second))
+    second["original_firstorder_f1"] = rng.normal(size=len(second))
     return participants, pd.concat([first, second], ignore_index=True)
 
 
@@ -90,6 +92,7 @@ def result() -> AnalysisResult:
         ("dxa_tscore <= -2.5", ["dxa_tscore", "t_score_hip"]),
         ("fracture", ["fracture"]),
         ("r2star_l1l2l3l4_mean > 80", ["t2star_l1_mean"]),
+        ("lumbar_bmd < 0.8", ["dxa_tscore", "t_score_hip"]),
     ],
 )
 def test_predictors_that_define_the_outcome(outcome, refused):
@@ -98,6 +101,13 @@ def test_predictors_that_define_the_outcome(outcome, refused):
         "pdff_l1_mean", "t2star_l1_mean",
     ]  # fmt: skip
     assert defining_predictors(outcome, columns) == refused
+
+
+def test_areal_bone_density_defines_a_dxa_outcome():
+    areal = ["bmd", "lumbar_bmd", "bmd_total_hip", "aBMD_neck", "LS-BMD", "hip_bmd_g_cm2", "bmdhip"]
+    others = ["vbmd_l1_mean", "qct_bmd_l1", "trabecular_vBMD", "bmi", "age"]
+    assert defining_predictors("dxa_tscore <= -2.5", [*areal, *others]) == areal
+    assert defining_predictors("vbmd_l1l2_mean < 80", [*areal, *others]) == others[:3]
 
 
 def test_incorporation_bias_is_named():
@@ -212,6 +222,21 @@ def test_clinical_design():
     assert design.transform(new).to_numpy().tolist() == [[50, 0]]
     assert design.unseen_levels(new) == ["sex=X"]
     assert design.n_missing_ == 2
+    with pytest.raises(AnalysisError, match="'age' has no value in the training data"):
+        ClinicalDesign(["age"]).fit(train.assign(age=np.nan))
+
+
+def test_singular_information_is_a_reason(monkeypatch):
+    X = pd.DataFrame({"age": np.arange(20.0)})
+    y = (np.arange(20) % 3 == 0).astype(float)
+    ClinicalModel(["age"]).fit(X, y)
+    monkeypatch.setattr(
+        "osteoflow.models.logistic._information", lambda Z, beta: np.zeros((Z.shape[1],) * 2)
+    )
+    with pytest.raises(ArithmeticError, match="cannot be inverted"):
+        fit_logistic(X, y)
+    with pytest.raises(AnalysisError, match=r"clinical model \(age\): .* cannot be inverted"):
+        ClinicalModel(["age"]).fit(X, y)
 
 
 # --- steps, folds, leakage -----------------------------------------------------------------------
@@ -245,6 +270,24 @@ def test_reliability_filter_uses_the_rows_it_is_fitted_on():
     few = ReliabilityFilter(second, 0.75).fit(X.iloc[8:])
     assert (few.kept_, few.n_pairs_) == (["good", "bad"], 4)
     assert "only 4" in few.warning_
+
+
+def test_reliability_filter_counts_finite_pairs_of_each_feature():
+    rng = np.random.default_rng(5)
+    X = pd.DataFrame(rng.normal(size=(20, 3)), columns=["good", "bad", "sparse"])
+    X["foreign"] = np.nan
+    second = X.iloc[:12].assign(bad=rng.normal(size=12), sparse=rng.normal(size=12))
+    second.loc[4:, "sparse"] = np.nan
+    step = ReliabilityFilter(second, 0.75).fit(X)
+    assert (step.kept_, step.n_pairs_) == (["good", "sparse", "foreign"], 12)
+    assert step.icc_.index.tolist() == ["good", "bad"]
+    assert step.warning_.startswith("1 of 4 features were rated twice in fewer than 5")
+    X.loc[4:, :] = np.nan
+    none = ReliabilityFilter(second, 0.75).fit(X)
+    assert (len(none.kept_), none.n_pairs_) == (4, 4)
+    assert "only 4 training rows" in none.warning_
+    apart = ReliabilityFilter(second, 0.75).fit(X.iloc[15:])
+    assert (len(apart.kept_), apart.n_pairs_) == (4, 0)
 
 
 def test_folds_keep_participants_together():
@@ -451,8 +494,8 @@ def test_tables_of_an_analysis(result):
     assert filters["step"].tolist()[0] == "reliability"
     assert filters["n_in"].tolist()[1:] == filters["n_out"].tolist()[:-1]
     selection = result.tables["selection"].set_index("feature")
-    assert selection.loc["original_f1", "icc_low"] < 0.75
-    assert selection.loc["original_f1", "frequency"] == 0
+    assert selection.loc["original_firstorder_f1", "icc_low"] < 0.75
+    assert selection.loc["original_firstorder_f1", "frequency"] == 0
     assert (selection["coefficient"] != 0).sum() == filters["n_out"].iloc[-1]
 
 
@@ -492,6 +535,67 @@ def test_exclusions_and_incorporation_bias_are_told():
     assert "incorporation bias" in found["warnings"][0]
 
 
+def test_participants_count_once():
+    """A second session of everybody, put after the first, changes nothing but what is told."""
+    participants, features = _cohort(60, 8)
+    participants["session"], features["session"] = "1", "1"
+    again_people = participants.assign(session="2", vbmd_l1l2_mean=50.0)
+    again_features = features.assign(session="2")
+    # Later sessions may come before other participants' first ones.
+    people = pd.concat([participants.iloc[:5], again_people.iloc[:40], participants.iloc[5:]])
+    kept, warnings = one_row_per_participant(people)
+    assert kept["session"].tolist() == ["1"] * 5 + ["2"] * 35 + ["1"] * 20
+    people = pd.concat([participants, again_people.iloc[:40]])
+    analysis = _analysis(repeats=1)
+    alone = run_analysis(participants, features, analysis, seed=2)
+    both = run_analysis(people, pd.concat([again_features, features]), analysis, seed=2)
+    for name, table in alone.tables.items():
+        pd.testing.assert_frame_equal(table, both.tables[name], check_exact=True)
+    summary = both.documents["summary"]
+    assert (summary["n"], summary["n_participants"]) == (60, 60)
+    assert summary["excluded"][0] == {
+        "participant_id": "sub-00",
+        "reason": "session 2 is not used: each participant counts once, with session 1",
+    }
+    assert len(summary["excluded"]) == 40
+    assert any("40 rows of 40 participants were left out" in s for s in summary["warnings"])
+    assert not any("left out" in s for s in alone.documents["summary"]["warnings"])
+
+
+def test_incomplete_regions_are_not_modelled():
+    participants, features = _cohort(60, 8)
+    # sub-03 is rated by both: the first rater's region lacks levels; of sub-06 the second's.
+    lacks = (features["participant_id"] == "sub-03") & (features["rater"] == 1)
+    features.loc[lacks, "flag"] = "few_voxels;missing:L2+L3"
+    lacks = (features["participant_id"] == "sub-06") & (features["rater"] == 2)
+    features.loc[lacks, "flag"] = "missing:L4"
+    features.loc[features["participant_id"] == "sub-09", "flag"] = "few_voxels"
+    features["original_firstorder_other"] = np.nan
+    features.loc[0, "original_firstorder_f2"] = np.inf
+    data = assemble(participants, features, _analysis())
+    assert data.excluded == [
+        {
+            "participant_id": "sub-03",
+            "reason": "region L1-L4_trabecular lacks levels L2, L3 in image pdff",
+        }
+    ]
+    assert len(data.table) == 59 and "sub-03" not in data.groups
+    assert len(data.second_rater) == 18
+    assert data.warnings == [
+        "1 feature rows in use are flagged: few_voxels",
+        "1 feature rows of the second rater lack levels of region L1-L4_trabecular and were "
+        "not used",
+    ]
+    assert data.features == [f"original_firstorder_f{number}" for number in range(8)]
+    assert np.isnan(data.table.iloc[0]["original_firstorder_f2"])
+    features.loc[features["rater"] == 1, "flag"] = "missing:L1"
+    with pytest.raises(AnalysisError, match="lacks level L1 in image pdff: 60"):
+        assemble(participants, features, _analysis())
+    participants.loc[0, "age"] = np.inf
+    with pytest.raises(AnalysisError, match="'age' has infinite values"):
+        assemble(*(participants, _cohort(60, 8)[1]), _analysis())
+
+
 def test_without_holdout_and_second_rater():
     participants, features = _cohort()
     features = features[features["rater"] == 1]
@@ -508,6 +612,7 @@ def test_without_holdout_and_second_rater():
         ({"outcome": "vbmd_l1l2_mean < 70"}, "in the hold-out|do not suffice"),
         ({"outcome": "vbmd_l1l2_mean < -1"}, "0 events in the hold-out"),
         ({"clinical": ["age", "vbmd_l1l2_mean"]}, "defines the outcome"),
+        ({"clinical": ["age", "empty"]}, "'empty' has no value in the training data"),
         ({"clinical": ["height"]}, "unknown column 'height'"),
         ({"radiomics": {"image": "ct"}}, "no radiomic features of image 'ct'"),
         ({"holdout_rule": "site == C"}, "names nobody"),
@@ -516,4 +621,5 @@ def test_without_holdout_and_second_rater():
 )
 def test_impossible_analyses_have_a_reason(changes, words):
     with pytest.raises(AnalysisError, match=words):
-        run_analysis(*_cohort(), _analysis(**changes), seed=1)
+        participants, features = _cohort()
+        run_analysis(participants.assign(empty=np.nan), features, _analysis(**changes), seed=1)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from osteoflow.config import Correlation, GroupComparison
+from osteoflow.config import Analysis, Correlation, GroupComparison, Statistics
 from osteoflow.statistics.agreement import bland_altman, icc, icc_of_columns
+from osteoflow.statistics.column_checks import column_problems
 from osteoflow.statistics.comparison import (
     compare_groups,
     comparisons_table,
@@ -28,6 +32,7 @@ from osteoflow.statistics.roc import (
     youden_threshold,
 )
 from osteoflow.statistics.rules import columns_in_rule, evaluate_rule, group_labels
+from osteoflow.statistics.sessions import of_same_sessions, one_row_per_participant
 from osteoflow.statistics.table1 import table1
 
 # --- rules ---------------------------------------------------------------------------------------
@@ -85,6 +90,124 @@ def test_columns_and_groups_of_rules(people):
     assert group_labels("grade", people).tolist() == ["0", "1", "2", "3"]
     labels = group_labels("fracture", people)
     assert labels.dropna().tolist() == ["yes", "no", "yes"]
+
+
+def test_true_and_false_are_words():
+    table = pd.DataFrame({"smoker": [True, False, True]})
+    assert evaluate_rule("smoker == True", table).tolist() == [1.0, 0.0, 1.0]
+    with pytest.raises(ValueError, match="holds text"):
+        evaluate_rule("smoker < 1", table)
+
+
+# --- sessions and kinds of columns ---------------------------------------------------------------
+
+
+def test_one_row_per_participant():
+    table = pd.DataFrame(
+        {
+            "participant_id": ["sub-2", "sub-1", "sub-2", "sub-3", "sub-1", "sub-2"],
+            "session": ["b", None, "a", "x", "y", "c"],
+            "age": [1.0, 2, 3, 4, 5, 6],
+        },
+        index=list("pqrstu"),
+    )
+    kept, warnings = one_row_per_participant(table)
+    assert kept["age"].tolist() == [1, 2, 4]
+    assert kept.index.tolist() == ["p", "q", "s"]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("3 rows of 2 participants were left out: ")
+    assert one_row_per_participant(kept)[1] == []
+    assert one_row_per_participant(table.iloc[:3])[1][0].startswith("1 row of 1 participant was")
+    values = pd.DataFrame(
+        {"participant_id": ["sub-1", "sub-1", "sub-2"], "session": [np.nan, "y", "b"]}
+    )
+    assert of_same_sessions(values, kept).index.tolist() == [0, 2]
+    without = kept.drop(columns="session").iloc[1:2]
+    assert of_same_sessions(values, without).index.tolist() == [0]
+
+
+def _columns_used(**changes: object) -> list[str]:
+    """Problems of declarations among numbers age, grade; 0/1 fracture; text site, sex."""
+    statistics = {key: value for key, value in changes.items() if key in Statistics.model_fields}
+    analysis = {
+        "name": "a",
+        "outcome": "age < 60",
+        "clinical": ["sex"],
+        "radiomics": {"image": "vbmd"},
+    } | {key: value for key, value in changes.items() if key in Analysis.model_fields}
+    return column_problems(
+        Statistics.model_validate(statistics),
+        [Analysis.model_validate(analysis)],
+        {"age", "grade", "fracture"},
+        {"site", "sex"},
+        {"fracture"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"outcome": "site < 3"}, ["analyses.a.outcome: column 'site' holds text"]),
+        ({"outcome": "sex"}, ["'sex' must hold 0 and 1 to be used alone"]),
+        ({"outcome": "grade"}, ["'grade' must hold 0 and 1 to be used alone"]),
+        ({"outcome": "age == old"}, ["cannot be compared with the text 'old'"]),
+        (
+            {"outcome": "age < 60 and site >= 2 and grade != high"},
+            ["'site' holds text", "'grade' holds numbers"],
+        ),
+        ({"holdout_rule": "site > 1"}, ["analyses.a.holdout_rule: column 'site' holds text"]),
+        ({"table1_group": "sex <= 1"}, ["statistics.table1_group: column 'sex' holds text"]),
+        ({"nonnormal": ["age", "sex"]}, ["statistics.nonnormal: column 'sex' holds text"]),
+        ({"nonnormal": ["fracture"]}, ["'fracture' holds 0 and 1"]),
+        (
+            {
+                "comparisons": [
+                    {"name": "c", "group": "age > old1 ", "variables": ["age"]},
+                    {"name": "d", "group": "site < 1", "variables": ["age", "sex", "site"]},
+                ]
+            },
+            [
+                "statistics.comparisons.d.group: column 'site' holds text",
+                "statistics.comparisons.d.variables: column 'sex' holds text",
+                "statistics.comparisons.d.variables: column 'site' holds text",
+            ],
+        ),
+        (
+            {"correlations": [{"x": "sex", "y": "site", "covariates": ["sex"]}]},
+            ["(sex, site): column 'sex' holds text", "(sex, site): column 'site' holds text"],
+        ),
+    ],
+)
+def test_columns_of_the_wrong_kind_are_named(changes, words):
+    found = _columns_used(**changes)
+    assert len(found) == len(words)
+    for sentence, expected in zip(found, words, strict=True):
+        assert expected in sentence
+
+
+def test_columns_of_the_right_kind_pass():
+    assert not _columns_used(
+        outcome="fracture",
+        holdout_rule="site == 2",
+        table1_group="grade",
+        table1_variables=["age", "sex", "fracture"],
+        nonnormal=["grade"],
+        comparisons=[{"name": "c", "group": "site", "variables": ["age", "fracture"]}],
+        correlations=[{"x": "age", "y": "grade", "covariates": ["sex"]}],
+    )
+    assert not _columns_used(outcome="unknown")
+    assert not _columns_used(holdout_rule="site = 2")
+
+
+def test_column_checks_import_nothing_heavy():
+    code = (
+        "import sys, osteoflow.statistics.column_checks;"
+        "print([m for m in ('numpy', 'pandas', 'scipy', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
 
 
 # --- ROC -----------------------------------------------------------------------------------------
@@ -203,7 +326,9 @@ def _rated() -> tuple[pd.DataFrame, pd.DataFrame]:
             place = {"rater": rater, "roi": "L1_trabecular", "image": "vbmd"}
             rows.append(key | place | {"metric": "vbmd_mean", "value": value, "unit": "mg/cm3"})
             texture = truth + rng.normal()
-            features.append(key | place | {"original_a": texture, "original_b": -texture})
+            features.append(
+                key | place | {"original_firstorder_a": texture, "original_firstorder_b": -texture}
+            )
     return pd.DataFrame(rows), pd.DataFrame(features)
 
 
@@ -212,8 +337,8 @@ def test_reliability_tables():
     table = reliability_table(measurements, features)
     assert table[["kind", "variable", "n"]].to_numpy().tolist() == [
         ["measurement", "vbmd_mean", 5],
-        ["feature", "original_a", 5],
-        ["feature", "original_b", 5],
+        ["feature", "original_firstorder_a", 5],
+        ["feature", "original_firstorder_b", 5],
     ]
     assert table["icc31"].iloc[0] == 1.0
     assert table["icc21"].iloc[1] == pytest.approx(table["icc21"].iloc[2])
@@ -346,6 +471,21 @@ def test_correlations_table():
         correlations_table(table, [Correlation(x="sex", y="y")])
 
 
+def test_a_pair_may_be_correlated_by_both_methods():
+    rng = np.random.default_rng(9)
+    table = pd.DataFrame({"x": rng.normal(size=30)})
+    table["y"] = np.exp(table["x"]) + 0.1 * rng.normal(size=30)
+    items = [Correlation(x="x", y="y", method=method) for method in ("pearson", "spearman")]
+    found = correlations_table(table, items)
+    assert found["method"].tolist() == ["pearson", "spearman"]
+    expected = [
+        stats.pearsonr(table["x"], table["y"])[0],
+        stats.spearmanr(table["x"], table["y"])[0],
+    ]
+    np.testing.assert_allclose(found["r"], expected)
+    np.testing.assert_allclose(found["p_fdr"], benjamini_hochberg(found["p"]))
+
+
 # --- Table 1 -------------------------------------------------------------------------------------
 
 
@@ -373,5 +513,9 @@ def test_table1_states_its_tests():
     assert found.document["n"] == {"overall": 6, "no": 3, "yes": 3}
     with pytest.raises(ValueError, match="unknown column 'agee'"):
         table1(table, ["agee"])
+    with pytest.raises(ValueError, match="not numbers: sex"):
+        table1(table, ["age", "sex"], nonnormal=["sex"])
+    counted = table1(table, ["fracture"], "t <= -2.5", ["fracture"]).table
+    assert counted.loc[1, ["overall", "test"]].tolist() == ["0.5 [0.0, 1.0]", "Mann-Whitney U"]
     alone = table1(table, ["age", "sex"]).table
     assert list(alone.columns) == ["variable", "level", "missing", "overall"]
