@@ -49,11 +49,11 @@ def test_plain_snakemake_asks_for_the_inventory(tmp_path):
     write_study(tmp_path, TABLE, "{}")
     done = snakemake(tmp_path, "-n")
     assert done.returncode != 0
-    assert "run `osteoflow inventory`" in done.stderr
+    assert "run `osteoflow inventory`" in done.stdout + done.stderr
     osteoflow("inventory", tmp_path)
     write_study(tmp_path, TABLE.replace("raw/b", "raw/c"), "{}")
     done = snakemake(tmp_path, "-n")
-    assert "the paths in subjects.tsv changed" in done.stderr
+    assert "the paths in subjects.tsv changed" in done.stdout + done.stderr
 
 
 def test_a_cohort_of_absent_folders_ends_with_exclusions_not_with_an_error(tmp_path):

@@ -48,10 +48,6 @@ def modality(path):
     return pydicom.dcmread(path, specific_tags=["Modality"]).Modality
 
 
-def modality(path):
-    return pydicom.dcmread(path, specific_tags=["Modality"]).Modality
-
-
 def patients(raw):
     return sorted(path for path in (raw / "dicom").iterdir())
 
