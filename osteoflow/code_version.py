@@ -4,13 +4,19 @@ The version of a script is a hash of its syntax tree and of every project module
 (without comments and docstrings), of the resource tables these name, and of the locked versions
 of the third-party packages they import. Editing a comment changes nothing; editing a constant
 changes exactly the rules whose scripts reach it.
+
+What a file contributes depends on its bytes alone, so it is kept between runs: `osteoflow
+inventory` writes the facts of all files, and parsing the workflow only hashes the files' bytes.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import re
+import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -28,30 +34,65 @@ DISTRIBUTIONS = {
 }
 DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)")
+FILE_NAME = re.compile(r"[\w./-]+\.(tsv|json|yaml|j2)")
+# Syntax trees differ between versions of Python.
+EDITION = [1, *sys.version_info[:2]]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one Python file contributes to the version of the scripts that reach it.
+
+    ``tree`` is the hash of its syntax tree without docstrings, ``imports`` the dotted names it
+    imports, ``files`` the constants that may name resource tables.
+    """
+
+    tree: str
+    imports: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+_known: dict[str, Facts] = {}
 
 
 @cache
 def code_version(script: str) -> str:
     """Version of a script in ``scripts/`` with all it rests on, 16 hexadecimal digits."""
-    files = _reach(ROOT / "scripts" / script)
     digest = hashlib.sha256()
     packages: set[str] = set()
     resources: set[str] = set()
-    for path in sorted(files):
-        tree_hash, imported, named = _module(path)
-        digest.update(f"{path.relative_to(ROOT).as_posix()}={tree_hash}\n".encode())
-        packages |= imported
-        resources |= named
+    for path in sorted(_reach(ROOT / "scripts" / script)):
+        facts = _facts(path)
+        digest.update(f"{path.relative_to(ROOT).as_posix()}={facts.tree}\n".encode())
+        packages |= {name.split(".")[0] for name in facts.imports} - {PACKAGE}
+        resources |= set(facts.files) & _resources().keys()
     for name in sorted(resources):
-        digest.update(
-            f"{name}={hashlib.sha256(_resources()[name].read_bytes()).hexdigest()}\n".encode()
-        )
+        content = hashlib.sha256(_resources()[name].read_bytes()).hexdigest()
+        digest.update(f"{name}={content}\n".encode())
     versions = _locked_versions()
     for name in sorted(packages):
         distribution = DISTRIBUTIONS.get(name, name).lower().replace("_", "-")
         if distribution in versions:
             digest.update(f"{distribution}=={versions[distribution]}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def load_facts(path: Path) -> None:
+    """Take the facts that :func:`save_facts` kept; a file of another edition is ignored."""
+    if not path.exists():
+        return
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content["edition"] == EDITION:
+        for key, (tree, imports, files) in content["facts"].items():
+            _known[key] = Facts(tree, tuple(imports), tuple(files))
+
+
+def facts_text() -> str:
+    """The facts of all Python files of the project, for :func:`load_facts`."""
+    paths = [*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
+    facts = {_content_hash(path): _facts(path) for path in sorted(paths)}
+    rows = {key: [f.tree, f.imports, f.files] for key, f in sorted(facts.items())}
+    return json.dumps({"edition": EDITION, "facts": rows}, indent=0) + "\n"
 
 
 def _reach(start: Path) -> set[Path]:
@@ -62,34 +103,49 @@ def _reach(start: Path) -> set[Path]:
         path = waiting.pop()
         if path not in seen:
             seen.add(path)
-            waiting.extend(_project_imports(path))
+            for name in _facts(path).imports:
+                waiting.extend(_files_of(name))
     return seen
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _facts(path: Path) -> Facts:
+    key = _content_hash(path)
+    if key not in _known:
+        _known[key] = _read_facts(path)
+    return _known[key]
 
 
 @cache
-def _project_imports(path: Path) -> frozenset[Path]:
-    found: set[Path] = set()
-    for node in ast.walk(_tree(path)):
-        names: list[str] = []
+def _content_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_facts(path: Path) -> Facts:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports: set[str] = set()
+    files: set[str] = set()
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            imports |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            if name.split(".")[0] == PACKAGE:
-                found |= _files_of(name)
-    return frozenset(found)
+            imports.add(node.module)
+            if node.module.split(".")[0] == PACKAGE:
+                imports |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and FILE_NAME.fullmatch(str(node.value)):
+            files.add(str(node.value))
+        elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    dump = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return Facts(dump, tuple(sorted(imports)), tuple(sorted(files)))
 
 
 @cache
 def _files_of(name: str) -> frozenset[Path]:
     """Files that importing a dotted name executes: the module and its packages."""
     parts = name.split(".")
+    if parts[0] != PACKAGE:
+        return frozenset()
     files = set()
     for depth in range(1, len(parts) + 1):
         base = ROOT.joinpath(*parts[:depth])
@@ -97,25 +153,6 @@ def _files_of(name: str) -> frozenset[Path]:
             if candidate.is_file():
                 files.add(candidate)
     return frozenset(files)
-
-
-@cache
-def _module(path: Path) -> tuple[str, frozenset[str], frozenset[str]]:
-    """Hash of the syntax tree without docstrings, third-party imports, resources named."""
-    tree = _tree(path)
-    packages: set[str] = set()
-    resources: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            packages |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            packages.add(node.module.split(".")[0])
-        elif isinstance(node, ast.Constant) and node.value in _resources():
-            resources.add(node.value)
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
-    text = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-    return text, frozenset(packages - {PACKAGE}), frozenset(resources)
 
 
 @cache

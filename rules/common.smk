@@ -9,7 +9,7 @@ sys.path.insert(0, str(CLONE))
 from snakemake.exceptions import WorkflowError
 
 import osteoflow
-from osteoflow.code_version import code_version
+from osteoflow.code_version import code_version, load_facts
 from osteoflow.config import canonical
 from osteoflow.errors import StudyError
 from osteoflow.images import IMAGES, RATERS
@@ -30,6 +30,7 @@ try:
 except StudyError as error:
     raise WorkflowError(f"The study cannot run:\n{error}")
 
+load_facts(Path("results/inventory/code.json"))
 CONFIG = STUDY.config
 SUBJECTS = STUDY.subjects
 INVENTORY = "results/inventory"

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from osteoflow.code_version import facts_text
 from osteoflow.errors import SubjectDataError
 from osteoflow.inventory.fingerprint import FileCache
 from osteoflow.inventory.recognise import choose_ct, choose_multi_echo, series_key
@@ -119,6 +120,7 @@ def take_inventory(
         for problem in entry["problems"]
     ]
     _write_if_different(folder / "exclusions.tsv", _tsv(EXCLUSION_COLUMNS, exclusions))
+    _write_if_different(folder / "code.json", facts_text())
     _write_if_different(folder / "paths.sha256", table.paths_digest() + "\n")
     return InventoryReport(len(entries), tuple(rewritten), len(exclusions))
 
