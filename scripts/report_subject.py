@@ -7,23 +7,15 @@ from osteoflow.images import IMAGES, modality_of
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json, read_volume, write_text
 from osteoflow.measurements import dictionary
-from osteoflow.reports.overlay import ImageView, RodMark
 from osteoflow.reports.subject import render_subject
 from osteoflow.reports.versions import software_versions
+from osteoflow.reports.views import LOOKS, image_view
 from osteoflow.step import log_to
-
-# Image -> its window in the map's unit, planes and colours.
-VIEWS = {
-    "ct": ((-200.0, 500.0), ("sagittal", "axial"), "gray"),
-    "vbmd": ((0.0, 250.0), ("sagittal",), "viridis"),
-    "pdff": ((0.0, 100.0), ("sagittal",), "viridis"),
-    "r2star": ((0.0, 250.0), ("sagittal",), "magma"),
-}
 
 
 def views(inputs, usable):
     """What to show of each image that is usable, with the outlines that are."""
-    for name, (window, planes, colours) in VIEWS.items():
+    for name in LOOKS:
         image = IMAGES[name]
         if not inputs.get(name) or (image.step, image.item) not in usable:
             continue
@@ -32,28 +24,16 @@ def views(inputs, usable):
             read_volume(inputs.get(f"{image.space}_{kind}")).data if outlined else None
             for kind in ("mask", "voi")
         )
-        yield ImageView(
-            image.label,
-            read_volume(inputs.get(name), float),
-            read_json(inputs.get(f"{name}_json"))["Units"],
-            window,
-            mask,
-            voi,
-            rods(inputs, usable) if name == "ct" else (),
-            planes,
-            colours,
-        )
+        rods = []
+        if name == "ct" and ("calibrate_ct", "vbmd") in usable:
+            rods = read_json(inputs.calibration)["measured_rods"]
+        unit = read_json(inputs.get(f"{name}_json"))["Units"]
+        yield image_view(name, read_volume(inputs.get(name), float), unit, mask, voi, rods)
 
 
-def rods(inputs, usable):
-    """Where the phantom was measured."""
-    if ("calibrate_ct", "vbmd") not in usable:
-        return ()
-    measured = read_json(inputs.calibration)["measured_rods"]
-    return tuple(
-        RodMark(rod["rod"], tuple(rod["centre_mm"]), rod["diameter_mm"] or float("nan"))
-        for rod in measured
-    )
+def is_absent_rater(item):
+    """A second rater that a study does not have is no news."""
+    return item["item"].endswith("rater2") and item["status"] == "absent"
 
 
 def main(inputs, output, params, log):
@@ -63,28 +43,24 @@ def main(inputs, output, params, log):
     items = [item for item in status["items"] if not is_absent_rater(item)]
     usable = {(item["step"], item["item"]) for item in items if item["status"] == "ok"}
     participant, _, session = status["subject"].partition("_ses-")
+    warnings = [
+        {"source": f"{item['step']} {item['item']}", "message": text}
+        for item in items
+        for text in item["warnings"]
+    ]
     page = render_subject(
         participant_id=participant,
         session=session or None,
         study_title=params.title,
         statuses=[{**item, "modality": modality_of(item["item"])} for item in items],
         measurements=read_table(inputs.measurements),
-        warnings=[
-            {"source": f"{item['step']} {item['item']}", "message": text}
-            for item in items
-            for text in item["warnings"]
-        ],
+        warnings=warnings,
         images=views(inputs, usable),
         versions=software_versions(),
         label=lambda metric: dictionary()[metric]["label"],
         cohort_link="../../report/index.html",
     )
     write_text(output.report, page)
-
-
-def is_absent_rater(item):
-    """A second rater that a study does not have is no news."""
-    return item["item"].endswith("rater2") and item["status"] == "absent"
 
 
 main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])

@@ -8,48 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from osteoflow.errors import SubjectDataError
 from osteoflow.images import RATERS
-from osteoflow.io.masks import read_mask
 from osteoflow.io.tables import write_rows
-from osteoflow.io.volume import read_json, read_volume, write_volume
-from osteoflow.segmentation.agreement import dice
-from osteoflow.segmentation.grid import check_levels, to_image_grid
-from osteoflow.segmentation.schemes import labels_table, level_name, to_verse
-from osteoflow.segmentation.voi import trabecular_voi
+from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_volume
+from osteoflow.segmentation.prepare import agreement_rows, prepare_mask
+from osteoflow.segmentation.schemes import labels_table
 from osteoflow.step import Step
 
 
-def segment(entry, image_path, mask_output, voi_output, erosion_mm):
-    """One rater's mask on one image grid, and the volumes inside it."""
-    if entry.get("missing"):
-        raise SubjectDataError(
-            "mask_missing",
-            "the mask file named in the subjects table does not exist",
-            "Check the path in the subjects table.",
-        )
-    image = read_volume(image_path)
-    if image.data.ndim == 4:
-        image = image.like(image.data[..., 0])
-    given = read_mask(Path.cwd() / entry["path"])
-    labels, notes = to_verse(given.data, entry["scheme"])
-    placed, more = to_image_grid(given.like(labels), image)
-    warnings = [*notes, *more, *check_levels(placed)]
-    voi, more = trabecular_voi(placed, erosion_mm)
-    about = {"Units": "VerSe label", "SourceScheme": entry["scheme"]}
-    write_volume(mask_output, placed, {**about, "Warnings": warnings})
-    write_volume(
-        voi_output,
-        voi,
-        {
-            **about,
-            "Description": "Trabecular volume: the mask's surface moved inwards equally in all "
-            "directions",
-            "ErosionMillimetres": erosion_mm,
-            "Warnings": more,
-        },
-    )
-    return warnings + more
+def write_prepared(prepared, mask_path, voi_path, scheme, erosion_mm):
+    """Both label maps with sidecars that state how they came about."""
+    about = {"Units": "VerSe label", "SourceScheme": scheme}
+    write_volume(mask_path, prepared.labels, {**about, "Warnings": prepared.label_warnings})
+    description = "Trabecular volume: the mask's surface moved inwards equally in all directions"
+    more = {"Description": description, "ErosionMillimetres": erosion_mm}
+    write_volume(voi_path, prepared.voi, {**about, **more, "Warnings": prepared.voi_warnings})
 
 
 def main(inputs, output, params, log):
@@ -57,43 +30,32 @@ def main(inputs, output, params, log):
     masks = read_json(inputs.masks)["masks"]
     step = Step("segment", output.status, log)
     images = {"ct": inputs.ct, "mri": inputs.mri}
+    prepared = {}
+
+    def work(item, space, given):
+        found = prepare_mask(given, Path.cwd(), read_volume(images[space]), params.erosion_mm)
+        paths = (output.get(f"{item}_mask"), output.get(f"{item}_voi"))
+        write_prepared(found, *paths, given["scheme"], params.erosion_mm)
+        prepared[item] = found.labels
+        return found.label_warnings + found.voi_warnings
+
     for item, (space, rater) in RATERS.items():
+        given = masks.get(f"{space}_mask" + ("_rater2" if rater == 2 else ""))
         files = [output.get(f"{item}_mask"), output.get(f"{item}_voi")]
-        files += [path.removesuffix(".nii.gz") + ".json" for path in files]
-        column = f"{space}_mask" + ("_rater2" if rater == 2 else "")
-        if rater == 2 and column not in masks:
+        files += [str(sidecar_path(path)) for path in files]
+        if rater == 2 and given is None:
             step.absent(item, files)
-            continue
-
-        def work(item=item, space=space, column=column):
-            if column not in masks:
-                raise SubjectDataError(
-                    "mask_not_given",
-                    f"the subjects table names no {column}",
-                    "Outline the vertebrae and name the mask in the subjects table.",
-                )
-            return segment(
-                masks[column],
-                images[space],
-                output.get(f"{item}_mask"),
-                output.get(f"{item}_voi"),
-                params.erosion_mm,
-            )
-
-        step.run(item, work, files, after=[(inputs.convert, space)])
+        else:
+            source = [(inputs.convert, space)]
+            step.run(item, lambda i=item, s=space, g=given: work(i, s, g), files, after=source)
     step.finish()
-    usable = [entry["item"] for entry in step.items if entry["status"] == "ok"]
-    masks = {item: read_volume(output.get(f"{item}_mask")) for item in usable}
-    present = sorted(
-        {int(label) for mask in masks.values() for label in np.unique(mask.data)} - {0}
-    )
-    write_rows(output.labels, ["index", "name"], labels_table(present))
-    rows = [
-        {"image": f"seg_{space}", "roi": level_name(label), "dice": dice(first, second, label)}
-        for space in ("ct", "mri")
-        if (first := masks.get(space)) and (second := masks.get(f"{space}_rater2"))
-        for label in present
-    ]
+    present = {int(label) for mask in prepared.values() for label in np.unique(mask.data)} - {0}
+    write_rows(output.labels, ["index", "name"], labels_table(sorted(present)))
+    rows = []
+    for space in images:
+        if space in prepared and f"{space}_rater2" in prepared:
+            pair = prepared[space], prepared[f"{space}_rater2"]
+            rows += agreement_rows(*pair, f"seg_{space}")
     write_rows(output.agreement, ["image", "roi", "dice"], rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Self
 
 import numpy as np
@@ -97,7 +98,7 @@ class ClinicalDesign(TransformerMixin, BaseEstimator):
         return np.asarray(self.feature_names_, dtype=object)
 
 
-class _LogisticModel(ClassifierMixin, BaseEstimator):
+class _LogisticModel(ClassifierMixin, BaseEstimator, ABC):
     """What the clinical and the combined model share: prediction from ``logistic_``."""
 
     _kind: str
@@ -105,9 +106,9 @@ class _LogisticModel(ClassifierMixin, BaseEstimator):
     terms_: list[str]
     threshold_: float
 
+    @abstractmethod
     def design(self, X: pd.DataFrame) -> pd.DataFrame:
         """Columns that the logistic model takes, for new rows."""
-        raise NotImplementedError
 
     def _fit(self, design: pd.DataFrame, y: Array) -> None:
         self.classes_ = np.array([0, 1])

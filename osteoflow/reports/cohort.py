@@ -79,6 +79,28 @@ class CohortReport:
     label: Callable[[str], str] = str
 
 
+def main_reliability(reliability: pd.DataFrame, bland_altman: pd.DataFrame) -> pd.DataFrame:
+    """Agreement of the features, and of those measurements that the study summarises.
+
+    Parameters
+    ----------
+    reliability, bland_altman
+        Tables of the statistics; the second one holds the summarised measurements.
+    """
+    if reliability.empty:
+        return reliability
+    summarised = set(zip(bland_altman["variable"], bland_altman["roi"], strict=True))
+    shown = [
+        kind == "feature" or pair in summarised
+        for kind, pair in zip(
+            reliability["kind"],
+            zip(reliability["variable"], reliability["roi"], strict=True),
+            strict=True,
+        )
+    ]
+    return reliability[shown]
+
+
 def render_cohort(report: CohortReport) -> str:
     """The report as one HTML file: no scripts, nothing loaded from elsewhere.
 

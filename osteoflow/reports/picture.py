@@ -10,12 +10,26 @@ from pathlib import Path
 
 from PIL import Image
 
+from osteoflow.figures.style import rst_unescape
 from osteoflow.reports.overlay import compress
 
 MAX_BYTES = 90_000
 DISPLAY_PX_PER_MM = 6.0
 STORED_PX_PER_MM = 7.0
 MM_PER_INCH = 25.4
+
+
+# Headings of the workflow's figures.
+TITLES = {
+    "flow": "Flow of participants",
+    "bland_altman": "Agreement of raters",
+    "truth": "Measured and known values",
+    "nomogram": "Nomogram",
+    "roc": "ROC curves",
+    "calibration": "Calibration",
+    "decision_curve": "Decision curves",
+    "lasso": "LASSO",
+}
 
 
 @dataclass(frozen=True)
@@ -57,3 +71,20 @@ class ReportFigure:
             "caption": self.caption,
             "links": dict(self.links),
         }
+
+
+def saved_figure(name: str, folder: Path, href: str) -> ReportFigure:
+    """A figure of the workflow with the caption that was saved beside it.
+
+    Parameters
+    ----------
+    name
+        ``roc`` for ``roc.png`` and ``roc.rst``.
+    folder
+        Where they are.
+    href
+        Address of that folder from the report.
+    """
+    stem = folder / name
+    caption = rst_unescape(stem.with_suffix(".rst").read_text(encoding="utf-8").strip())
+    return ReportFigure.from_files(TITLES.get(name, "Correlation"), stem, caption, href)
