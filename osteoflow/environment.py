@@ -1,11 +1,14 @@
 """The conda environment file, made from the lock: one set of packages for both ways to install.
 
 Snakemake copies environment files elsewhere before it uses them, so nothing in them may point to
-a neighbouring file: the locked requirements are written into it with their hashes.
+a neighbouring file: the locked requirements are written into it. It also keeps the whole file in
+the record of every output, so the hashes stay in the lock (with them the records of 40 subjects
+take half a gigabyte); the file names the lock's own hash instead, and changes when any of them does.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from osteoflow.resources import ROOT
 HEADER = """\
 # Made from requirements.lock by `make lock`: the interpreter and a compiler (pyradiomics is built
 # from its source distribution) from conda-forge, every package from the lock by pip.
+# SHA-256 of the lock: {digest}
 name: osteoflow-core
 channels:
   - conda-forge
@@ -33,10 +37,16 @@ def requirements() -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
+def pins() -> list[str]:
+    """Each locked requirement, name, version and markers, without its hashes."""
+    return [requirement.split(" --hash=")[0] for requirement in requirements()]
+
+
 def environment_text() -> str:
     """Content of ``envs/core.yaml``."""
-    lines = [f"      - {_quoted(requirement)}" for requirement in requirements()]
-    return HEADER + "\n".join(lines) + "\n"
+    digest = hashlib.sha256((ROOT / "requirements.lock").read_bytes()).hexdigest()
+    lines = [f"      - {_quoted(pin)}" for pin in pins()]
+    return HEADER.format(digest=digest) + "\n".join(lines) + "\n"
 
 
 def _quoted(text: str) -> str:

@@ -36,6 +36,12 @@ def is_absent_rater(item):
     return item["item"].endswith("rater2") and item["status"] == "absent"
 
 
+def data_of(item):
+    """What an item of a step's status works on, in words."""
+    modality = modality_of(item).upper()
+    return f"{modality}, second rater" if item.endswith("rater2") else modality
+
+
 def main(inputs, output, params, log):
     """Write the page."""
     log_to(log)
@@ -52,7 +58,7 @@ def main(inputs, output, params, log):
         participant_id=participant,
         session=session or None,
         study_title=params.title,
-        statuses=[{**item, "modality": modality_of(item["item"])} for item in items],
+        statuses=[{**item, "modality": data_of(item["item"])} for item in items],
         measurements=read_table(inputs.measurements),
         warnings=warnings,
         images=views(inputs, usable),

@@ -110,7 +110,7 @@ def _step(item: Mapping[str, Any]) -> dict[str, str]:
     name = step_name(item["step"])
     return {
         "step": name[0].upper() + name[1:],
-        "modality": str(item["modality"]).upper(),
+        "modality": str(item["modality"]),
         "status": status,
         "word": STATUS_WORDS[status],
         "code": item.get("code") or "",

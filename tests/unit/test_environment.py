@@ -7,7 +7,7 @@ import tomllib
 import yaml
 from packaging.requirements import Requirement
 
-from osteoflow.environment import environment_text, requirements
+from osteoflow.environment import environment_text, pins, requirements
 from osteoflow.resources import ROOT
 
 
@@ -40,7 +40,8 @@ def test_conda_environment_holds_exactly_the_lock():
     text = (ROOT / "envs" / "core.yaml").read_text(encoding="utf-8")
     assert text == environment_text()
     content = yaml.safe_load(text)
-    assert content["dependencies"][-1]["pip"] == requirements()
+    assert content["dependencies"][-1]["pip"] == pins()
+    assert len(text) < 10_000  # it is kept in the record of every output
     assert "file:" not in text
     assert not re.search(r"^\s+- *-[re] ", text, re.MULTILINE)
 
