@@ -2,8 +2,8 @@
 
 Snakemake copies environment files elsewhere before it uses them, so nothing in them may point to
 a neighbouring file: the locked requirements are written into it. It also keeps the whole file in
-the record of every output, so the hashes stay in the lock (with them the records of 40 subjects
-take half a gigabyte); the file names the lock's own hash instead, and changes when any of them does.
+the record of every output, so the hashes stay in the lock: with them the records of 40 subjects
+take half a gigabyte. The file names the lock's own hash and changes when any of them does.
 """
 
 from __future__ import annotations
