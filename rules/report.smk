@@ -12,7 +12,13 @@ rule report_cohort:
         statistics=rules.describe_cohort.output,
         models=[
             path
-            for table in ("summary", "performance", "comparisons", "filters", "selection")
+            for table in (
+                "summary",
+                "performance",
+                "comparisons",
+                "filters",
+                "selection",
+            )
             for path in expand(rules.fit_models.output[table], analysis=ANALYSES)
         ],
         figures=expand(rules.draw_cohort_figure.output.png, figure=COHORT_FIGURES)
