@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from osteoflow.config import Config, json_schema
 from osteoflow.errors import StudyError
-from osteoflow.io.volume import write_text
+from osteoflow.io.whole import write_text
 from osteoflow.resources import ROOT
 from osteoflow.study import CONFIG_YAML, SUBJECTS_TSV
 

@@ -25,7 +25,17 @@ ID_COLUMNS = ("participant_id", "session")
 MASK_COLUMNS = ("ct_mask", "mri_mask", "ct_mask_rater2", "mri_mask_rater2")
 MISSING = ("", "n/a")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
+MONTH = "(jan|feb|mar|mär|mrz|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-zä]*"
+# 2024-03-01 (with a time or without), 01.03.2024, 3/1/24, 1-Mar, 01. Mrz 24, Mar-01.
+DATE = re.compile(
+    rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}([ T]\d{{1,2}}:\d{{2}}.*)?"
+    rf"|\d{{1,2}}[-/.]\d{{1,2}}[-/.](\d{{2}}|\d{{4}})([ T]\d{{1,2}}:\d{{2}}.*)?"
+    rf"|\d{{1,2}}[-. ]{{1,2}}{MONTH}([-. ]{{1,2}}(\d{{2}}|\d{{4}}))?"
+    rf"|{MONTH}[-. ]{{1,2}}(\d{{1,2}}|\d{{4}})",
+    re.IGNORECASE,
+)
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # A column with at most this share of texts was meant to hold numbers.
 FEW_TEXTS = 0.2
 LABEL = re.compile(r"[A-Za-z0-9]+")
@@ -78,14 +88,7 @@ def read_subjects(path: str | Path, schemes: list[str]) -> SubjectsTable:
         With every mistake of the table, each with its line.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise StudyError([f"{path.name} cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise StudyError([f"{path.name} is not UTF-8 text; save it as UTF-8 (tab)"]) from None
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t"))
-    numbered = [(n, [c.strip() for c in row]) for n, row in enumerate(rows, 1) if any(row)]
+    numbered = _rows(path.name, _text(path))
     if not numbered:
         raise StudyError([f"{path.name} is empty"])
     header = numbered[0][1]
@@ -113,6 +116,58 @@ def read_subjects(path: str | Path, schemes: list[str]) -> SubjectsTable:
         raise StudyError(problems)
     clinical = tuple(c for c in header if c not in ID_COLUMNS + PATH_COLUMNS)
     return SubjectsTable(tuple(subjects), clinical)
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StudyError([f"{path.name} cannot be read: {error.strerror}"]) from None
+    try:
+        if b"\0" in content:
+            raise UnicodeDecodeError("utf-8", content, 0, 1, "null bytes")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # UTF-16 has a null byte beside every Latin letter.
+        utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content
+        found = "is UTF-16 text" if utf16 else "is not UTF-8 text"
+        number = content.count(b"\n", 0, error.start) + 1
+        line = "" if utf16 else f" (line {number})"
+        raise StudyError(
+            [
+                f"{path.name} {found}{line}; save it as UTF-8 with tabs between the cells (in a "
+                "spreadsheet program: export as text or CSV, character set UTF-8, separator tab)"
+            ]
+        ) from None
+
+
+def _rows(name: str, text: str) -> list[tuple[int, list[str]]]:
+    """Rows that are not empty, each with the line it starts on.
+
+    Raises
+    ------
+    StudyError
+        A quotation mark that is not closed: rows after it would be swallowed by its cell.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    start = 1
+    try:
+        for row in reader:
+            if any(CONTROL.search(cell) for cell in row):
+                raise csv.Error("control character")
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                rows.append((start, cells))
+            start = reader.line_num + 1
+    except csv.Error:
+        raise StudyError(
+            [
+                f"{name} line {start}: a cell holds a line break, a tab or a quotation mark that "
+                "is not closed"
+            ]
+        ) from None
+    return rows
 
 
 def _header_problems(name: str, header: list[str]) -> list[str]:
@@ -147,7 +202,9 @@ def _subject(row: dict[str, str], schemes: list[str]) -> tuple[Subject | None, l
         if what == "session" and not value:
             continue
         if not LABEL.fullmatch(value) or not value.isascii():
-            mistakes.append(f"{what} '{row[what]}' may hold letters and digits only")
+            like_date = "; a spreadsheet program may have made a date of it"
+            advice = like_date if DATE.fullmatch(value) else ""
+            mistakes.append(f"{what} {row[what]!r} may hold letters and digits only{advice}")
     paths = {c: row[c] for c in PATH_COLUMNS if row.get(c, "") not in MISSING}
     if "dicom" in paths and "bids" in paths:
         mistakes.append("give either 'dicom' or 'bids', not both")
@@ -176,11 +233,21 @@ def is_number(cell: str) -> bool:
 
 
 def _number_problems(name: str, subjects: list[Subject], lines: list[int]) -> list[str]:
-    """Cells that make a text of a column of numbers: a slip of the hand, a decimal comma."""
+    """Cells that are dates, and cells that make a text of a column of numbers."""
     problems = []
     for column in subjects[0].clinical if subjects else ():
         cells = [(line, s.clinical[column]) for s, line in zip(subjects, lines, strict=True)]
         filled = [(line, cell) for line, cell in cells if cell]
+        dates = [(line, cell) for line, cell in filled if DATE.fullmatch(cell)]
+        if dates:
+            line, cell = dates[0]
+            problems.append(
+                f"{name} line {line}: '{cell}' in column '{column}' is a date ({len(dates)} "
+                f"{'cells' if len(dates) > 1 else 'cell'}); write the number that a spreadsheet "
+                "program made a date of, or a time span such as age or days since the first scan: "
+                "dates would identify persons"
+            )
+            continue
         texts = [(line, cell) for line, cell in filled if not is_number(cell)]
         commas = [(line, cell) for line, cell in texts if DECIMAL_COMMA.fullmatch(cell)]
         if commas:

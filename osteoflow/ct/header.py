@@ -7,13 +7,46 @@ from typing import Any
 # Calibrated densities hold at any tube voltage; cut-offs for plain CT numbers (Pickhardt et al.,
 # Ann Intern Med 2013;158:588) and most reference data hold at this one.
 REFERENCE_KVP = 120.0
+# What X-ray tubes of CT scanners are run at; other numbers were made up when names were removed.
+PLAUSIBLE_KVP = (60.0, 160.0)
 CONTRAST_KEYS = (
     "ContrastBolusAgent",
     "ContrastBolusIngredient",
     "ContrastBolusRoute",
     "ContrastBolusVolume",
 )
-NO_CONTRAST = {"", "none", "no", "n/a", "0", "0.0", "false", "without", "nativ", "native"}
+NO_CONTRAST = {
+    "",
+    "-",
+    "0",
+    "0.0",
+    "false",
+    "n/a",
+    "nativ",
+    "native",
+    "nil",
+    "no",
+    "no contrast",
+    "non contrast",
+    "non-contrast",
+    "none",
+    "ohne",
+    "ohne km",
+    "plain",
+    "unenhanced",
+    "without",
+    "without contrast",
+}
+# Warnings about a CT that hold for densities calibrated from it as well. The voltage itself is not
+# among them: the phantom in the same scan accounts for it.
+FOR_DENSITY = (
+    "contrast_agent",
+    "kvp_unknown",
+    "kvp_implausible",
+    "lossy_compression",
+    "non_finite",
+    "gantry_tilt_stated",
+)
 
 
 def ct_warnings(sidecar: dict[str, Any], slice_step_mm: float | None = None) -> list[str]:
@@ -30,18 +63,25 @@ def ct_warnings(sidecar: dict[str, Any], slice_step_mm: float | None = None) -> 
     Returns
     -------
     list of str
-        ``contrast: ...`` (a contrast agent is named: vessels and marrow read too high),
+        ``contrast_agent: ...`` (one is named: vessels and marrow read too high),
         ``kvp: ...`` (tube voltage is not 120 kV), ``kvp_unknown: ...``,
-        ``slice_step: ...`` (slices overlap or leave gaps).
+        ``kvp_implausible: ...`` (no tube runs at it), ``slice_step: ...`` (slices overlap or leave
+        gaps).
     """
     warnings = []
     if any(_names_contrast(sidecar.get(key)) for key in CONTRAST_KEYS):
         warnings.append(
-            "contrast: the header names a contrast agent; it raises the CT numbers of perfused bone"
+            "contrast_agent: the header names a contrast agent; it raises the CT numbers of "
+            "perfused bone, and densities made from them"
         )
     kvp = sidecar.get("KVP")
-    if kvp is None:
+    if not kvp:  # anonymisers write 0 for nothing
         warnings.append("kvp_unknown: the header does not state the tube voltage")
+    elif not PLAUSIBLE_KVP[0] <= float(kvp) <= PLAUSIBLE_KVP[1]:
+        warnings.append(
+            f"kvp_implausible: the header states {float(kvp):g} kV, which no CT tube is run at; "
+            "the voltage is not known"
+        )
     elif abs(float(kvp) - REFERENCE_KVP) > 0.5:
         warnings.append(
             f"kvp: {float(kvp):g} kV; cut-offs for CT numbers hold at {REFERENCE_KVP:g} kV"
@@ -57,6 +97,11 @@ def ct_warnings(sidecar: dict[str, Any], slice_step_mm: float | None = None) -> 
                 "use the step"
             )
     return warnings
+
+
+def density_warnings(sidecar: dict[str, Any]) -> list[str]:
+    """Warnings in a converted CT's sidecar that hold for the densities calibrated from it."""
+    return [w for w in sidecar.get("Warnings", []) if w.split(":")[0] in FOR_DENSITY]
 
 
 def _names_contrast(value: Any) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import nibabel as nib
 import numpy as np
 
 from osteoflow.ct.calibration import RodMeasurement
 from osteoflow.ct.certificate import Phantom
 from osteoflow.ct.rod_row import RodRow, find_row
 from osteoflow.errors import SubjectDataError
+from osteoflow.io.nifti import nib
 from osteoflow.io.volume import Volume
 
 # Detection works on means over slabs: thick enough to quieten noise, thin enough that a phantom
@@ -25,6 +25,7 @@ LARGEST_TILT = 0.2
 EDGE_MM = 3.5
 CORE_FRACTION = 0.6
 TRIM = 0.1
+AIR_HU = -1000.0
 # A slice leaves the mean where a rod differs from its median over slices by more than this (HU)
 # and by more than five robust standard deviations: the phantom's end, a metal streak.
 SLICE_TOLERANCE = 8.0
@@ -66,7 +67,8 @@ def find_rods(ct: Volume, certificate: Phantom) -> list[RodMeasurement]:
         The certificate has no geometry to search for.
     SubjectDataError
         ``phantom_not_found``; ``phantom_incomplete`` where part of the row lies outside the field
-        of view; ``phantom_inconsistent`` where the rods' CT numbers change along the scan.
+        of view or reads like air; ``phantom_inconsistent`` where the rods' CT numbers change along
+        the scan.
     """
     if certificate.geometry is None:
         raise ValueError(
@@ -81,8 +83,10 @@ def find_rods(ct: Volume, certificate: Phantom) -> list[RodMeasurement]:
             missing = next(row for row in rows if row is not None).missing
             raise SubjectDataError(
                 "phantom_incomplete",
-                f"{certificate.name}: rods {', '.join(missing)} lie outside the field of view",
-                "Reconstruct with a field of view that holds the whole phantom.",
+                f"{certificate.name}: rods {', '.join(missing)} lie outside the field of view, or "
+                "read like air",
+                "Reconstruct with a field of view that holds the whole phantom, and check that no "
+                "rod is missing from it.",
             )
         raise SubjectDataError(
             "phantom_not_found",
@@ -98,6 +102,10 @@ def find_rods(ct: Volume, certificate: Phantom) -> list[RodMeasurement]:
 def _axial(ct: Volume) -> _Axial:
     orientation = nib.orientations.io_orientation(ct.affine)
     data = nib.orientations.apply_orientation(np.asarray(ct.data), orientation)
+    if not np.isfinite(data).all():
+        # One voxel without a number would spread over its slab. As air it spoils at most the rod it
+        # lies in, and the trimmed mean or the check for steady slices leaves it out.
+        data = np.where(np.isfinite(data), data, AIR_HU)
     affine = ct.affine @ nib.orientations.inv_ornt_aff(orientation, ct.shape)
     return _Axial(data, affine, np.linalg.norm(affine[:3, :3], axis=0))
 

@@ -16,12 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from osteoflow.code_version import facts_text
+from osteoflow.code_version import facts_text, history_text
+from osteoflow.inventory.change import describe_change
 from osteoflow.inventory.entry import is_excluded, subject_entry
-from osteoflow.io.volume import write_text
+from osteoflow.io.whole import write_text
+from osteoflow.layout import INVENTORY
 from osteoflow.subjects import SubjectsTable
 
-FOLDER = Path("results") / "inventory"
 INDEX_COLUMNS = ("subject", "participant_id", "session", "ct", "mri", "megabytes")
 EXCLUSION_COLUMNS = (
     "participant_id",
@@ -66,9 +67,9 @@ def take_inventory(
     progress
         Called with (subjects done, subjects in all).
     """
-    folder = study / FOLDER
+    folder = study / INVENTORY
     (folder / "cache").mkdir(parents=True, exist_ok=True)
-    salt = _salt(folder / "salt")
+    salt = study_salt(folder)
     work = partial(subject_entry, study, folder, salt, verify)
     entries: list[dict[str, Any]] = []
     if processes > 1 and len(table.subjects) > 1:
@@ -77,16 +78,18 @@ def take_inventory(
             entries = _collect(results, len(table.subjects), progress)
     else:
         entries = _collect(map(work, table.subjects), len(table.subjects), progress)
-    rewritten = []
+    rewritten: dict[str, None] = {}
+    changes = _json_of(folder / "changes.json")
     for entry in entries:
         # Masks have a file of their own: a new mask must not convert the images again.
         masks = {"subject": entry["subject"], "masks": entry.pop("masks")}
-        written = [
-            _write_if_different(folder / f"{entry['subject']}{suffix}.json", _json(content))
-            for suffix, content in (("", entry), ("_masks", masks))
-        ]
-        if any(written):
-            rewritten.append(entry["subject"])
+        for suffix, content in (("", entry), ("_masks", masks)):
+            name = f"{entry['subject']}{suffix}.json"
+            before = _text(folder / name)
+            if _write_if_different(folder / name, _json(content)):
+                rewritten[entry["subject"]] = None
+                changes[name] = describe_change(before, content)
+    _write_if_different(folder / "changes.json", _json(changes))
     _remove_stale(folder, {entry["subject"] for entry in entries})
     index = [
         [
@@ -116,6 +119,8 @@ def take_inventory(
     ]
     _write_if_different(folder / "exclusions.tsv", _tsv(EXCLUSION_COLUMNS, exclusions))
     _write_if_different(folder / "code.json", facts_text())
+    history = folder / "code_history.json"
+    _write_if_different(history, history_text(history))
     _write_if_different(folder / "paths.sha256", table.paths_digest() + "\n")
     return InventoryReport(len(entries), tuple(rewritten), len(exclusions))
 
@@ -129,7 +134,15 @@ def _collect(results: Any, total: int, progress: Callable[[int, int], None] | No
     return entries
 
 
-def _salt(path: Path) -> str:
+def study_salt(folder: Path) -> str:
+    """The secret in the pseudonyms of a study's series, made at first sight.
+
+    Parameters
+    ----------
+    folder
+        ``results/inventory`` of the study.
+    """
+    path = folder / "salt"
     if not path.exists():
         write_text(path, secrets.token_hex(16) + "\n")
     return path.read_text(encoding="ascii").strip()
@@ -155,6 +168,14 @@ def _json(content: dict[str, Any]) -> str:
 def _tsv(columns: tuple[str, ...], rows: list[list[str]]) -> str:
     lines = ["\t".join(columns), *("\t".join(str(cell) for cell in row) for row in rows)]
     return "\n".join(lines) + "\n"
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _json_of(path: Path) -> dict[str, Any]:
+    return json.loads(_text(path) or "{}")
 
 
 def _write_if_different(path: Path, content: str) -> bool:

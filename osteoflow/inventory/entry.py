@@ -9,8 +9,10 @@ from typing import Any
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.inventory.fingerprint import FileCache
+from osteoflow.inventory.folder import read_folder, stored_path, unusable_folder
 from osteoflow.inventory.recognise import choose_ct, choose_multi_echo, series_key
 from osteoflow.io import bids
+from osteoflow.io.outside import permission_denied
 from osteoflow.subjects import MASK_COLUMNS, Subject
 
 MODALITIES = ("ct", "mri")
@@ -55,8 +57,7 @@ def subject_entry(
     elif "bids" in subject.paths:
         _scan_bids(study, subject, cache, entry)
     else:
-        for modality in MODALITIES:
-            _problem(entry, modality, _no_data())
+        _problem_of_both(entry, _no_data())
     for column in MASK_COLUMNS:
         if column in subject.paths:
             entry["masks"][column] = _mask(study, subject, cache, column)
@@ -70,6 +71,11 @@ def _no_data() -> SubjectDataError:
         "the subjects table names no images of this row",
         "Fill the column 'dicom' or 'bids'.",
     )
+
+
+def _problem_of_both(entry: dict[str, Any], error: SubjectDataError) -> None:
+    for modality in MODALITIES:
+        _problem(entry, modality, error)
 
 
 def _problem(entry: dict[str, Any], modality: str, error: SubjectDataError) -> None:
@@ -87,73 +93,51 @@ def _scan_dicom(
     study: Path, subject: Subject, cache: FileCache, salt: str, entry: dict[str, Any]
 ) -> None:
     root = study / subject.paths["dicom"]
-    if not root.is_dir():
-        for modality in MODALITIES:
-            _problem(entry, modality, _folder_missing("DICOM"))
+    if (unusable := unusable_folder(root, "DICOM")) is not None:
+        _problem_of_both(entry, unusable)
         return
-    records: dict[str, dict[str, Any]] = {}
-    headers: dict[str, dict[str, Any]] = {}
-    damaged = 0
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        try:
-            record = cache.record(path, header=True)
-        except OSError:
-            damaged += 1
-            continue
-        header = record["header"]
-        if header is None:
-            continue
-        if header.get("damaged"):
-            damaged += 1
-            continue
-        name = _stored_path(study, subject.paths["dicom"], path)
-        records[name] = record
-        headers[name] = header
+    folder = read_folder(study, subject.paths["dicom"], cache)
+    headers, records = folder.headers, folder.records
     if not headers:
-        code = "unreadable_files" if damaged else "folder_empty"
-        message = f"{damaged} damaged DICOM files" if damaged else "the folder holds no DICOM image"
-        for modality in MODALITIES:
-            _problem(
-                entry,
-                modality,
-                SubjectDataError(code, message, "Export the study from the archive again."),
-            )
+        _problem_of_both(entry, folder.nothing())
         return
     patients = {header.get("PatientID", "") for header in headers.values()}
     if len(patients) > 1:
-        for modality in MODALITIES:
-            _problem(
-                entry,
-                modality,
-                SubjectDataError(
-                    "several_patients",
-                    f"the folder holds images of {len(patients)} patients",
-                    "Keep the images of one patient in one folder.",
-                ),
-            )
+        _problem_of_both(
+            entry,
+            SubjectDataError(
+                "several_patients",
+                f"the images of the folder carry {len(patients)} different patient numbers"
+                + (" (one of them is blank)" if "" in patients else ""),
+                "Keep the images of one patient in one folder.",
+            ),
+        )
         return
     _choose(entry, "ct", lambda: _ct_entry(choose_ct(headers), records, headers, salt))
     _choose(entry, "mri", lambda: _mri_entry(choose_multi_echo(headers), records, headers, salt))
-    _account(entry, damaged)
+    for problem in folder.losses():
+        entry["warnings"].append(f"{problem.code}: {problem.message}")
+        for modality in _lacking(entry):
+            _problem(entry, modality, problem)
+    entry["warnings"] += folder.ignored()
+    _account(entry, "neither a CT volume nor a multi-echo MRI")
 
 
-def _account(entry: dict[str, Any], damaged: int) -> None:
-    """What the folder held beside the chosen series, so that nothing is lost without a word."""
-    lacking = [m for m in MODALITIES if entry[m] is None and not is_excluded(entry, m)]
-    if damaged:
-        text = f"{damaged} files of the folder cannot be read"
-        for modality in lacking:
-            again = "Export the study from the archive again."
-            _problem(entry, modality, SubjectDataError("unreadable_files", text, again))
-        entry["warnings"].append(f"unreadable_files: {text}")
-    elif len(lacking) == len(MODALITIES):
+def _lacking(entry: dict[str, Any]) -> list[str]:
+    """Modalities with neither images nor a reason."""
+    return [m for m in MODALITIES if entry[m] is None and not is_excluded(entry, m)]
+
+
+def _account(entry: dict[str, Any], without: str) -> None:
+    """A folder with images of no use at all is told, so that nobody is lost without a word."""
+    if len(lacking := _lacking(entry)) == len(MODALITIES):
         for modality in lacking:
             _problem(
                 entry,
                 modality,
                 SubjectDataError(
                     "no_usable_series",
-                    "the folder holds images, but neither a CT volume nor a multi-echo MRI",
+                    f"the folder holds images, but {without}",
                     "Check that the right examination was exported.",
                 ),
             )
@@ -167,6 +151,12 @@ def _choose(entry: dict[str, Any], modality: str, choose: Callable[[], Any]) -> 
     try:
         entry[modality] = choose()
     except SubjectDataError as error:
+        _problem(entry, modality, error)
+    except PermissionError:
+        _problem(entry, modality, permission_denied("an image file may not be read"))
+    except OSError:
+        again = "Copy or export the images again."
+        error = SubjectDataError("unreadable_files", "an image file cannot be read", again)
         _problem(entry, modality, error)
 
 
@@ -200,16 +190,15 @@ def _mri_entry(parts: Any, records: Any, headers: Any, salt: str) -> Any:
 def _scan_bids(study: Path, subject: Subject, cache: FileCache, entry: dict[str, Any]) -> None:
     stored = subject.paths["bids"]
     folder = bids.session_folder(study / stored, subject.participant_id, subject.session)
-    if not folder.is_dir():
-        for modality in MODALITIES:
-            _problem(entry, modality, _folder_missing("BIDS"))
+    if (unusable := unusable_folder(folder, "BIDS")) is not None:
+        _problem_of_both(entry, unusable)
         return
 
     def described(path: Path) -> dict[str, Any]:
         sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
-        item = _file(_stored_path(study, stored, path), cache.record(path, header=False))
+        item = _file(stored_path(study, stored, path), cache.record(path, header=False))
         item["sidecar"] = _file(
-            _stored_path(study, stored, sidecar), cache.record(sidecar, header=False)
+            stored_path(study, stored, sidecar), cache.record(sidecar, header=False)
         )
         return item
 
@@ -237,45 +226,28 @@ def _scan_bids(study: Path, subject: Subject, cache: FileCache, entry: dict[str,
 
     _choose(entry, "ct", ct)
     _choose(entry, "mri", mri)
-
-
-def _folder_missing(kind: str) -> SubjectDataError:
-    return SubjectDataError(
-        "folder_missing",
-        f"the {kind} folder named in the subjects table does not exist",
-        "Check the path in the subjects table and whether the data drive is mounted.",
-    )
+    _account(entry, "neither ct/*_ct.nii.gz nor anat/*_MEGRE.nii.gz with echo and part")
 
 
 def _mask(study: Path, subject: Subject, cache: FileCache, column: str) -> dict[str, Any]:
     """A mask file's fingerprint; an absent file is recorded as such and excludes at segment."""
     path = study / subject.paths[column]
     entry: dict[str, Any] = {"path": subject.paths[column], "scheme": subject.paths["mask_scheme"]}
-    if path.is_file():
-        record = _mask_record(path, cache)
-        if record is None:
+    try:
+        if path.is_file():
+            record = cache.record(path, header=False)
+            entry.update(size=record["size"], sha256=record["sha256"])
+        else:
             entry["missing"] = True
-            return entry
-        entry.update(size=record["size"], sha256=record["sha256"])
-    else:
+    except PermissionError:
+        entry["denied"] = True
+    except (OSError, ValueError):
         entry["missing"] = True
     return entry
 
 
-def _mask_record(path: Path, cache: FileCache) -> dict[str, Any] | None:
-    try:
-        return cache.record(path, header=False)
-    except OSError:
-        return None
-
-
 def _file(path: str, record: dict[str, Any]) -> dict[str, Any]:
     return {"path": path, "size": record["size"], "sha256": record["sha256"]}
-
-
-def _stored_path(study: Path, given: str, path: Path) -> str:
-    """The path as the table gives it: relative tables stay valid when the study moves."""
-    return str(Path(given) / path.relative_to(study / given))
 
 
 def _pseudonym(uid: str, salt: str) -> str:

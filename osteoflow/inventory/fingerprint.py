@@ -9,7 +9,7 @@ from typing import Any
 from osteoflow.inventory.headers import read_header
 from osteoflow.io.volume import read_json, write_json
 
-FORMAT = 1
+FORMAT = 2
 
 
 class FileCache:
@@ -37,7 +37,8 @@ class FileCache:
         OSError
             The file cannot be read.
         """
-        key = str(path)
+        # Names of files need not be valid text; JSON must be.
+        key = str(path).encode("unicode_escape").decode("ascii")
         stat = path.stat()
         known = self._new.get(key) or self._old.get(key)
         fresh = (

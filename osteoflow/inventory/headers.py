@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-# Only these elements are read. Names, birth dates, addresses and descriptions are not among
-# them; the UIDs group files and never leave the inventory.
+from osteoflow.io.dicom import PARSE_ERRORS
+from osteoflow.io.header import PERSON, TEXTS, acquisition
+
+# Only these elements are kept. Names, birth dates, addresses and descriptions are not among
+# them; the UIDs and the patient number group files and never leave the inventory.
 TAGS = (
     "SOPClassUID",
     "SOPInstanceUID",
@@ -45,6 +50,7 @@ TAGS = (
     "MRAcquisitionType",
     "AcquisitionNumber",
     "EchoTime",
+    "EchoNumbers",
     "RepetitionTime",
     "FlipAngle",
     "MagneticFieldStrength",
@@ -52,11 +58,33 @@ TAGS = (
     "ComplexImageComponent",
 )
 
-
 IMAGE_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4")
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
-# Elements that must be one number each where they are used as such.
-NUMBERS = ("EchoTime", "RepetitionTime", "FlipAngle", "MagneticFieldStrength", "SliceThickness")
+# Elements that must be numbers, this many, and elements that must be a single value of any kind,
+# wherever they are present: the choice of series relies on it.
+NUMBERS = {
+    "EchoTime": 1,
+    "RepetitionTime": 1,
+    "FlipAngle": 1,
+    "MagneticFieldStrength": 1,
+    "SliceThickness": 1,
+    "SamplesPerPixel": 1,
+    "NumberOfFrames": 1,
+    "Rows": 1,
+    "Columns": 1,
+    "PixelSpacing": 2,
+    "ImagePositionPatient": 3,
+    "ImageOrientationPatient": 6,
+}
+SINGLE = (
+    "SOPClassUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "PatientID",
+    "Modality",
+    "AcquisitionNumber",
+    "ComplexImageComponent",
+)
 # Enhanced and legacy-converted multi-frame objects keep their geometry in frame groups.
 MULTI_FRAME_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.2.1",
@@ -67,36 +95,55 @@ MULTI_FRAME_CLASSES = (
 
 
 def read_header(path: Path) -> dict[str, Any] | None:
-    """Elements of :data:`TAGS` as plain values, or None where the file is no DICOM image.
+    """Elements of :data:`TAGS` as plain values, or None where the file is no DICOM.
 
-    A DICOM file whose header breaks off or cannot be understood gives ``{"damaged": True}``.
+    A DICOM object without an image (a dose report) gives ``{"no_image": True}``, one whose header
+    breaks off or cannot be understood ``{"damaged": True}``.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
     """
+    with path.open("rb") as handle:
+        preamble = handle.read(132)
     try:
-        with path.open("rb") as handle:
-            preamble = handle.read(132)
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
-        return _header(dataset)
+        # pydicom quotes values that break DICOM's rules in its warnings; they may name a person.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*TAGS, *PERSON])
+            return _header(dataset)
     except InvalidDicomError:
         return None
-    except (EOFError, ValueError, KeyError, TypeError, AttributeError):
+    except PARSE_ERRORS as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         return {"damaged": True} if preamble[128:132] == b"DICM" else None
 
 
-def _header(dataset: pydicom.Dataset) -> dict[str, Any] | None:
+def _header(dataset: pydicom.Dataset) -> dict[str, Any]:
     if "Rows" not in dataset:
         # An object without an image (a dose report, a DICOMDIR), or a header cut off before it.
         stored = dataset.file_meta.get("MediaStorageSOPClassUID", "")
         sop_class = str(dataset.get("SOPClassUID", "") or stored)
         if sop_class == DICOMDIR_CLASS:
-            return None
+            return {"no_image": True}
         cut = "Modality" not in dataset or sop_class.startswith(IMAGE_CLASSES)
-        return {"damaged": True} if cut else None
+        return {"damaged": True} if cut else {"no_image": True}
     header: dict[str, Any] = {
         tag: _plain(dataset.get(tag)) for tag in TAGS if dataset.get(tag) not in (None, "")
     }
-    for name in NUMBERS:
-        if name in header and not isinstance(header[name], int | float):
-            raise ValueError(f"{name} is no single number")
+    # Texts may be quoted in reasons: what identifies a person is read to keep it out of them.
+    texts, _ = acquisition(dataset)
+    header |= {name: texts[name] for name in TEXTS if name in texts}
+    for name, count in NUMBERS.items():
+        values = header.get(name, [0] * count)
+        values = values if isinstance(values, list) else [values]
+        numbers = all(isinstance(v, int | float) and math.isfinite(v) for v in values)
+        if len(values) != count or not numbers:
+            raise ValueError(f"{name} does not hold {count} numbers")
+    if several := [name for name in SINGLE if isinstance(header.get(name), list)]:
+        raise ValueError(f"{several[0]} holds several values")
     header["TransferSyntaxUID"] = str(dataset.file_meta.get("TransferSyntaxUID", ""))
     header["MultiFrame"] = (
         header.get("SOPClassUID") in MULTI_FRAME_CLASSES or int(header.get("NumberOfFrames", 1)) > 1

@@ -2,23 +2,68 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
+import signal
+import struct
 import subprocess
 import tempfile
+import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pydicom
-from pydicom.uid import UID, UncompressedTransferSyntaxes
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.uid import UID
 
 from osteoflow.errors import SubjectDataError
+from osteoflow.io.compressed import is_whole
+from osteoflow.io.header import acquisition, header_number, header_text, plain_text
+from osteoflow.io.nifti import ImageFileError
+from osteoflow.io.outside import disk_problem
+from osteoflow.io.slices import REEXPORT, compare_geometry, stack_slices, stated_tilt
 from osteoflow.io.volume import Volume, read_volume
 
-# Slices may be off an even grid by this much (mm) before a volume is called irregular.
-SPACING_TOLERANCE = 0.05
-AFFINE_TOLERANCE = 0.02
-REEXPORT = "Export the series from the archive again and check that every slice is there."
+# What a damaged file makes pydicom raise; an OSError with a number comes from the disk instead.
+PARSE_ERRORS = (
+    InvalidDicomError,
+    BytesLengthException,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+# What dcm2niix reads: JPEG baseline and lossless, JPEG-LS, JPEG 2000 and run lengths.
+COMPRESSED = (
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.5",
+)
+# JPEG baseline and extended, near-lossless JPEG-LS: they cannot but lose. JPEG 2000 (.91) may be
+# either; its header element says which.
+LOSSY = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81")
+# DICOM's defined terms for units of rescaled values. CT numbers are HU; US (unspecified) is what
+# some exporters write for them.
+HOUNSFIELD = ("", "HU", "US")
+OTHER_UNITS = ("OD", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT")
+# dcm2niix was stopped from outside or by a limit of the system: no fault of the data.
+STOPPED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGXFSZ, signal.SIGXCPU)
 
 
 def convert_series(paths: list[Path]) -> tuple[Volume, list[dict[str, Any]], list[str]]:
@@ -41,48 +86,77 @@ def convert_series(paths: list[Path]) -> tuple[Volume, list[dict[str, Any]], lis
     Raises
     ------
     SubjectDataError
-        ``truncated_file``, ``unreadable_file``, ``missing_slice``, ``duplicate_slices``,
-        ``irregular_slices``, ``gantry_tilt``, ``mixed_geometry``, ``rescale_missing``,
-        ``multiframe_unsupported``, ``conversion_failed`` or ``geometry_mismatch``.
+        ``truncated_file``, ``unreadable_file``, ``permission_denied``,
+        ``transfer_syntax_unsupported``, ``multiframe_unsupported``, ``colour_image``,
+        ``missing_slice``, ``duplicate_slices``, ``irregular_slices``, ``gantry_tilt``,
+        ``mixed_geometry``, ``geometry_missing``, ``rescale_missing``, ``not_hounsfield``,
+        ``conversion_failed`` or ``geometry_mismatch``.
+    OSError
+        The disk, not the data: a file is gone, the temporary folder is full.
     """
-    slices = [_read_slice(path) for path in paths]
-    warnings = _check_pixels(slices)
-    slices, affine = _stack_geometry(slices)
-    shape = (int(slices[0].Columns), int(slices[0].Rows), len(slices))
-    volume = _run_dcm2niix(paths)
-    _compare_geometry(volume, Volume(np.empty(shape, np.uint8), affine))
-    return volume, [_acquisition(item) for item in slices], warnings
+    # pydicom quotes values that break DICOM's rules in its warnings; they may name a person.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        slices = [_read_slice(path) for path in paths]
+        notes = _check_pixels(slices)
+        slices, affine = stack_slices(slices)
+        shape = (int(slices[0].Columns), int(slices[0].Rows), len(slices))
+        volume = _run_dcm2niix(paths, shape, _syntax(slices[0]).name)
+        compare_geometry(volume, Volume(np.empty(shape, np.uint8), affine))
+        headers, withheld = zip(*map(acquisition, slices), strict=True)
+    notes += stated_tilt(slices)
+    for name in sorted(set().union(*withheld)):
+        notes.append(f"identity_withheld: {name} holds words of the patient's identity: left out")
+    return volume, list(headers), notes
+
+
+def _syntax(item: pydicom.Dataset) -> UID:
+    return UID(str(item.file_meta.get("TransferSyntaxUID", UNCOMPRESSED[0])))
 
 
 def _read_slice(path: Path) -> pydicom.Dataset:
     """One file, its pixel data located but not decoded."""
     try:
         dataset = pydicom.dcmread(path)
+        syntax = _syntax(dataset)
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        samples = int(dataset.get("SamplesPerPixel") or 1)
+        expected = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
         pixels = len(dataset.PixelData)
-    except (pydicom.errors.InvalidDicomError, EOFError, ValueError, AttributeError, OSError):
+        whole = is_whole(dataset) if syntax in COMPRESSED else pixels >= expected
+    except PARSE_ERRORS as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise disk_problem(error) from None
         raise SubjectDataError(
             "unreadable_file", "an image file cannot be read to its end", REEXPORT
         ) from None
-    if int(dataset.get("NumberOfFrames", 1)) > 1:
+    if frames > 1:
         raise SubjectDataError(
             "multiframe_unsupported",
             "the series is stored as enhanced multi-frame DICOM, which is not read yet",
             "Export it as classic single-frame DICOM, or convert it to BIDS first.",
         )
-    syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")))
-    if syntax in UncompressedTransferSyntaxes:
-        expected = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
-        if pixels < expected:
-            raise SubjectDataError(
-                "truncated_file",
-                f"a slice holds {pixels} of {expected} bytes of pixel data",
-                REEXPORT,
-            )
+    if syntax not in UNCOMPRESSED + COMPRESSED:
+        raise SubjectDataError(
+            "transfer_syntax_unsupported",
+            f"the images are stored as {plain_text(syntax.name)}, which cannot be read",
+            "Export as uncompressed DICOM (Explicit VR Little Endian).",
+        )
+    if samples != 1:
+        raise SubjectDataError(
+            "colour_image",
+            f"the images hold {samples} colour channels instead of measured values",
+            "Export the original images, not screenshots or colour maps.",
+        )
+    if not whole:
+        held = f"of {expected} " if syntax in UNCOMPRESSED else "compressed "
+        raise SubjectDataError(
+            "truncated_file", f"a slice breaks off after {pixels} {held}bytes of pixels", REEXPORT
+        )
     return dataset
 
 
 def _check_pixels(slices: list[pydicom.Dataset]) -> list[str]:
-    first = slices[0]
     for name in ("Rows", "Columns"):
         values = sorted({int(getattr(item, name)) for item in slices})
         if len(values) > 1:
@@ -91,184 +165,100 @@ def _check_pixels(slices: list[pydicom.Dataset]) -> list[str]:
                 f"slices of one series differ in {name}: {values}",
                 "Keep only one reconstruction in the folder.",
             )
-    if first.Modality == "CT":
-        lacking = [i for i in slices if "RescaleSlope" not in i or "RescaleIntercept" not in i]
-        if lacking:
-            raise SubjectDataError(
-                "rescale_missing",
-                f"{len(lacking)} of {len(slices)} CT slices do not state how to get HU "
-                "(RescaleSlope, RescaleIntercept)",
-                "Export the original reconstruction, not a secondary capture.",
-            )
-    if any(str(item.get("LossyImageCompression", "00")) == "01" for item in slices):
+    if header_text(slices[0], "Modality") == "CT":
+        _check_hounsfield(slices)
+    if any(_is_lossy(item) for item in slices):
         return ["lossy_compression: the images were compressed with loss; texture is affected"]
     return []
 
 
-def _stack_geometry(slices: list[pydicom.Dataset]) -> tuple[list[pydicom.Dataset], np.ndarray]:
-    """Slices sorted along their normal and the RAS affine of the stack."""
-    try:
-        cosines = np.array([[float(v) for v in i.ImageOrientationPatient] for i in slices])
-        positions = np.array([[float(v) for v in i.ImagePositionPatient] for i in slices])
-        spacing = np.array([[float(v) for v in i.PixelSpacing] for i in slices])
-    except (AttributeError, TypeError, ValueError):
+def _check_hounsfield(slices: list[pydicom.Dataset]) -> None:
+    """Every CT slice says how its stored values become HU."""
+    lacking = 0
+    for item in slices:
+        slope, intercept = (header_number(item, f"Rescale{k}") for k in ("Slope", "Intercept"))
+        # dcm2niix takes a slope of 0 for 1, which would pass unnoticed.
+        lacking += slope is None or slope == 0 or intercept is None
+    if lacking:
         raise SubjectDataError(
-            "geometry_missing",
-            "a slice lacks its position, orientation or pixel spacing",
-            "Export the original images, not secondary captures.",
-        ) from None
-    if np.ptp(cosines, axis=0).max() > 1e-4 or np.ptp(spacing, axis=0).max() > 1e-4:
-        raise SubjectDataError(
-            "mixed_geometry",
-            "slices of one series differ in orientation or pixel spacing",
-            "Keep only one reconstruction in the folder.",
+            "rescale_missing",
+            f"{lacking} of {len(slices)} CT slices do not state how to get HU "
+            "(RescaleSlope, RescaleIntercept)",
+            "Export the original reconstruction, not a secondary capture.",
         )
-    row, column = cosines[0, :3], cosines[0, 3:]
-    normal = np.cross(row, column)
-    depth = positions @ normal
-    order = np.argsort(depth, kind="stable")
-    slices = [slices[index] for index in order]
-    positions, depth = positions[order], depth[order]
-    if len(slices) == 1:
-        step = normal * float(slices[0].get("SliceThickness", 1.0) or 1.0)
-    else:
-        _check_steps(np.diff(depth))
-        step = (positions[-1] - positions[0]) / (len(slices) - 1)
-        lateral = np.linalg.norm(step - normal * (step @ normal))
-        if lateral > SPACING_TOLERANCE:
-            angle = np.degrees(np.arctan2(lateral, abs(step @ normal)))
-            raise SubjectDataError(
-                "gantry_tilt",
-                f"the slices are sheared by {angle:.1f} degrees (tilted gantry)",
-                "Use a scan without gantry tilt, or resample it to straight slices first.",
-            )
-    lps = np.eye(4)
-    lps[:3, 0] = row * spacing[0, 1]
-    lps[:3, 1] = column * spacing[0, 0]
-    lps[:3, 2] = step
-    lps[:3, 3] = positions[0]
-    return slices, np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
-
-
-def _check_steps(steps: np.ndarray) -> None:
-    """Steps between neighbouring slices are all alike."""
-    usual = float(np.median(steps))
-    if np.any(steps < SPACING_TOLERANCE):
-        count = int(np.sum(steps < SPACING_TOLERANCE))
+    units = {str(header_text(item, "RescaleType") or "") for item in slices}
+    if foreign := units.difference(HOUNSFIELD):
+        named = sorted(foreign.intersection(OTHER_UNITS)) or ["of another kind"]
         raise SubjectDataError(
-            "duplicate_slices",
-            f"{count} slices lie at a position that another slice has",
-            "Keep one acquisition or phase in the folder.",
+            "not_hounsfield",
+            f"the CT's values are not HU but {', '.join(named)} (RescaleType)",
+            "Export the conventional CT image, not a spectral or perfusion map.",
         )
-    off = np.abs(steps - usual) > SPACING_TOLERANCE
-    if not off.any():
-        return
-    multiples = steps[off] / usual
-    if np.all(np.abs(multiples - np.round(multiples)) < 0.05) and np.all(multiples > 1.5):
-        lost = int(np.sum(np.round(multiples) - 1))
-        raise SubjectDataError(
-            "missing_slice",
-            f"{lost} slice{'s are' if lost > 1 else ' is'} missing: steps of {usual:.2f} mm "
-            f"and of {steps[off].max():.2f} mm",
-            REEXPORT,
-        )
-    raise SubjectDataError(
-        "irregular_slices",
-        f"slice steps vary from {steps.min():.2f} to {steps.max():.2f} mm",
-        "Use a reconstruction with even slice spacing.",
-    )
 
 
-def _run_dcm2niix(paths: list[Path]) -> Volume:
+def _is_lossy(item: pydicom.Dataset) -> bool:
+    return header_text(item, "LossyImageCompression") == "01" or _syntax(item) in LOSSY
+
+
+def _run_dcm2niix(paths: list[Path], shape: tuple[int, int, int], stored_as: str) -> Volume:
     """The files converted by dcm2niix in a folder of their own."""
     from dcm2niix import bin as executable
 
+    # "-g i" leaves a user's own defaults out; "-x i" neither crops, rotates nor straightens.
+    options = ["-g", "i", "-b", "n", "-z", "n", "-m", "y", "-x", "i", "-f", "image", "-o"]
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch) / "in", Path(scratch) / "out"
         source.mkdir()
         target.mkdir()
         for number, path in enumerate(paths):
             (source / f"{number:06d}.dcm").symlink_to(path.resolve())
-        command = [
-            executable,
-            "-b",
-            "n",
-            "-z",
-            "n",
-            "-m",
-            "y",
-            "-x",
-            "i",
-            "-f",
-            "image",
-            "-o",
-            str(target),
-        ]
         done = subprocess.run(
-            [*command, str(source)], capture_output=True, text=True, check=False, timeout=1800
+            [executable, *options, str(target), str(source)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=1800,
         )
         images = sorted(target.glob("*.nii"))
-        if not images:
-            raise SubjectDataError(
-                "conversion_failed",
-                f"dcm2niix made no image of {len(paths)} files (exit code {done.returncode})",
-                "The transfer syntax may be unsupported: export as uncompressed DICOM.",
-            )
-        if len(images) > 1:
-            raise SubjectDataError(
-                "conversion_failed",
-                f"dcm2niix split {len(paths)} files into {len(images)} images",
-                "Keep only one acquisition in the folder.",
-            )
-        volume = read_volume(images[0])
-        return Volume(np.array(volume.data), volume.affine)
-
-
-def _compare_geometry(converted: Volume, stated: Volume) -> None:
-    """The converted grid is the one the headers state, up to the order of axes."""
-    ours, theirs = (
-        nib.as_closest_canonical(nib.Nifti1Image(np.empty(v.shape, np.uint8), v.affine))
-        for v in (stated, converted)
-    )
-    if ours.shape != theirs.shape or not np.allclose(
-        ours.affine, theirs.affine, atol=AFFINE_TOLERANCE
-    ):
+        if done.returncode == 0 and len(images) == 1:
+            try:
+                volume = read_volume(images[0])
+                return Volume(np.array(volume.data), volume.affine)
+            except (ImageFileError, OSError, ValueError):
+                images = []
+        _check_environment(done, target, 4 * int(np.prod(shape)))
+    if len(images) > 1:
         raise SubjectDataError(
-            "geometry_mismatch",
-            f"the converted grid {theirs.shape} differs from that of the headers {ours.shape}",
-            "Report this series: converting it would misplace the masks.",
+            "conversion_failed",
+            f"dcm2niix split {len(paths)} files into {len(images)} images",
+            "Keep only one acquisition in the folder.",
         )
+    raise SubjectDataError(
+        "conversion_failed",
+        f"dcm2niix made no whole image of {len(paths)} files stored as {stored_as} (exit code "
+        f"{done.returncode})",
+        "Export the series again as uncompressed DICOM (Explicit VR Little Endian).",
+    )
 
 
-def _acquisition(item: pydicom.Dataset) -> dict[str, Any]:
-    """The acquisition elements of a slice that are passed on: none that names a person."""
-    header: dict[str, Any] = {}
-    for keyword in (
-        "Modality",
-        "Manufacturer",
-        "ManufacturerModelName",
-        "KVP",
-        "ConvolutionKernel",
-        "Exposure",
-        "XRayTubeCurrent",
-        "SliceThickness",
-        "MagneticFieldStrength",
-        "ImagingFrequency",
-        "RepetitionTime",
-        "FlipAngle",
-        "EchoTime",
-        "MRAcquisitionType",
-        "RescaleSlope",
-        "RescaleIntercept",
-        "ContrastBolusAgent",
-    ):
-        value = item.get(keyword)
-        if value in (None, ""):
-            continue
-        if isinstance(value, pydicom.multival.MultiValue):
-            header[keyword] = [str(part) for part in value]
-        elif isinstance(value, str) and not isinstance(value, int | float):
-            header[keyword] = value
-        else:
-            header[keyword] = float(value)
-    return header
+def _check_environment(done: subprocess.CompletedProcess[str], folder: Path, needed: int) -> None:
+    """A failed conversion is not blamed on the data where the machine was in the way.
+
+    Raises
+    ------
+    OSError
+        No room for ``needed`` bytes in the temporary folder, or dcm2niix could not write there.
+    RuntimeError
+        dcm2niix was stopped from outside.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed or "unable to write" in (done.stdout + done.stderr).lower():
+        raise OSError(
+            errno.ENOSPC,
+            f"no room for a converted image in the temporary folder: {needed / 1e6:.1f} MB needed, "
+            f"{free / 1e6:.1f} MB free; clear it, or set TMPDIR to a folder on a larger disk",
+        )
+    if -done.returncode in STOPPED:
+        name = signal.Signals(-done.returncode).name
+        raise RuntimeError(f"dcm2niix was stopped ({name}): too little memory, or a time limit?")

@@ -6,17 +6,18 @@ multi-echo stack, each with a sidecar that identifies no person.
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.bids import read_sidecar
 from osteoflow.io.dicom import convert_series
-from osteoflow.io.volume import Volume, check_gzip, read_volume
+from osteoflow.io.header import header_number, header_text
+from osteoflow.io.outside import read_nifti
+from osteoflow.io.volume import Volume
 
 # Siemens stores phase as 0..4095 with this rescaling: -4096..4094 stand for -pi..pi. The pair is
 # as good as a unit, whichever software wrote the file.
@@ -24,22 +25,20 @@ SIEMENS_PHASE_RESCALE = (2.0, -4096.0)
 SIEMENS_PHASE_SCALE = np.pi / 4096.0
 # dcm2niix and BIDS converters put the slices along the third axis.
 SLICE_AXIS = 2
-# Header fields that BIDS sidecars may bring along; everything else stays outside.
-BIDS_FIELDS = (
+# Magnets for people; anything else is no field strength in tesla.
+FIELD_STRENGTHS = (0.01, 15.0)
+# Header fields of each modality that sidecars carry, from DICOM and BIDS alike; everything else
+# stays outside.
+CT_NUMBERS = ("KVP", "Exposure", "XRayTubeCurrent", "SliceThickness", "ContrastBolusVolume")
+CT_TEXTS = (
     "Manufacturer",
+    "ManufacturerModelName",
     "ManufacturersModelName",
-    "KVP",
     "ConvolutionKernel",
-    "SliceThickness",
-    "MagneticFieldStrength",
-    "ImagingFrequency",
-    "RepetitionTime",
-    "FlipAngle",
-    "MRAcquisitionType",
+    "ContrastBolusAgent",
     "ContrastBolusIngredient",
+    "ContrastBolusRoute",
 )
-CT_NUMBERS = ("KVP", "Exposure", "XRayTubeCurrent", "SliceThickness")
-CT_TEXTS = ("Manufacturer", "ManufacturerModelName", "ConvolutionKernel")
 MRI_NUMBERS = (
     "MagneticFieldStrength",
     "ImagingFrequency",
@@ -47,7 +46,12 @@ MRI_NUMBERS = (
     "FlipAngle",
     "SliceThickness",
 )
-MRI_TEXTS = ("Manufacturer", "ManufacturerModelName", "MRAcquisitionType")
+MRI_TEXTS = (
+    "Manufacturer",
+    "ManufacturerModelName",
+    "ManufacturersModelName",
+    "MRAcquisitionType",
+)
 
 
 def load_ct(entry: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any], list[str]]:
@@ -56,27 +60,21 @@ def load_ct(entry: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any],
     Raises
     ------
     SubjectDataError
-        As :func:`osteoflow.io.dicom.convert_series`; ``nifti_unreadable`` or
-        ``empty_image`` for BIDS input.
+        As :func:`osteoflow.io.dicom.convert_series`; ``mixed_kvp``; ``nifti_unreadable`` or
+        ``nifti_no_position`` for BIDS input; ``empty_image``.
     """
     if entry["source"] == "dicom":
         paths = [study / file["path"] for file in entry["files"]]
         volume, headers, warnings = convert_series(paths)
-        first = headers[0]
-        sidecar = {
-            **_floats(first, CT_NUMBERS),
-            **{key: first[key] for key in CT_TEXTS if key in first},
-        }
-        agents = [h["ContrastBolusAgent"] for h in headers if "ContrastBolusAgent" in h]
-        if agents:
-            sidecar["ContrastBolusAgent"] = agents[0]
-        kvp = {header.get("KVP") for header in headers}
-        if len(kvp) > 1:
-            warnings.append("mixed_kvp: the tube voltage differs between slices")
+        _check_one_voltage(headers)
+        # A contrast agent may be named in some of the slices only.
+        sidecar: dict[str, Any] = {}
+        for header in headers:
+            sidecar = {**_fields(header, CT_NUMBERS, CT_TEXTS), **sidecar}
     else:
-        volume, fields = _read_bids(entry["files"][0], study)
-        sidecar, warnings = fields, []
-    _check_finite(volume.data, "CT")
+        volume, content = _read_bids(entry["files"][0], study)
+        sidecar, warnings = _fields(content, CT_NUMBERS, CT_TEXTS), []
+    warnings += _check_values(volume.data, "CT")
     sidecar.update(
         {
             "Units": "HU",
@@ -98,11 +96,11 @@ def load_multi_echo(
     ------
     SubjectDataError
         As :func:`osteoflow.io.dicom.convert_series`; ``echoes_on_other_grids``,
-        ``phase_unit_unknown``, ``field_strength_missing``, ``nifti_unreadable`` or
-        ``empty_image``.
+        ``phase_unit_unknown``, ``field_strength_missing``, ``nifti_unreadable``,
+        ``nifti_no_position`` or ``empty_image``.
     """
     stacks: dict[str, Volume] = {}
-    fields: dict[str, Any] = {}
+    fields: Mapping[str, Any] = {}
     echo_times: list[float] = []
     warnings: list[str] = []
     for part, echoes in entry["parts"].items():
@@ -119,6 +117,8 @@ def load_multi_echo(
         fields = fields or loaded[0][1]
         for _, _, notes in loaded:
             warnings.extend(note for note in notes if note not in warnings)
+        for number, volume in enumerate(volumes, 1):
+            warnings += _check_values(volume.data, f"{part} (echo {number})")
         data = np.stack([volume.data for volume in volumes], axis=-1).astype(np.float32)
         if part == "phase":
             data = _radians(data, entry["source"], loaded[0][1])
@@ -130,15 +130,9 @@ def load_multi_echo(
             "magnitude and phase images lie on different grids",
             "Export both from the same acquisition.",
         )
-    _check_finite(magnitude.data, "magnitude")
-    if "MagneticFieldStrength" not in fields:
-        raise SubjectDataError(
-            "field_strength_missing",
-            "the headers do not state the field strength",
-            "Add MagneticFieldStrength (tesla) to the sidecar.",
-        )
+    _check_field_strength(fields)
     sidecar = {
-        **{key: value for key, value in fields.items() if key != "PhaseRescale"},
+        **_fields(fields, MRI_NUMBERS, MRI_TEXTS),
         "EchoTime": echo_times,
         "SliceStep": round(magnitude.spacing[SLICE_AXIS], 4),
         "Source": entry["source"],
@@ -160,51 +154,31 @@ def compact(data: np.ndarray) -> np.ndarray:
 
 def _load_echo(
     source: str, echo: dict[str, Any], study: Path
-) -> tuple[Volume, dict[str, Any], list[str]]:
+) -> tuple[Volume, Mapping[str, Any], list[str]]:
+    """An echo's image, its header in BIDS's units, and warnings."""
     if source == "bids":
-        volume, fields = _read_bids(echo["files"][0], study)
-        return volume, fields, []
+        volume, content = _read_bids(echo["files"][0], study)
+        return volume, content, []
     volume, headers, warnings = convert_series([study / f["path"] for f in echo["files"]])
-    first = headers[0]
-    fields = {
-        **_floats(first, MRI_NUMBERS),
-        **{key: first[key] for key in MRI_TEXTS if key in first},
-    }
-    if "RescaleSlope" in first:
-        fields["PhaseRescale"] = [first["RescaleSlope"], first.get("RescaleIntercept")]
+    fields = dict(headers[0])
     if "RepetitionTime" in fields:  # ms in DICOM, s in BIDS and in our sidecars
-        fields["RepetitionTime"] = fields["RepetitionTime"] / 1000.0
+        fields["RepetitionTime"] /= 1000.0
     return volume, fields, warnings
 
 
 def _read_bids(file: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any]]:
-    try:
-        check_gzip(study / file["path"])
-        volume = read_volume(study / file["path"], np.float32)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error):
-        raise SubjectDataError(
-            "nifti_unreadable",
-            "a NIfTI image cannot be read to its end",
-            "Convert or copy the image again.",
-        ) from None
-    if volume.data.ndim != 3:
-        raise SubjectDataError(
-            "nifti_unreadable",
-            f"an image has {volume.data.ndim} dimensions where one volume is expected",
-            "Give one volume per file (one echo, one part).",
-        )
-    content = read_sidecar(study / file["path"])
-    fields = {key: content[key] for key in BIDS_FIELDS if key in content}
-    return volume, fields
+    volume = read_nifti(study / file["path"], "nifti")
+    return volume.like(volume.data.astype(np.float32)), read_sidecar(study / file["path"])
 
 
-def _radians(data: np.ndarray, source: str, fields: dict[str, Any]) -> np.ndarray:
+def _radians(data: np.ndarray, source: str, fields: Mapping[str, Any]) -> np.ndarray:
     """Phase in radians; the unit follows from how the scanner stores it, or is refused."""
-    largest = float(np.nanmax(np.abs(data)))
+    largest = float(np.abs(data).max(where=np.isfinite(data), initial=0.0))
     # BIDS phase is in radians, counted from -pi or from 0.
     if largest <= (2 * np.pi if source == "bids" else np.pi) * 1.001:
         return data
-    if fields.get("PhaseRescale") == list(SIEMENS_PHASE_RESCALE) and largest <= 4096.5:
+    rescale = (fields.get("RescaleSlope"), fields.get("RescaleIntercept"))
+    if rescale == SIEMENS_PHASE_RESCALE and largest <= 4096.5:
         return data * np.float32(SIEMENS_PHASE_SCALE)
     raise SubjectDataError(
         "phase_unit_unknown",
@@ -224,14 +198,63 @@ def _polar(stacks: dict[str, Volume]) -> tuple[Volume, Volume]:
     )
 
 
-def _check_finite(data: np.ndarray, what: str) -> None:
-    if not np.any(np.isfinite(data) & (data != 0)):
+def _check_values(data: np.ndarray, what: str) -> list[str]:
+    """An image holds more than one value; voxels that hold no number are counted.
+
+    Raises
+    ------
+    SubjectDataError
+        ``empty_image``.
+    """
+    finite = np.isfinite(data)
+    lost = data.size - int(np.count_nonzero(finite))
+    values = data[finite] if lost else data
+    if values.size == 0 or values.min() == values.max():
         raise SubjectDataError(
             "empty_image",
-            f"the {what} image holds no signal",
-            "Check the export: every voxel is zero.",
+            f"the {what} image is blank: no two of its voxels differ",
+            "Look at the series in the archive, and export it again if it is not blank there.",
+        )
+    if not lost:
+        return []
+    return [
+        f"non_finite: {lost} voxels ({100 * lost / data.size:.2g} %) of the {what} image hold no "
+        "number; they are left as they are and not measured"
+    ]
+
+
+def _check_one_voltage(headers: list[dict[str, Any]]) -> None:
+    """Slices of one acquisition share one tube voltage.
+
+    HU of bone and the calibration line both depend on the voltage: with two of them in one image
+    neither number means one thing.
+    """
+    stated = [header["KVP"] for header in headers if "KVP" in header]
+    if len(set(stated)) > 1:
+        found = ", ".join(f"{kvp:g} kV in {stated.count(kvp)}" for kvp in sorted(set(stated)))
+        raise SubjectDataError(
+            "mixed_kvp",
+            f"the slices were taken at different tube voltages ({found} slices)",
+            "Export one acquisition at one voltage, not two series under one name.",
         )
 
 
-def _floats(header: dict[str, Any], keys: tuple[str, ...]) -> dict[str, float]:
-    return {key: float(header[key]) for key in keys if key in header}
+def _check_field_strength(fields: Mapping[str, Any]) -> None:
+    """Fat's frequencies scale with the field: without it there is no fat fraction."""
+    tesla = header_number(fields, "MagneticFieldStrength")
+    if tesla is None or not FIELD_STRENGTHS[0] <= tesla <= FIELD_STRENGTHS[1]:
+        stated = "do not state the field strength" if tesla is None else f"state {tesla:g} T"
+        raise SubjectDataError(
+            "field_strength_missing",
+            f"the headers {stated}",
+            "Export the original images; in BIDS, give MagneticFieldStrength in tesla.",
+        )
+
+
+def _fields(
+    header: Mapping[str, Any], numbers: tuple[str, ...], texts: tuple[str, ...]
+) -> dict[str, Any]:
+    """The named elements that are what they should be: numbers, and text on one line."""
+    found: dict[str, Any] = {key: header_number(header, key) for key in numbers}
+    found |= {key: header_text(header, key) for key in texts}
+    return {key: value for key, value in found.items() if value is not None}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from osteoflow.io.volume import write_text
+from osteoflow.io.whole import whole_file, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,10 +41,8 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write ``.tsv`` (``n/a`` for missing, as in BIDS) or ``.parquet`` by the path's ending."""
     path = Path(path)
     if path.suffix == ".parquet":
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{os.getpid()}.{path.name}")
-        table.to_parquet(temporary, index=False)
-        temporary.replace(path)
+        with whole_file(path) as part:
+            table.to_parquet(part, index=False)
         return
     rows = table.astype(object).itertuples(index=False, name=None)
     _write_tsv(path, [str(name) for name in table.columns], rows)
@@ -60,6 +57,12 @@ def write_rows(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[
         A row lacks a column.
     """
     _write_tsv(Path(path), columns, ([row[name] for name in columns] for row in rows))
+
+
+def read_rows(path: str | Path) -> list[dict[str, str]]:
+    """Rows of a ``.tsv`` as text, without the time that importing pandas takes."""
+    with Path(path).open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle, delimiter="\t"))
 
 
 def _write_tsv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
+from osteoflow.io.nifti import nib
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.settings import RadiomicsSettings
 

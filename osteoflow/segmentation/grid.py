@@ -11,6 +11,8 @@ from osteoflow.segmentation.schemes import anatomical_order, level_name
 
 # Grids that differ by less than this (mm) at any voxel are one grid.
 GRID_TOLERANCE = 1e-2
+# The body of a cervical vertebra takes 2 cm3 and more; below this share of one a label is a slip.
+SMALLEST_LEVEL_CM3 = 0.5
 # A second piece of a level below this share of the level is noise in the mask, not a warning.
 STRAY_SHARE = 0.02
 
@@ -129,6 +131,43 @@ def check_levels(labels: Volume) -> list[str]:
     if absent:
         warnings.append(f"no label between present levels: {', '.join(absent)}")
     return warnings
+
+
+def drop_slips(labels: Volume) -> tuple[Volume, list[str]]:
+    """Label map without labels too small to be a vertebra: a stray click, a rest of an edit.
+
+    Parameters
+    ----------
+    labels
+        VerSe ids on the image's grid.
+
+    Returns
+    -------
+    tuple
+        Label map and a warning for each label left out.
+
+    Raises
+    ------
+    SubjectDataError
+        ``mask_too_small``: nothing is left.
+    """
+    voxel = abs(float(np.linalg.det(labels.affine[:3, :3]))) / 1000.0
+    numbers, counts = np.unique(labels.data[labels.data > 0], return_counts=True)
+    small = counts * voxel < SMALLEST_LEVEL_CM3
+    found = [
+        f"{level_name(number)} holds {count} voxel{'s' * (count > 1)} ({count * voxel:.2g} cm3)"
+        for number, count in zip(numbers[small].tolist(), counts[small].tolist(), strict=True)
+    ]
+    if small.all():
+        raise SubjectDataError(
+            "mask_too_small",
+            f"no label is as large as a vertebra (at least {SMALLEST_LEVEL_CM3:g} cm3): "
+            f"{', '.join(found)}",
+            "Outline whole vertebral bodies in every slice, and check the mask's voxel size.",
+        )
+    kept = np.where(np.isin(labels.data, numbers[small]), 0, labels.data)
+    warnings = [f"{text}, too little for a vertebra: left out" for text in found]
+    return labels.like(kept.astype(labels.data.dtype)), warnings
 
 
 def _is_reordering(index_map: np.ndarray, shape: tuple[int, int, int]) -> bool:

@@ -11,9 +11,10 @@ import numpy as np
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.masks import read_mask
+from osteoflow.io.outside import permission_denied
 from osteoflow.io.volume import Volume
 from osteoflow.segmentation.agreement import dice
-from osteoflow.segmentation.grid import check_levels, to_image_grid
+from osteoflow.segmentation.grid import check_levels, drop_slips, to_image_grid
 from osteoflow.segmentation.schemes import level_name, to_verse
 from osteoflow.segmentation.voi import trabecular_voi
 
@@ -48,7 +49,7 @@ def prepare_mask(
     Raises
     ------
     SubjectDataError
-        ``mask_not_given``, ``mask_missing``, ``mask_unreadable``, and those of the parts.
+        ``mask_not_given``, ``mask_missing``, ``permission_denied``, and those of the parts.
     """
     if given is None:
         raise SubjectDataError(
@@ -56,18 +57,21 @@ def prepare_mask(
             "the subjects table names no mask of this image",
             "Outline the vertebrae and name the mask in the subjects table.",
         )
+    if given.get("denied"):
+        raise permission_denied("the mask file named in the subjects table may not be read")
     if given.get("missing"):
         raise SubjectDataError(
             "mask_missing",
             "the mask file named in the subjects table does not exist or cannot be opened",
-            "Check the path in the subjects table.",
+            "Check the path in the subjects table, and that it names the file with its ending.",
         )
     if image.data.ndim == 4:
         image = image.like(image.data[..., 0])
     mask = read_mask(study / given["path"])
     labels, notes = to_verse(mask.data, given["scheme"])
     placed, more = to_image_grid(mask.like(labels), image)
-    warnings = [*notes, *more, *check_levels(placed)]
+    placed, slips = drop_slips(placed)
+    warnings = [*notes, *more, *slips, *check_levels(placed)]
     voi, voi_warnings = trabecular_voi(placed, erosion_mm)
     return PreparedMask(placed, voi, warnings, voi_warnings)
 

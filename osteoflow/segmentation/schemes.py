@@ -9,6 +9,10 @@ import numpy as np
 from osteoflow.errors import SubjectDataError
 from osteoflow.resources import read_resource
 
+# More unknown values than any tool's further structures: a scan given as a mask.
+MOST_UNKNOWN = 50
+LARGEST_LABEL = 2**31
+
 
 @cache
 def _schemes() -> dict[str, dict[int, int]]:
@@ -88,8 +92,8 @@ def to_verse(labels: np.ndarray, scheme: str) -> tuple[np.ndarray, list[str]]:
     ValueError
         Unknown scheme.
     SubjectDataError
-        ``mask_not_integer``: values that are no labels. ``mask_empty``: no label at all.
-        ``mask_no_vertebra``: no label of the scheme is a vertebra.
+        ``mask_not_integer``, ``mask_not_labels``: values that are no labels. ``mask_empty``: no
+        label at all. ``mask_no_vertebra``: no label of the scheme is a vertebra.
     """
     known = _schemes()
     if scheme not in known:
@@ -104,7 +108,7 @@ def to_verse(labels: np.ndarray, scheme: str) -> tuple[np.ndarray, list[str]]:
                 "the mask holds fractional values, so it is no label map",
                 "Export labels, not probabilities, and resample with nearest neighbours.",
             )
-        labels = labels.astype(np.int64)
+        labels = np.clip(labels, -LARGEST_LABEL, LARGEST_LABEL).astype(np.int64)
     table = known[scheme]
     lookup = np.zeros(max(table) + 1, np.uint8)
     for label, number in table.items():
@@ -118,6 +122,13 @@ def to_verse(labels: np.ndarray, scheme: str) -> tuple[np.ndarray, list[str]]:
     result = lookup[clean]
     if counts[0] == clean.size and not unknown:
         raise SubjectDataError("mask_empty", "the mask holds no label", "Check the exported mask.")
+    if len(unknown) > MOST_UNKNOWN:
+        raise SubjectDataError(
+            "mask_not_labels",
+            f"the mask holds {len(unknown)} values that are no labels of the scheme {scheme}: it "
+            "looks like an image",
+            "Check that the path names the label map and not the scan, and check mask_scheme.",
+        )
     warnings = []
     if unknown:
         listed = ", ".join(map(str, sorted(unknown)))

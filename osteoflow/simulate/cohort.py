@@ -8,10 +8,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from osteoflow.io.nifti import nib
 from osteoflow.io.tables import write_table
 from osteoflow.io.volume import Volume, write_volume
 from osteoflow.simulate.anatomy import Anatomy, build_anatomy

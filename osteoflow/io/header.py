@@ -1,0 +1,140 @@
+"""What is passed on of a DICOM header: numbers that are numbers, texts that name nobody."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.errors import BytesLengthException
+
+# Elements that are passed on: none that is meant for a person's name. Text is checked all the same.
+NUMBERS = (
+    "KVP",
+    "Exposure",
+    "XRayTubeCurrent",
+    "SliceThickness",
+    "MagneticFieldStrength",
+    "ImagingFrequency",
+    "RepetitionTime",
+    "FlipAngle",
+    "EchoTime",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ContrastBolusVolume",
+)
+TEXTS = (
+    "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "ConvolutionKernel",
+    "MRAcquisitionType",
+    "ContrastBolusAgent",
+    "ContrastBolusRoute",
+)
+PERSON = (
+    "PatientName",
+    "PatientID",
+    "OtherPatientIDs",
+    "OtherPatientNames",
+    "PatientBirthName",
+    "PatientMotherBirthName",
+    "PatientBirthDate",
+    "PatientAddress",
+    "PatientTelephoneNumbers",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PerformingPhysicianName",
+    "OperatorsName",
+)
+# What an element that holds something else than its kind of value makes pydicom raise.
+VALUE_ERRORS = (
+    BytesLengthException,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
+WITHHELD = "withheld"
+LONGEST_TEXT = 64
+
+
+def header_number(item: pydicom.Dataset | dict[str, Any], keyword: str) -> float | None:
+    """One finite number of a header; None where it is absent, several or no number."""
+    try:
+        value = float(item.get(keyword))
+    except VALUE_ERRORS:
+        return None
+    return value if np.isfinite(value) else None
+
+
+def header_text(item: pydicom.Dataset | dict[str, Any], keyword: str) -> str | list[str] | None:
+    """Text of a header as :func:`plain_text`, a list where it holds several; None where absent."""
+    try:
+        value = item.get(keyword)
+    except VALUE_ERRORS:
+        return None
+    several = isinstance(value, pydicom.multival.MultiValue | list | tuple)
+    texts = [plain_text(part) for part in (value if several else [value]) if part is not None]
+    if not any(texts):
+        return None
+    return texts[0] if len(texts) == 1 else texts
+
+
+def plain_text(value: object) -> str:
+    """Text from a header on one line, without control characters, of limited length."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(value)).strip()[:LONGEST_TEXT]
+
+
+def acquisition(item: pydicom.Dataset) -> tuple[dict[str, Any], set[str]]:
+    """The acquisition elements of a slice that are passed on.
+
+    Parameters
+    ----------
+    item
+        Header of one slice with everything in it.
+
+    Returns
+    -------
+    header
+        :data:`NUMBERS` as float in DICOM's units and :data:`TEXTS`, where present and valid.
+    withheld
+        Texts that hold words by which the header identifies a person. They read
+        ``withheld``, so that a contrast agent is still known to have been named.
+    """
+    header: dict[str, Any] = {}
+    for keyword in NUMBERS:
+        if (value := header_number(item, keyword)) is not None:
+            header[keyword] = value
+    names = _person_words(item)
+    withheld = set()
+    for keyword in TEXTS:
+        text = header_text(item, keyword)
+        if text is None:
+            continue
+        if _names_person(text if isinstance(text, str) else " ".join(text), names):
+            text = WITHHELD
+            withheld.add(keyword)
+        header[keyword] = text
+    return header, withheld
+
+
+def _person_words(item: pydicom.Dataset) -> set[str]:
+    """Names, numbers and dates by which the header identifies people."""
+    words: set[str] = set()
+    for keyword in PERSON:
+        text = header_text(item, keyword) or ""
+        text = text if isinstance(text, str) else " ".join(text)
+        words.update(re.findall(r"[^\W_]{3,}", text.casefold()))
+    return words
+
+
+def _names_person(text: str, names: set[str]) -> bool:
+    """Whether a text holds such a word; short ones must stand alone, they are parts of others."""
+    text = text.casefold()
+    return bool(names.intersection(re.findall(r"[^\W_]+", text))) or any(
+        name in text for name in names if len(name) > 4
+    )
