@@ -13,12 +13,19 @@ configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
-include: "rules/convert.smk"
-include: "rules/segment.smk"
-include: "rules/mri.smk"
-include: "rules/ct.smk"
-include: "rules/radiomics.smk"
-include: "rules/subject.smk"
+
+
+# Subjects of a study in batches are made by its shards; here they are input, not work.
+if not STUDY.joined:
+
+    include: "rules/convert.smk"
+    include: "rules/segment.smk"
+    include: "rules/mri.smk"
+    include: "rules/ct.smk"
+    include: "rules/radiomics.smk"
+    include: "rules/subject.smk"
+
+
 include: "rules/cohort.smk"
 include: "rules/statistics.smk"
 include: "rules/models.smk"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 from osteoflow import __version__
 from osteoflow.errors import StudyError
-from osteoflow.resources import ROOT
 
 DEMO_DATA = "demo"
+# A full or read-only disk, no permission, no quota: the machine's trouble, not a bug.
+NO_PLACE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,6 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
     except StudyError as error:
         print(f"The study cannot run:\n{error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        print(f"The study folder cannot be written: {error}", file=sys.stderr)
+        return 3
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,6 +64,39 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     run.add_argument("--profile", choices=["default", "slurm"], default="default")
     run.set_defaults(run=_run)
+
+    run.add_argument(
+        "--without-failed",
+        action="store_true",
+        help="build the cohort without subjects whose steps fail, and list them as failed",
+    )
+
+    plan = commands.add_parser(
+        "plan", help="divide a large study into shards that run on their own, as a job array"
+    )
+    plan.add_argument("study", type=Path, nargs="?", default=Path())
+    plan.add_argument("--batches", type=int, required=True, help="number of shards")
+    plan.add_argument("--cores", type=int, default=4, help="cores of each shard's job")
+    plan.set_defaults(run=_plan)
+
+    join = commands.add_parser("join", help="the cohort's results from those of all shards")
+    join.add_argument("study", type=Path, nargs="?", default=Path())
+    join.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    join.add_argument("--profile", choices=["default", "slurm"], default="default")
+    join.add_argument(
+        "--without-failed",
+        action="store_true",
+        help="list subjects that a shard did not finish as failed",
+    )
+    join.set_defaults(run=_join)
+
+    status = commands.add_parser("status", help="how far every subject is, step by step")
+    status.add_argument("study", type=Path, nargs="?", default=Path())
+    status.set_defaults(run=_status)
+
+    why = commands.add_parser("why", help="what the next run will do, and because of what")
+    why.add_argument("study", type=Path, nargs="?", default=Path())
+    why.set_defaults(run=_why)
 
     simulate = commands.add_parser("simulate", help="write a simulated cohort as DICOM")
     simulate.add_argument("out", type=Path)
@@ -99,9 +137,16 @@ def _inventory(options: argparse.Namespace) -> int:
 
 def _take_inventory(study: Path, verify: bool = False) -> None:
     from osteoflow.inventory.build import take_inventory
+    from osteoflow.io.tables import read_rows
+    from osteoflow.layout import INVENTORY
+    from osteoflow.running.batches import is_joined
+    from osteoflow.running.failed import FAILED_TSV, leave_out
+    from osteoflow.running.lost import notice_lost_folders
     from osteoflow.study import check_folder
 
     _, table = check_folder(study)
+    if is_joined(study):
+        raise StudyError(["this study is run in batches: run its shards, then `osteoflow join`"])
     report = take_inventory(
         study.resolve(),
         table,
@@ -109,6 +154,11 @@ def _take_inventory(study: Path, verify: bool = False) -> None:
         processes=min(os.cpu_count() or 1, 8),
         progress=_progress("Inventory"),
     )
+    if not (study / FAILED_TSV).exists():
+        leave_out(study, [])
+    lost = notice_lost_folders(study, read_rows(study / INVENTORY / "inventory.tsv"))
+    if lost:
+        print(f"Results of {len(lost)} subjects are gone and will be made again.")
     print(
         f"Inventory: {report.subjects} subjects, {len(report.rewritten)} new or changed, "
         f"{report.exclusions} exclusions."
@@ -116,54 +166,83 @@ def _take_inventory(study: Path, verify: bool = False) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    started = time.monotonic()
-    _take_inventory(options.study)
-    code = _snakemake(options.study, options.cores, options.profile, options.snakemake)
-    dry = {"-n", "--dry-run", "--dryrun"}.intersection(options.snakemake)
-    if code == 0 and not options.snakemake:
-        code = _workflow_report(options.study)
-        _say_where(options.study, time.monotonic() - started)
-    elif code != 0 and not dry:
-        print(
-            "Some jobs failed: the messages above name the step, the subject and the log file. "
-            "Finished work is kept; `osteoflow run` goes on from there.",
-            file=sys.stderr,
-        )
-    return code
+    from osteoflow.running.failed import leave_out
+    from osteoflow.running.run import run_study
+
+    def prepare() -> None:
+        _take_inventory(options.study)
+        # Every run tries again what failed before.
+        leave_out(options.study, [])
+
+    return run_study(
+        options.study,
+        prepare,
+        options.profile,
+        options.cores,
+        options.snakemake,
+        options.without_failed,
+        _say,
+    )
 
 
-def _snakemake(study: Path, cores: int, profile: str, more: list[str]) -> int:
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(ROOT / "Snakefile"),
-        "--directory",
-        str(study.resolve()),
-        "--workflow-profile",
-        str(ROOT / "profiles" / profile),
-        "--cores",
-        str(cores),
-        *more,
-    ]
-    return subprocess.run(command, check=False).returncode
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
-def _workflow_report(study: Path) -> int:
-    """Snakemake's own report: every figure with its caption, the graph and run times."""
-    target = study.resolve() / "results" / "report" / "workflow.html"
-    return _snakemake(study, 1, "default", ["--report", str(target), "--quiet", "all"])
+def _plan(options: argparse.Namespace) -> int:
+    from osteoflow.running.batches import BATCHES, plan_batches
+    from osteoflow.study import check_folder
+
+    config, table = check_folder(options.study)
+    shards = plan_batches(options.study, config, table, options.batches, options.cores)
+    folder = options.study / BATCHES
+    print(f"{len(table.subjects)} subjects in {len(shards)} shards. Look at both scripts, then")
+    print(f"  job=$(sbatch --parsable {folder / 'array.sh'})")
+    print(f"  sbatch --dependency=afterany:$job {folder / 'reduce.sh'}")
+    return 0
 
 
-def _say_where(study: Path, seconds: float) -> None:
-    results = study / "results"
-    print(f"\nDone in {seconds / 60:.1f} minutes.")
-    print(f"  report           {results / 'report' / 'index.html'}")
-    print(f"  figures          {results / 'figures'}")
-    print(f"  cohort tables    {results / 'cohort'}")
-    print(f"  workflow report  {results / 'report' / 'workflow.html'}")
-    print(f"  exclusions       {results / 'cohort' / 'exclusions.tsv'}")
+def _join(options: argparse.Namespace) -> int:
+    from osteoflow.running.batches import join_batches
+    from osteoflow.running.run import run_study
+    from osteoflow.study import check_folder
+
+    _, table = check_folder(options.study)
+
+    def prepare() -> None:
+        join_batches(options.study, table, options.without_failed, _say)
+
+    return run_study(
+        options.study, prepare, options.profile, options.cores, options.snakemake, say=_say
+    )
+
+
+def _status(options: argparse.Namespace) -> int:
+    from osteoflow.io.tables import read_rows
+    from osteoflow.layout import INVENTORY
+    from osteoflow.running.status import status_rows, status_summary, write_status
+
+    index = options.study / INVENTORY / "inventory.tsv"
+    if not index.exists():
+        raise StudyError(["no inventory of the raw data yet: run `osteoflow run`"])
+    rows = status_rows(options.study, read_rows(index))
+    path = write_status(options.study, rows)
+    print("\n".join(status_summary(rows)))
+    print(f"Every subject: {path}")
+    return 0
+
+
+def _why(options: argparse.Namespace) -> int:
+    from osteoflow.running.batches import is_joined
+    from osteoflow.running.failed import leave_out
+    from osteoflow.running.why import why
+
+    if not is_joined(options.study):
+        _take_inventory(options.study)
+        leave_out(options.study, [])
+    for line in why(options.study):
+        print(line)
+    return 0
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -203,7 +282,7 @@ def _demo(options: argparse.Namespace) -> int:
     if not listed.exists() or listed.read_text(encoding="utf-8") != table:
         listed.parent.mkdir(parents=True, exist_ok=True)
         listed.write_text(table, encoding="utf-8")
-    options.profile = "default"
+    options.profile, options.without_failed = "default", False
     code = _run(options)
     truth = options.study / "results" / "cohort" / "truth.txt"
     if code == 0 and truth.exists():

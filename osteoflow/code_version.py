@@ -58,23 +58,51 @@ _known: dict[str, Facts] = {}
 @cache
 def code_version(script: str) -> str:
     """Version of a script in ``scripts/`` with all it rests on, 16 hexadecimal digits."""
-    digest = hashlib.sha256()
+    text = "".join(f"{name}={value}\n" for name, value in code_parts(script).items())
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def code_parts(script: str) -> dict[str, str]:
+    """What a script's version is made of: files and resource tables with their hashes, packages
+    with their locked versions."""
+    parts: dict[str, str] = {}
     packages: set[str] = set()
     resources: set[str] = set()
     for path in sorted(_reach(ROOT / "scripts" / script)):
         facts = _facts(path)
-        digest.update(f"{path.relative_to(ROOT).as_posix()}={facts.tree}\n".encode())
+        parts[path.relative_to(ROOT).as_posix()] = facts.tree
         packages |= {name.split(".")[0] for name in facts.imports} - {PACKAGE}
         resources |= set(facts.files) & _resources().keys()
     for name in sorted(resources):
-        content = hashlib.sha256(_resources()[name].read_bytes()).hexdigest()
-        digest.update(f"{name}={content}\n".encode())
+        parts[name] = hashlib.sha256(_resources()[name].read_bytes()).hexdigest()
     versions = _locked_versions()
     for name in sorted(packages):
         distribution = DISTRIBUTIONS.get(name, name).lower().replace("_", "-")
         if distribution in versions:
-            digest.update(f"{distribution}=={versions[distribution]}\n".encode())
-    return digest.hexdigest()[:16]
+            parts[distribution] = versions[distribution]
+    return parts
+
+
+def history_text(path: Path) -> str:
+    """The parts of all scripts' versions, now and as kept in a file before, as JSON."""
+    known = load_history(path)
+    for script in sorted((ROOT / "scripts").glob("*.py")):
+        parts = code_parts(script.name)
+        known[code_version(script.name)] = {name: value[:16] for name, value in parts.items()}
+    return json.dumps(known, indent=0, sort_keys=True) + "\n"
+
+
+def load_history(path: Path) -> dict[str, dict[str, str]]:
+    """Version of a script -> its parts, for every version that the study has seen."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def changed_parts(before: dict[str, str] | None, after: dict[str, str] | None) -> list[str]:
+    """Names of the parts in which two versions differ; empty where one is not known."""
+    if before is None or after is None:
+        return []
+    return sorted(n for n in {**before, **after} if before.get(n) != after.get(n))
 
 
 def load_facts(path: Path) -> None:

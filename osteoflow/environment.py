@@ -12,7 +12,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from osteoflow.io.volume import write_text
+from osteoflow.io.whole import write_text
 from osteoflow.resources import ROOT
 
 HEADER = """\

@@ -1,22 +1,26 @@
 """How a step of one subject ends: ok, excluded with a reason, or absent; never silently.
 
 A step handles one or more items (``ct``, ``mri``, ``vbmd``, ...). Data that cannot be used
-exclude an item: its outputs are written as zero-byte files and the reason goes into the step's
-status file. Later steps pass an exclusion on. Any other exception is a bug and fails the job.
+exclude an item: the step makes no file of it, and the reason goes into the step's status file.
+Later steps pass an exclusion on. Any other exception is a bug and fails the job.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
+import resource
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from osteoflow.errors import SubjectDataError
-from osteoflow.io.volume import read_json, write_json, write_text
+from osteoflow.io.volume import read_json, write_json
 
 Source = tuple[str | Path, str]
+_STARTED = time.monotonic()
 
 
 class Step:
@@ -26,15 +30,16 @@ class Step:
     ----------
     name
         Name of the step (``convert``).
-    status
-        Where its status file goes.
+    folder
+        The step's folder, made here; its status goes there as ``status.json``.
     log
         Log file; everything logged and any traceback goes there.
     """
 
-    def __init__(self, name: str, status: str | Path, log: str | Path) -> None:
+    def __init__(self, name: str, folder: str | Path, log: str | Path) -> None:
         self.name = name
-        self.status = Path(status)
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.items: list[dict[str, Any]] = []
         log_to(log)
 
@@ -42,7 +47,6 @@ class Step:
         self,
         item: str,
         work: Callable[[], Iterable[str] | None],
-        outputs: Iterable[str | Path] = (),
         after: Iterable[Source] = (),
     ) -> bool:
         """Do one item's work, unless a source it rests on is not usable.
@@ -52,9 +56,7 @@ class Step:
         item
             Name of the item in the status file.
         work
-            Writes the outputs; returns warnings.
-        outputs
-            Files that exist afterwards, zero bytes long where the item is not ok.
+            Computes, then writes the item's files; returns warnings.
         after
             Pairs (status file of an earlier step, item there) that must be ok.
 
@@ -62,12 +64,11 @@ class Step:
         -------
         Whether the item is ok.
         """
-        outputs = [Path(path) for path in outputs]
         for path, source_item in after:
             source = find_item(read_json(path), source_item)
             if source["status"] != "ok":
                 passed = {key: source[key] for key in ("status", "origin") if key in source}
-                self._not_usable(item, outputs, passed)
+                self._not_usable(item, passed)
                 return False
         try:
             warnings = list(work() or [])
@@ -75,7 +76,6 @@ class Step:
             logging.warning("%s %s: %s: %s", self.name, item, error.code, error.message)
             self._not_usable(
                 item,
-                outputs,
                 {
                     "status": "excluded",
                     "origin": self.name,
@@ -90,22 +90,19 @@ class Step:
         self.items.append({"item": item, "status": "ok", "warnings": warnings})
         return True
 
-    def absent(self, item: str, outputs: Iterable[str | Path] = ()) -> None:
+    def absent(self, item: str) -> None:
         """Nothing was acquired or given for this item."""
-        self._not_usable(item, [Path(path) for path in outputs], {"status": "absent"})
+        self._not_usable(item, {"status": "absent"})
 
-    def excluded_before(self, item: str, outputs: Iterable[str | Path], origin: str) -> None:
+    def excluded_before(self, item: str, origin: str) -> None:
         """The item was excluded before the workflow began; the reason stands at its origin."""
-        state = {"status": "excluded", "origin": origin}
-        self._not_usable(item, [Path(path) for path in outputs], state)
+        self._not_usable(item, {"status": "excluded", "origin": origin})
 
     def finish(self) -> None:
-        """Write the status file."""
-        write_json(self.status, {"step": self.name, "items": self.items})
+        """Write the status file: the last file of the step's folder."""
+        write_json(self.folder / "status.json", {"step": self.name, "items": self.items})
 
-    def _not_usable(self, item: str, outputs: list[Path], state: dict[str, Any]) -> None:
-        for path in outputs:
-            write_text(path, "")
+    def _not_usable(self, item: str, state: dict[str, Any]) -> None:
         self.items.append({"item": item, **state, "warnings": []})
 
 
@@ -135,3 +132,18 @@ def log_to(path: str | Path) -> None:
         sys.__excepthook__(kind, error, trace)
 
     sys.excepthook = hook
+    atexit.register(_log_cost)
+
+
+def _log_cost() -> None:
+    """What the process took: the figures that requests for memory and time rest on."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = time.monotonic() - _STARTED
+    # Linux counts in kB, macOS in bytes.
+    megabytes = used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    logging.info(
+        "took %.1f s (CPU %.1f s), peak memory %.0f MB",
+        seconds,
+        used.ru_utime + used.ru_stime,
+        megabytes,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +12,11 @@ import yaml
 from osteoflow.config import Config, Ct, load_config
 from osteoflow.ct.certificate import certified_phantom
 from osteoflow.errors import StudyError
+from osteoflow.io.tables import read_rows
+from osteoflow.layout import INVENTORY, JOINED
 from osteoflow.models.outcome import refusals
 from osteoflow.resources import ROOT
+from osteoflow.running.failed import left_out
 from osteoflow.segmentation.schemes import scheme_names
 from osteoflow.statistics.column_checks import column_problems
 from osteoflow.statistics.rules import columns_in_rule, unknown_column
@@ -22,7 +24,6 @@ from osteoflow.subjects import SubjectsTable, is_number, read_subjects
 
 SUBJECTS_TSV = Path("config") / "subjects.tsv"
 CONFIG_YAML = Path("config") / "config.yaml"
-INVENTORY = Path("results") / "inventory"
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,25 @@ class Study:
     """A study that may run.
 
     ``subjects`` maps each name to what the inventory found: ``ct`` and ``mri`` (whether images
-    were chosen) and ``megabytes`` of raw data.
+    were chosen) and ``megabytes`` of raw data. ``failed`` are subjects that the run leaves out;
+    ``joined`` is set where shards make the subjects' results.
     """
 
     folder: Path
     config: Config
     table: SubjectsTable
     subjects: dict[str, dict[str, Any]]
+    failed: frozenset[str] = frozenset()
+    joined: bool = False
 
     @cached_property
     def with_images(self) -> list[str]:
-        """Subjects with at least one modality."""
-        return [name for name, found in self.subjects.items() if found["ct"] or found["mri"]]
+        """Subjects with at least one modality, without those that failed."""
+        return [
+            name
+            for name, found in self.subjects.items()
+            if (found["ct"] or found["mri"]) and name not in self.failed
+        ]
 
     def radiomics_settings(self) -> dict[str, dict[str, Any]]:
         """Settings of each image's features, as read from their YAML files."""
@@ -118,15 +126,16 @@ def load_study(folder: Path, content: dict[str, Any]) -> Study:
                 "run `osteoflow inventory` (or `osteoflow run`)"
             ]
         )
-    subjects: dict[str, dict[str, Any]] = {}
-    with (folder / INVENTORY / "inventory.tsv").open(encoding="utf-8", newline="") as handle:
-        for row in csv.DictReader(handle, delimiter="\t"):
-            subjects[row["subject"]] = {
-                "ct": row["ct"] == "yes",
-                "mri": row["mri"] == "yes",
-                "megabytes": float(row["megabytes"]),
-            }
-    return Study(folder, config, table, subjects)
+    subjects = {
+        row["subject"]: {
+            "ct": row["ct"] == "yes",
+            "mri": row["mri"] == "yes",
+            "megabytes": float(row["megabytes"]),
+        }
+        for row in read_rows(folder / INVENTORY / "inventory.tsv")
+    }
+    failed = frozenset(row["subject"] for row in left_out(folder))
+    return Study(folder, config, table, subjects, failed, (folder / JOINED).exists())
 
 
 def _settings_problems(folder: Path, config: Config) -> list[str]:

@@ -7,10 +7,9 @@ rule assemble_cohort:
     input:
         subjects="config/subjects.tsv",
         inventory=f"{INVENTORY}/exclusions.tsv",
-        measurements=every_subject(MEASUREMENTS),
-        features=every_subject(FEATURES),
-        statuses=every_subject(SUBJECT_STATUS),
-        agreement=every_subject(AGREEMENT),
+        failed=f"{INVENTORY}/failed.tsv",
+        # Each holds the hash of every table of the subject; these are read from beside it.
+        statuses=every_subject(FILES.status),
     output:
         participants=f"{COHORT}/participants.parquet",
         participants_tsv=f"{COHORT}/participants.tsv",
@@ -37,3 +36,9 @@ rule assemble_cohort:
         code=code_version("assemble_cohort.py"),
     script:
         "../scripts/assemble_cohort.py"
+
+
+rule participants:
+    """Every subject's measurements, features and page, without the cohort."""
+    input:
+        every_subject(FILES.status),

@@ -5,23 +5,14 @@ rule convert:
     input:
         entry=f"{INVENTORY}/{{subject}}.json",
     output:
-        ct=CT_IMAGE,
-        ct_json=sidecar(CT_IMAGE),
-        mag=ECHOES["mag"],
-        mag_json=sidecar(ECHOES["mag"]),
-        phase=ECHOES["phase"],
-        phase_json=sidecar(ECHOES["phase"]),
-        status=status("convert"),
+        folder=step_folder("convert"),
     log:
         subject_log("convert"),
-    benchmark:
-        subject_benchmark("convert")
-    group:
-        "subject"
     conda:
         "../envs/core.yaml"
     resources:
-        mem_mb=memory(600, 8),
+        mem_mb=by_size(600, 8),
+        runtime=by_size(5, 0.05),
     params:
         code=code_version("convert_images.py"),
     script:

@@ -3,24 +3,16 @@
 
 rule calibrate_ct:
     input:
-        convert=status("convert"),
-        ct=CT_IMAGE,
-        ct_json=sidecar(CT_IMAGE),
+        images=folder("convert"),
     output:
-        vbmd=VBMD_MAP,
-        vbmd_json=sidecar(VBMD_MAP),
-        calibration=CALIBRATION,
-        status=status("calibrate_ct"),
+        folder=step_folder("calibrate_ct"),
     log:
         subject_log("calibrate_ct"),
-    benchmark:
-        subject_benchmark("calibrate_ct")
-    group:
-        "subject"
     conda:
         "../envs/core.yaml"
     resources:
-        mem_mb=memory(600, 12),
+        mem_mb=by_size(600, 12),
+        runtime=by_size(5, 0.05),
     params:
         phantom=CONFIG.ct.phantom,
         certificate=canonical([rod.model_dump() for rod in CONFIG.ct.certificate or []]),

@@ -3,24 +3,16 @@
 
 rule map_mri:
     input:
-        convert=status("convert"),
-        mag=ECHOES["mag"],
-        mag_json=sidecar(ECHOES["mag"]),
-        phase=ECHOES["phase"],
+        images=folder("convert"),
     output:
-        **MRI_IMAGES,
-        sidecars=[sidecar(path) for path in MRI_IMAGES.values()],
-        status=status("map_mri"),
+        folder=step_folder("map_mri"),
     log:
         subject_log("map_mri"),
-    benchmark:
-        subject_benchmark("map_mri")
-    group:
-        "subject"
     conda:
         "../envs/core.yaml"
     resources:
-        mem_mb=memory(1000, 30),
+        mem_mb=by_size(1000, 30),
+        runtime=by_size(10, 0.3),
     params:
         spectrum=CONFIG.mri.spectrum,
         phase_sign=CONFIG.mri.phase_sign,

@@ -3,25 +3,17 @@
 
 rule extract_radiomics:
     input:
-        **{name: path for name, path in REGIONS.items() if name.endswith("_voi")},
-        entry=f"{INVENTORY}/{{subject}}.json",
-        segment=status("segment"),
-        maps=radiomics_maps,
-        quality=only_with("mri", MRI_IMAGES["quality"]),
-        statuses=radiomics_statuses,
+        regions=folder("segment"),
+        maps=radiomics_folders,
     output:
-        features=FEATURES,
-        status=status("extract_radiomics"),
+        folder=step_folder("extract_radiomics"),
     log:
         subject_log("extract_radiomics"),
-    benchmark:
-        subject_benchmark("extract_radiomics")
-    group:
-        "subject"
     conda:
         "../envs/core.yaml"
     resources:
-        mem_mb=memory(800, 10),
+        mem_mb=by_size(800, 10),
+        runtime=by_size(10, 0.1),
     params:
         images=radiomics_images,
         settings=canonical(STUDY.radiomics_settings()),

@@ -3,26 +3,17 @@
 
 rule segment:
     input:
+        images=folder("convert"),
         masks=f"{INVENTORY}/{{subject}}_masks.json",
-        convert=status("convert"),
-        ct=CT_IMAGE,
-        mri=ECHOES["mag"],
     output:
-        **REGIONS,
-        sidecars=[sidecar(path) for path in REGIONS.values()],
-        labels=subject_path("seg", "dseg.tsv"),
-        agreement=AGREEMENT,
-        status=status("segment"),
+        folder=step_folder("segment"),
     log:
         subject_log("segment"),
-    benchmark:
-        subject_benchmark("segment")
-    group:
-        "subject"
     conda:
         "../envs/core.yaml"
     resources:
-        mem_mb=memory(600, 8),
+        mem_mb=by_size(600, 8),
+        runtime=by_size(5, 0.05),
     params:
         erosion_mm=CONFIG.segmentation.erosion_mm,
         code=code_version("segment_vertebrae.py"),

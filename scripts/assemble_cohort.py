@@ -1,15 +1,16 @@
 """Join all subjects' tables.
 
-Reads every subject's measurements, features, status and rater agreement, the subjects table and
-the inventory's exclusions; writes the cohort tables, the merged exclusions and the flow.
+Reads every subject's measurements, features, status and rater agreement, the subjects table, the
+inventory's exclusions and the subjects that a run left out; writes the cohort tables, the merged
+exclusions and the flow.
 """
 
 import json
-from pathlib import Path
 
 from osteoflow.cohort.assemble import (
     columns_dictionary,
     exclusions_table,
+    failed_items,
     participants_table,
     status_table,
 )
@@ -19,10 +20,12 @@ from osteoflow.io.tables import (
     FEATURE_KEYS,
     MEASUREMENT_COLUMNS,
     concatenate,
+    read_rows,
     read_table,
     write_table,
 )
 from osteoflow.io.volume import read_json, write_json
+from osteoflow.layout import SubjectFiles
 from osteoflow.segmentation.schemes import scheme_names
 from osteoflow.step import log_to
 from osteoflow.subjects import read_subjects
@@ -33,8 +36,11 @@ def main(inputs, output, params, log):
     log_to(log)
     table = read_subjects(inputs.subjects, scheme_names())
     summaries = [Summary(**item) for item in json.loads(params.summaries)]
-    measurements = concatenate(map(read_table, inputs.measurements), MEASUREMENT_COLUMNS)
-    features = concatenate(map(read_table, inputs.features), FEATURE_KEYS)
+    done = [SubjectFiles.beside(path) for path in inputs.statuses]
+    measurements = concatenate(
+        (read_table(files.measurements) for files in done), MEASUREMENT_COLUMNS
+    )
+    features = concatenate((read_table(files.features) for files in done), FEATURE_KEYS)
     people = participants_table(table, measurements, summaries)
     for name, content in (
         ("participants", people),
@@ -45,9 +51,10 @@ def main(inputs, output, params, log):
         write_table(output.get(f"{name}_tsv"), content)
     write_json(output.columns, columns_dictionary(table, measurements, summaries))
 
-    found = {Path(path).parent.name: read_json(path)["items"] for path in inputs.statuses}
+    found = {files.name: read_json(files.status)["items"] for files in done}
     named = {subject.name: subject for subject in table.subjects}
-    inventory = read_table(inputs.inventory)
+    inventory, failed = read_table(inputs.inventory), failed_items(read_rows(inputs.failed))
+    found.update(failed)
     identified = [
         (named[name].participant_id, named[name].session, items) for name, items in found.items()
     ]
@@ -56,8 +63,8 @@ def main(inputs, output, params, log):
     write_table(output.status, statuses)
     write_table(output.flow, cohort_flow(statuses, table))
     agreement = [
-        read_table(path).assign(participant_id=named[Path(path).parents[1].name].participant_id)
-        for path in inputs.agreement
+        read_table(files.agreement).assign(participant_id=named[files.name].participant_id)
+        for files in done
     ]
     columns = ["participant_id", "image", "roi", "dice"]
     write_table(output.dice, concatenate(agreement, columns)[columns])

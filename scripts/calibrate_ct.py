@@ -9,29 +9,33 @@ from types import SimpleNamespace
 
 from osteoflow.ct.calibration import calibrate, vbmd_map
 from osteoflow.ct.certificate import certified_phantom
+from osteoflow.ct.header import density_warnings
 from osteoflow.ct.phantom import find_rods
-from osteoflow.io.volume import read_json, read_volume, write_json, write_volume
+from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_json, write_volume
+from osteoflow.layout import SubjectFiles
 from osteoflow.step import Step
 
 
-def main(inputs, output, params, log):
+def main(folder, params, log):
     """Calibrate one subject's CT."""
     rods = [SimpleNamespace(**rod) for rod in json.loads(params.certificate)]
     certificate = certified_phantom(params.phantom, rods)
-    step = Step("calibrate_ct", output.status, log)
+    files = SubjectFiles.beside(folder)
+    step = Step("calibrate_ct", folder, log)
 
     def vbmd():
-        ct = read_volume(inputs.ct)
-        about = read_json(inputs.ct_json)
+        ct = read_volume(files.image("ct"))
+        about = read_json(sidecar_path(files.image("ct")))
         measured = find_rods(ct, certificate)
         fit = calibrate(measured, certificate)
         write_json(
-            output.calibration,
+            files.calibration,
             {**fit.as_dict(), "measured_rods": [asdict(rod) for rod in measured]},
         )
+        warnings = density_warnings(about)
         method = f"{certificate.name}, {fit.n_rods} rods, {fit.mineral}"
         write_volume(
-            output.vbmd,
+            files.image("vbmd"),
             vbmd_map(ct, fit),
             {
                 "Units": f"{fit.unit} {fit.mineral}",
@@ -43,16 +47,13 @@ def main(inputs, output, params, log):
                 "KVP": about.get("KVP"),
                 "ConvolutionKernel": about.get("ConvolutionKernel"),
                 "SourceSeries": about.get("SourceSeries"),
+                "Warnings": warnings,
             },
         )
+        return warnings
 
-    step.run(
-        "vbmd",
-        vbmd,
-        [output.vbmd, output.vbmd_json, output.calibration],
-        after=[(inputs.convert, "ct")],
-    )
+    step.run("vbmd", vbmd, after=[(files.step_status("convert"), "ct")])
     step.finish()
 
 
-main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])
+main(snakemake.output.folder, snakemake.params, snakemake.log[0])

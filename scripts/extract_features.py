@@ -11,6 +11,7 @@ from osteoflow.features import feature_rows
 from osteoflow.images import IMAGES, RATERS
 from osteoflow.io.tables import FEATURE_KEYS, write_rows
 from osteoflow.io.volume import read_json, read_volume
+from osteoflow.layout import SubjectFiles
 from osteoflow.radiomics.settings import RadiomicsSettings
 from osteoflow.step import Step, is_ok
 
@@ -23,24 +24,25 @@ def usable(path, quality):
     return image
 
 
-def main(inputs, output, params, log):
+def main(folder, params, log):
     """Extract one subject's features."""
-    entry, segmented = read_json(inputs.entry), read_json(inputs.segment)
-    step = Step("extract_radiomics", output.status, log)
+    files = SubjectFiles.beside(folder)
+    segmented = read_json(files.step_status("segment"))
+    step = Step("extract_radiomics", folder, log)
     settings, regions = json.loads(params.settings), json.loads(params.regions)
-    status_of = {read_json(path)["step"]: path for path in inputs.statuses}
     table = []
 
-    def extract(name, path):
-        image = usable(path, inputs.quality if IMAGES[name].space == "mri" else None)
+    def extract(name):
+        quality = files.image("quality") if IMAGES[name].space == "mri" else None
+        image = usable(files.image(name), quality)
         recipe = RadiomicsSettings.model_validate(settings[name])
         warnings = []
         for item, (space, rater) in RATERS.items():
             if space == IMAGES[name].space and is_ok(segmented, item):
-                labels = read_volume(inputs.get(f"{item}_voi")).data
+                labels = read_volume(files.regions(item, "voi")).data
                 identity = {
-                    "participant_id": entry["participant_id"],
-                    "session": entry["session"] or "n/a",
+                    "participant_id": files.participant_id,
+                    "session": files.session or "n/a",
                     "rater": rater,
                     "image": name,
                 }
@@ -52,14 +54,15 @@ def main(inputs, output, params, log):
                 warnings += [f"{item} {note}" for note in notes]
         return warnings
 
-    for name, path in zip(params.images, inputs.maps, strict=True):
+    for name in params.images:
         image = IMAGES[name]
-        sources = [(status_of[image.step], image.item), (inputs.segment, image.space)]
-        step.run(name, lambda name=name, path=path: extract(name, path), after=sources)
+        sources = [(image.step, image.item), ("segment", image.space)]
+        after = [(files.step_status(source), item) for source, item in sources]
+        step.run(name, lambda name=name: extract(name), after=after)
     step.finish()
     # Images may have recipes of their own: a row has "n/a" for features it does not have.
     columns = list(dict.fromkeys([*FEATURE_KEYS, *(name for row in table for name in row)]))
-    write_rows(output.features, columns, [dict.fromkeys(columns) | row for row in table])
+    write_rows(files.features, columns, [dict.fromkeys(columns) | row for row in table])
 
 
-main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])
+main(snakemake.output.folder, snakemake.params, snakemake.log[0])

@@ -9,7 +9,8 @@ import json
 from osteoflow.cohort.assemble import column_label
 from osteoflow.config import Analysis
 from osteoflow.io.tables import read_table, write_table
-from osteoflow.io.volume import read_json, write_json, write_text
+from osteoflow.io.volume import read_json, write_json
+from osteoflow.io.whole import write_text
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.validate import run_analysis
 from osteoflow.step import log_to

@@ -6,6 +6,7 @@ Reads magnitude and phase stacks; writes one image per map with a sidecar that s
 import numpy as np
 
 from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_volume
+from osteoflow.layout import SubjectFiles
 from osteoflow.mri.fat_water import fit_fat_water
 from osteoflow.mri.field_strength import true_field_strength
 from osteoflow.mri.spectrum import load_fat_spectrum
@@ -24,13 +25,14 @@ UNITS = {
 SIGNS = {"auto": None, "positive": 1, "negative": -1}
 
 
-def main(inputs, output, params, log):
+def main(folder, params, log):
     """Map one subject's multi-echo acquisition."""
-    step = Step("map_mri", output.status, log)
+    files = SubjectFiles.beside(folder)
+    step = Step("map_mri", folder, log)
 
     def maps():
-        magnitude, phase = read_volume(inputs.mag), read_volume(inputs.phase)
-        about = read_json(inputs.mag_json)
+        magnitude, phase = (read_volume(files.image(part)) for part in ("mag", "phase"))
+        about = read_json(sidecar_path(files.image("mag")))
         tesla, warnings = true_field_strength(about)
         result = fit_fat_water(
             (magnitude.data * np.exp(1j * phase.data)).astype(np.complex64),
@@ -63,14 +65,11 @@ def main(inputs, output, params, log):
         }
         for name, unit in UNITS.items():
             image = magnitude.like(getattr(result, name))
-            write_volume(output.get(name), image, {"Units": unit, **common})
+            write_volume(files.image(name), image, {"Units": unit, **common})
         return warnings + result.warnings
 
-    files = [
-        path for name in UNITS for path in (output.get(name), str(sidecar_path(output.get(name))))
-    ]
-    step.run("mri", maps, files, after=[(inputs.convert, "mri")])
+    step.run("mri", maps, after=[(files.step_status("convert"), "mri")])
     step.finish()
 
 
-main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])
+main(snakemake.output.folder, snakemake.params, snakemake.log[0])

@@ -1,14 +1,17 @@
-"""Measure every map over every region, and gather the subject's status.
+"""Measure every map over every region, draw the subject's page, and gather its status.
 
-Reads maps, masks and the steps' status files; writes the long `measurements.tsv` and
-`status.json` with one entry per step and item.
+Reads maps, masks and the steps' status files; writes the long `measurements.tsv`, `report.html`,
+and `status.json` with one entry per step and item and the hash of every file made of the subject.
 """
 
 import json
+from pathlib import Path
 
 from osteoflow.images import IMAGES, RATERS
+from osteoflow.io.hashes import hash_file
 from osteoflow.io.tables import MEASUREMENT_COLUMNS, write_rows
-from osteoflow.io.volume import read_json, read_volume, write_json
+from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_json
+from osteoflow.layout import SubjectFiles
 from osteoflow.measurements import (
     TRABECULAR,
     average_levels,
@@ -16,19 +19,20 @@ from osteoflow.measurements import (
     measure_regions,
     measure_volumes,
 )
+from osteoflow.reports.subject_page import write_subject_page
 from osteoflow.step import is_ok, log_to
 
 
-def usable_maps(inputs, statuses):
+def usable_maps(files, statuses):
     """The subject's maps by image: volume, unit, method, and which voxels may be used."""
     maps = {}
     for name, image in IMAGES.items():
-        path = inputs.get(name)
-        if path and is_ok(statuses[image.step], image.item):
-            about = read_json(inputs.get(f"{name}_json"))
-            reliable = read_volume(inputs.quality).data > 0 if image.space == "mri" else None
+        if image.step in statuses and is_ok(statuses[image.step], image.item):
+            about = read_json(sidecar_path(files.image(name)))
+            quality = files.image("quality") if image.space == "mri" else None
+            reliable = read_volume(quality).data > 0 if quality else None
             maps[name] = {
-                "values": read_volume(path, float),
+                "values": read_volume(files.image(name), float),
                 "unit": about["Units"],
                 "method": about.get("Method", "scanner"),
                 "reliable": reliable,
@@ -36,11 +40,11 @@ def usable_maps(inputs, statuses):
     return maps
 
 
-def rows_of(item, space, inputs, maps, summaries):
+def rows_of(item, space, files, maps, summaries):
     """Rows of one rater's regions on one grid."""
     rows = []
     for kind, suffix in (("mask", ""), ("voi", TRABECULAR)):
-        labels = read_volume(inputs.get(f"{item}_{kind}"))
+        labels = read_volume(files.regions(item, kind))
         rows += measure_volumes(f"seg_{space}", labels, suffix)
         for name, content in maps.items():
             if IMAGES[name].space == space:
@@ -51,20 +55,23 @@ def rows_of(item, space, inputs, maps, summaries):
     return rows
 
 
-def main(inputs, output, summaries, log):
+def main(inputs, output, params, log):
     """Measure one subject."""
     log_to(log)
-    entry = read_json(inputs.entry)
-    statuses = {content["step"]: content for content in map(read_json, inputs.statuses)}
-    maps = usable_maps(inputs, statuses)
+    files = SubjectFiles.beside(output.status)
+    found = [read_json(Path(folder) / "status.json") for folder in inputs.folders]
+    statuses = {content["step"]: content for content in found}
+    maps = usable_maps(files, statuses)
     rows = []
     for item, (space, rater) in RATERS.items():
         if is_ok(statuses["segment"], item):
-            found = rows_of(item, space, inputs, maps, json.loads(summaries))
-            rows += complete(found, entry["participant_id"], entry["session"], rater)
-    write_rows(output.measurements, MEASUREMENT_COLUMNS, rows)
+            measured = rows_of(item, space, files, maps, json.loads(params.summaries))
+            rows += complete(measured, files.participant_id, files.session, rater)
+    write_rows(files.measurements, MEASUREMENT_COLUMNS, rows)
     items = [{"step": name, **item} for name, s in statuses.items() for item in s["items"]]
-    write_json(output.status, {"subject": entry["subject"], "items": items})
+    write_subject_page(files, items, params.title)
+    hashes = {name: hash_file(path) for name, path in files.made()}
+    write_json(files.status, {"subject": files.name, "items": items, "files": hashes})
 
 
-main(snakemake.input, snakemake.output, snakemake.params.summaries, snakemake.log[0])
+main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])

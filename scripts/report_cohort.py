@@ -10,7 +10,8 @@ from pathlib import Path
 from osteoflow.cohort.assemble import column_label
 from osteoflow.cohort.flow import read_flow
 from osteoflow.io.tables import read_table
-from osteoflow.io.volume import read_json, write_text
+from osteoflow.io.volume import read_json
+from osteoflow.io.whole import write_text
 from osteoflow.reports.analysis import AnalysisReport
 from osteoflow.reports.cohort import CohortReport, main_reliability, render_cohort
 from osteoflow.reports.methods import describe_methods

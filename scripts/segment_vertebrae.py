@@ -10,7 +10,8 @@ import numpy as np
 
 from osteoflow.images import RATERS
 from osteoflow.io.tables import write_rows
-from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_volume
+from osteoflow.io.volume import read_json, read_volume, write_volume
+from osteoflow.layout import SubjectFiles
 from osteoflow.segmentation.prepare import agreement_rows, prepare_mask
 from osteoflow.segmentation.schemes import labels_table
 from osteoflow.step import Step
@@ -25,38 +26,37 @@ def write_prepared(prepared, mask_path, voi_path, scheme, erosion_mm):
     write_volume(voi_path, prepared.voi, {**about, **more, "Warnings": prepared.voi_warnings})
 
 
-def main(inputs, output, params, log):
+def main(masks_path, folder, params, log):
     """Segment both images of one subject for both raters."""
-    masks = read_json(inputs.masks)["masks"]
-    step = Step("segment", output.status, log)
-    images = {"ct": inputs.ct, "mri": inputs.mri}
+    masks = read_json(masks_path)["masks"]
+    files = SubjectFiles.beside(folder)
+    step = Step("segment", folder, log)
+    images = {"ct": files.image("ct"), "mri": files.image("mag")}
     prepared = {}
 
     def work(item, space, given):
         found = prepare_mask(given, Path.cwd(), read_volume(images[space]), params.erosion_mm)
-        paths = (output.get(f"{item}_mask"), output.get(f"{item}_voi"))
+        paths = (files.regions(item, "mask"), files.regions(item, "voi"))
         write_prepared(found, *paths, given["scheme"], params.erosion_mm)
         prepared[item] = found.labels
         return found.label_warnings + found.voi_warnings
 
     for item, (space, rater) in RATERS.items():
         given = masks.get(f"{space}_mask" + ("_rater2" if rater == 2 else ""))
-        files = [output.get(f"{item}_mask"), output.get(f"{item}_voi")]
-        files += [str(sidecar_path(path)) for path in files]
         if rater == 2 and given is None:
-            step.absent(item, files)
+            step.absent(item)
         else:
-            source = [(inputs.convert, space)]
-            step.run(item, lambda i=item, s=space, g=given: work(i, s, g), files, after=source)
+            source = [(files.step_status("convert"), space)]
+            step.run(item, lambda i=item, s=space, g=given: work(i, s, g), after=source)
     step.finish()
     present = {int(label) for mask in prepared.values() for label in np.unique(mask.data)} - {0}
-    write_rows(output.labels, ["index", "name"], labels_table(sorted(present)))
+    write_rows(files.labels, ["index", "name"], labels_table(sorted(present)))
     rows = []
     for space in images:
         if space in prepared and f"{space}_rater2" in prepared:
             pair = prepared[space], prepared[f"{space}_rater2"]
             rows += agreement_rows(*pair, f"seg_{space}")
-    write_rows(output.agreement, ["image", "roi", "dice"], rows)
+    write_rows(files.agreement, ["image", "roi", "dice"], rows)
 
 
-main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])
+main(snakemake.input.masks, snakemake.output.folder, snakemake.params, snakemake.log[0])

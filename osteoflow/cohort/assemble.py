@@ -123,6 +123,31 @@ def column_label(name: str, columns: dict[str, dict[str, str]]) -> str:
     return f"{entry['label']} ({unit})" if unit else entry["label"]
 
 
+def failed_items(left_out: Iterable[dict[str, str]]) -> dict[str, list[dict[str, Any]]]:
+    """Subjects that a run left out because a step failed, as if their status said so.
+
+    Parameters
+    ----------
+    left_out
+        Rows of ``results/inventory/failed.tsv``.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in left_out:
+        found.setdefault(row["subject"], []).extend(
+            {
+                "step": row["step"],
+                "item": modality,
+                "status": "failed",
+                "code": "step_failed",
+                "message": f"the step ended with an error: {row['log']}",
+                "hint": "Read the log; `osteoflow run` tries the step again.",
+                "warnings": [],
+            }
+            for modality in row["modalities"].split(",")
+        )
+    return found
+
+
 def exclusions_table(
     inventory: pd.DataFrame, statuses: Iterable[tuple[str, str, list[dict[str, Any]]]]
 ) -> pd.DataFrame:
@@ -149,7 +174,8 @@ def exclusions_table(
                 "hint": item["hint"],
             }
             for item in items
-            if item["status"] == "excluded" and item["origin"] == item["step"]
+            if item["status"] == "failed"
+            or (item["status"] == "excluded" and item["origin"] == item["step"])
         ]
     table = pd.DataFrame(rows, columns=list(EXCLUSION_COLUMNS))
     return table.sort_values(["participant_id", "modality", "step", "item"], ignore_index=True)

@@ -23,12 +23,13 @@ def cohort_flow(statuses: pd.DataFrame, table: SubjectsTable) -> pd.DataFrame:
     ----------
     statuses
         From :func:`osteoflow.cohort.assemble.status_table`. Second raters do not count, nor do
-        features: they follow the maps.
+        features, which follow the maps; but a subject counts that any failed step leaves out.
     table
         The subjects table: those without any step are in the study all the same.
     """
     first_rater = ~statuses["item"].str.endswith("rater2")
-    used = statuses[first_rater & statuses["step"].isin(STEPS)]
+    counted = statuses["step"].isin(STEPS) | (statuses["status"] == "failed")
+    used = statuses[first_rater & counted]
     unseen = pd.DataFrame(
         [
             {"subject": s.name, "step": "inventory", "modality": m, "status": "absent"}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -22,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import FT2Font, LoadFlags
 
-from osteoflow.io.volume import write_text
+from osteoflow.io.whole import whole_file, write_text
 
 MM_PER_INCH = 25.4
 MM_PER_POINT = MM_PER_INCH / 72
@@ -201,12 +200,8 @@ def save(
         with look():
             figure.savefig(buffer, format=kind, dpi=dpi, metadata=_METADATA[kind])
         path = stem.with_name(f"{stem.name}.{kind}")
-        temporary = path.with_name(f".{os.getpid()}.{path.name}")
-        try:
-            temporary.write_bytes(buffer.getvalue())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(path) as part:
+            part.write_bytes(buffer.getvalue())
         written.append(path)
     path = stem.with_name(f"{stem.name}.rst")
     write_text(path, rst_escape(caption) + "\n")

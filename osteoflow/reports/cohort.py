@@ -17,13 +17,14 @@ from osteoflow.reports.truth import quantity_label
 
 @dataclass(frozen=True)
 class SubjectEntry:
-    """A participant's line: address of the page, status per modality, number of warnings."""
+    """A participant's line: page, status per modality, warnings, and status of each step."""
 
     name: str
     href: str | None
     statuses: Mapping[str, str]
     reasons: Mapping[str, str] = field(default_factory=dict)
     n_warnings: int = 0
+    steps: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def render_cohort(report: CohortReport) -> str:
             truth_figure=_embed(report.truth_figure),
             modalities=list(dict.fromkeys(m for s in report.subjects for m in s.statuses)),
             subjects=report.subjects,
+            steps=list(dict.fromkeys(step for s in report.subjects for step in s.steps)),
             methods={name: sentence(text) for name, text in report.methods.items()},
             versions=dict(report.versions),
         )

@@ -12,7 +12,6 @@ import io
 from dataclasses import dataclass, field
 
 import matplotlib as mpl
-import nibabel as nib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,6 +21,7 @@ from PIL import Image
 
 from osteoflow.figures.style import look
 from osteoflow.figures.wording import significant
+from osteoflow.io.nifti import nib
 from osteoflow.io.volume import Volume
 from osteoflow.segmentation.schemes import level_name
 

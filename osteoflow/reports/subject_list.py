@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from osteoflow.figures.wording import step_name
 from osteoflow.reports.cohort import SubjectEntry
 
 MODALITIES = ("ct", "mri")
@@ -39,6 +40,18 @@ def subject_entries(statuses: pd.DataFrame) -> list[SubjectEntry]:
                 states,
                 reasons,
                 int(rows["n_warnings"].sum()),
+                _steps(rows),
             )
         )
     return entries
+
+
+def _steps(rows: pd.DataFrame) -> dict[str, str]:
+    """Worst state of each step's items, by the step's name."""
+    states = {}
+    for step, items in rows.groupby("step", sort=False):
+        if step != "inventory":
+            name = step_name(str(step))
+            found = set(items["status"])
+            states[name[0].upper() + name[1:]] = next(state for state in RANK if state in found)
+    return states

@@ -1,0 +1,155 @@
+"""Where everything of a subject lies: one folder per step, file names as in BIDS derivatives.
+
+Each step of the workflow owns one folder and is its only writer: the folder is what the step is
+declared to make, so that a step that runs again leaves nothing of its last run behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+INVENTORY = Path("results") / "inventory"
+# There where the shards of a study in batches make the subjects' results.
+JOINED = INVENTORY / "joined.txt"
+SUBJECTS = Path("results") / "subjects"
+# Steps that own a folder, in the order of the data.
+STEP_FOLDERS = {
+    "convert": "anat",
+    "segment": "seg",
+    "map_mri": "mri",
+    "calibrate_ct": "ct",
+    "extract_radiomics": "radiomics",
+}
+# Suffix of each image after the subject's name, by the step that makes it.
+IMAGE_SUFFIXES = {
+    "convert": {"ct": "ct", "mag": "part-mag_MEGRE", "phase": "part-phase_MEGRE"},
+    "calibrate_ct": {"vbmd": "vBMDmap"},
+    "map_mri": {
+        "pdff": "PDFFmap",
+        "r2star": "R2starmap",
+        "t2star": "T2starmap",
+        "field": "fieldmap",
+        "water": "desc-water_MEGRE",
+        "fat": "desc-fat_MEGRE",
+        "residual": "desc-residual_MEGRE",
+        "quality": "desc-quality_mask",
+    },
+}
+
+
+@dataclass(frozen=True)
+class SubjectFiles:
+    """Paths of one subject's results.
+
+    Parameters
+    ----------
+    root
+        ``results/subjects/<subject>``; its name is the subject's.
+    """
+
+    root: Path
+
+    @classmethod
+    def beside(cls, path: str | Path) -> SubjectFiles:
+        """The subject in whose folder a step's folder, or a file at its top, lies."""
+        return cls(Path(path).parent)
+
+    @staticmethod
+    def named(participant_id: str, session: str | None) -> str:
+        """``sub-01`` or ``sub-01_ses-1``; a session of ``n/a`` is none."""
+        return participant_id + (f"_ses-{session}" if session and session != "n/a" else "")
+
+    @property
+    def name(self) -> str:
+        """``sub-01`` or ``sub-01_ses-1``."""
+        return self.root.name
+
+    @property
+    def participant_id(self) -> str:
+        """``sub-01``."""
+        return self.name.partition("_ses-")[0]
+
+    @property
+    def session(self) -> str:
+        """``1``, or empty."""
+        return self.name.partition("_ses-")[2]
+
+    def folder(self, step: str) -> Path:
+        """Folder of a step."""
+        return self.root / STEP_FOLDERS[step]
+
+    def step_status(self, step: str) -> Path:
+        """How a step ended."""
+        return self.folder(step) / "status.json"
+
+    def status_of(self, step: str) -> Path:
+        """The file that is there once a step (or ``measure``) has ended."""
+        return self.status if step == "measure" else self.step_status(step)
+
+    def image(self, name: str) -> Path:
+        """An image by its name in :data:`IMAGE_SUFFIXES`."""
+        for step, suffixes in IMAGE_SUFFIXES.items():
+            if name in suffixes:
+                return self.folder(step) / f"{self.name}_{suffixes[name]}.nii.gz"
+        raise KeyError(name)
+
+    def regions(self, item: str, kind: str) -> Path:
+        """Label map of a rater on a grid.
+
+        Parameters
+        ----------
+        item
+            ``ct``, ``mri``, ``ct_rater2`` or ``mri_rater2``.
+        kind
+            ``mask`` (whole vertebrae) or ``voi`` (trabecular volumes).
+        """
+        space, _, second = item.partition("_rater")
+        described = ("trabecularRater" if kind == "voi" else "rater") + second if second else ""
+        if kind == "voi" and not second:
+            described = "trabecular"
+        entity = f"_desc-{described}" if described else ""
+        return self.folder("segment") / f"{self.name}_space-{space}{entity}_dseg.nii.gz"
+
+    @property
+    def labels(self) -> Path:
+        """Label numbers and names of the label maps."""
+        return self.folder("segment") / f"{self.name}_dseg.tsv"
+
+    @property
+    def agreement(self) -> Path:
+        """Overlap of two raters."""
+        return self.folder("segment") / f"{self.name}_agreement.tsv"
+
+    @property
+    def calibration(self) -> Path:
+        """Rods, line and residuals of the phantom."""
+        return self.folder("calibrate_ct") / f"{self.name}_calibration.json"
+
+    @property
+    def features(self) -> Path:
+        """Radiomic features, one row per image, region and rater."""
+        return self.folder("extract_radiomics") / f"{self.name}_features.tsv"
+
+    @property
+    def measurements(self) -> Path:
+        """The long table of measurements."""
+        return self.root / "measurements.tsv"
+
+    @property
+    def status(self) -> Path:
+        """All steps' status, and the hash of every other file."""
+        return self.root / "status.json"
+
+    @property
+    def report(self) -> Path:
+        """The subject's page."""
+        return self.root / "report.html"
+
+    def made(self) -> Iterator[tuple[str, Path]]:
+        """Everything made of the subject but status and page: path inside the folder, path."""
+        for path in sorted(self.root.rglob("*")):
+            hidden = any(part.startswith(".") for part in path.relative_to(self.root).parts)
+            if path.is_file() and not hidden and path not in (self.status, self.report):
+                yield path.relative_to(self.root).as_posix(), path

@@ -1,0 +1,80 @@
+"""One subject's page from the files of its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from osteoflow.images import IMAGES, modality_of
+from osteoflow.io.tables import read_table
+from osteoflow.io.volume import read_json, read_volume, sidecar_path
+from osteoflow.io.whole import write_text
+from osteoflow.layout import SubjectFiles
+from osteoflow.measurements import dictionary
+from osteoflow.reports.overlay import ImageView
+from osteoflow.reports.subject import render_subject
+from osteoflow.reports.versions import software_versions
+from osteoflow.reports.views import LOOKS, image_view
+
+
+def write_subject_page(files: SubjectFiles, items: list[dict[str, Any]], title: str) -> None:
+    """Status of every step, overlays, measurements and warnings as one self-contained file.
+
+    Parameters
+    ----------
+    files
+        The subject; its maps, masks, calibration and measurements are read.
+    items
+        Items of all steps' status, each with its ``step``.
+    title
+        Title of the study.
+    """
+    items = [item for item in items if not _is_absent_rater(item)]
+    usable = {(item["step"], item["item"]) for item in items if item["status"] == "ok"}
+    warnings = [
+        {"source": f"{item['step']} {item['item']}", "message": text}
+        for item in items
+        for text in item["warnings"]
+    ]
+    page = render_subject(
+        participant_id=files.participant_id,
+        session=files.session or None,
+        study_title=title,
+        statuses=[{**item, "modality": _data_of(item["item"])} for item in items],
+        measurements=read_table(files.measurements),
+        warnings=warnings,
+        images=_views(files, usable),
+        versions=software_versions(),
+        label=lambda metric: dictionary()[metric]["label"],
+        cohort_link="../../report/index.html",
+    )
+    write_text(files.report, page)
+
+
+def _views(files: SubjectFiles, usable: set[tuple[str, str]]) -> Iterator[ImageView]:
+    """What to show of each image that is usable, with the outlines that are."""
+    for name in LOOKS:
+        image = IMAGES[name]
+        if (image.step, image.item) not in usable:
+            continue
+        outlined = ("segment", image.space) in usable
+        mask, voi = (
+            read_volume(files.regions(image.space, kind)).data if outlined else None
+            for kind in ("mask", "voi")
+        )
+        rods = []
+        if name == "ct" and ("calibrate_ct", "vbmd") in usable:
+            rods = read_json(files.calibration)["measured_rods"]
+        unit = read_json(sidecar_path(files.image(name)))["Units"]
+        yield image_view(name, read_volume(files.image(name), float), unit, mask, voi, rods)
+
+
+def _is_absent_rater(item: dict[str, Any]) -> bool:
+    """A second rater that a study does not have is no news."""
+    return item["item"].endswith("rater2") and item["status"] == "absent"
+
+
+def _data_of(item: str) -> str:
+    """What an item of a step's status works on, in words."""
+    modality = modality_of(item).upper()
+    return f"{modality}, second rater" if item.endswith("rater2") else modality

@@ -1,0 +1,1 @@
+"""Starting the workflow, and saying what it will do, does and did."""

@@ -1,0 +1,308 @@
+"""Large cohorts in batches: shards that run on their own, and the step that joins them.
+
+A shard is a study folder of its own inside ``batches/``, with the rows of some subjects; it owns
+what it makes and Snakemake's records of it. Planning a shard costs what its own subjects cost,
+whatever the size of the cohort. The joined study takes the shards' results as they are: it knows
+only the rules of the cohort, so that it can never plan a shard's work again.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from osteoflow.config import Config
+from osteoflow.errors import StudyError
+from osteoflow.inventory.build import EXCLUSION_COLUMNS, INDEX_COLUMNS, study_salt
+from osteoflow.io.tables import read_rows, write_rows
+from osteoflow.io.whole import write_text
+from osteoflow.layout import INVENTORY, JOINED, SUBJECTS, SubjectFiles
+from osteoflow.running.events import JobEnd, failures
+from osteoflow.subjects import PATH_COLUMNS, Subject, SubjectsTable
+
+BATCHES = Path("batches")
+# What the steps of a subject depend on; everything else concerns the cohort.
+SUBJECT_SECTIONS = ("segmentation", "mri", "ct", "radiomics", "cohort")
+
+ARRAY = """\
+#!/bin/bash
+#SBATCH --job-name=osteoflow-shards
+#SBATCH --array=1-{shards}
+#SBATCH --cpus-per-task={cores}
+#SBATCH --mem={memory}
+#SBATCH --time=24:00:00
+#SBATCH --output={folder}/shard-%a.log
+# One shard per task. Without Slurm: `bash array.sh 3` runs the third.
+# Add your partition and account above; every shard may run any number of times.
+set -euo pipefail
+shard=$(sed -n "${{SLURM_ARRAY_TASK_ID:-${{1:-}}}}p" {folder}/shards.txt)
+exec {python} -m osteoflow.cli run {folder}/"$shard" --cores "${{SLURM_CPUS_PER_TASK:-{cores}}}" \\
+  -- participants
+"""
+REDUCE = """\
+#!/bin/bash
+#SBATCH --job-name=osteoflow-join
+#SBATCH --cpus-per-task={cores}
+#SBATCH --mem={memory}
+#SBATCH --time=24:00:00
+#SBATCH --output={folder}/join.log
+# Joins the shards and makes the cohort's tables, figures and report. Options are passed on:
+# `bash reduce.sh --without-failed` lists subjects that a shard could not finish as failed.
+set -euo pipefail
+exec {python} -m osteoflow.cli join {study} --cores "${{SLURM_CPUS_PER_TASK:-{cores}}}" "$@"
+"""
+
+
+def plan_batches(
+    study: Path, config: Config, table: SubjectsTable, batches: int, cores: int = 4
+) -> list[Path]:
+    """Write the shards, ``array.sh`` and ``reduce.sh`` into ``batches/`` of a study.
+
+    Planning again after rows were added or dropped leaves every other subject in its shard; new
+    subjects go to the smallest ones.
+
+    Parameters
+    ----------
+    study
+        Study folder.
+    config, table
+        Its checked configuration and subjects table.
+    batches
+        Number of shards.
+    cores
+        Cores of one shard's job.
+
+    Returns
+    -------
+    Folders of the shards.
+
+    Raises
+    ------
+    StudyError
+        The study was planned with another number of shards, or run without any.
+    """
+    study = study.resolve()
+    folder = study / BATCHES
+    names = [f"shard-{number:03d}" for number in range(1, min(batches, len(table.subjects)) + 1)]
+    known = sorted(path.name for path in folder.glob("shard-*"))
+    if known and known != names:
+        raise StudyError(
+            [
+                f"{BATCHES}/ holds {len(known)} shards with their results; to plan {len(names)}, "
+                "move that folder away first"
+            ]
+        )
+    _refuse_own_results(study)
+    salt = study_salt(study / INVENTORY)
+    for name, subjects in _assign(folder, names, table.subjects).items():
+        shard = folder / name
+        write_text(shard / "config" / "config.yaml", _shard_config(study, config))
+        columns = ["participant_id", "session", *PATH_COLUMNS]
+        rows = [_shard_row(study, shard, subject) for subject in subjects]
+        write_rows(shard / "config" / "subjects.tsv", columns, rows)
+        write_text(shard / INVENTORY / "salt", salt + "\n")
+    write_text(folder / "shards.txt", "\n".join(names) + "\n")
+    words = {
+        "shards": len(names),
+        "cores": cores,
+        "memory": f"{4 * cores}G",
+        "python": shlex.quote(sys.executable),
+        "folder": shlex.quote(str(folder)),
+        "study": shlex.quote(str(study)),
+    }
+    for script, text in (("array.sh", ARRAY), ("reduce.sh", REDUCE)):
+        write_text(folder / script, text.format(**words))
+        (folder / script).chmod((folder / script).stat().st_mode | stat.S_IXUSR)
+    return [folder / name for name in names]
+
+
+def join_batches(
+    study: Path, table: SubjectsTable, without_failed: bool, say: Callable[[str], None]
+) -> None:
+    """Make a study's inventory and subjects those of its shards.
+
+    Parameters
+    ----------
+    study
+        Study folder.
+    table
+        Its checked subjects table.
+    without_failed
+        List subjects that a shard did not finish as failed, instead of stopping.
+    say
+        Takes messages.
+
+    Raises
+    ------
+    StudyError
+        A row is in no shard, or subjects are not finished.
+    """
+    study = study.resolve()
+    shards = _shards(study)
+    index = [row for shard in shards for row in _inventory_rows(shard, "inventory.tsv")]
+    exclusions = [row for shard in shards for row in _inventory_rows(shard, "exclusions.tsv")]
+    home = {row["subject"]: shard for shard in shards for row in _shard_index(shard)}
+    wanted = [subject.name for subject in table.subjects]
+    lacking = [name for name in wanted if name not in home]
+    if lacking:
+        raise StudyError(
+            [
+                f"{len(lacking)} rows were not looked at by any shard: {_some(lacking)}; run "
+                "`osteoflow plan` and the shards"
+            ]
+        )
+    kept = [row for row in index if row["subject"] in set(wanted)]
+    unfinished = _unfinished(kept, home)
+    for end in unfinished:
+        say(f"  {end.subject}: {end.rule} did not end in {home[end.subject].name}; see {end.log}")
+    if unfinished and not without_failed:
+        raise StudyError(
+            [
+                f"{len(unfinished)} subjects are not finished: run their shards again, or join "
+                "with --without-failed"
+            ]
+        )
+    folder = study / INVENTORY
+    order = {name: number for number, name in enumerate(wanted)}
+    kept.sort(key=lambda row: order[row["subject"]])
+    people = {(s.participant_id, s.session or "n/a"): order[s.name] for s in table.subjects}
+    mine = [row for row in exclusions if (row["participant_id"], row["session"]) in people]
+    mine.sort(key=lambda row: people[row["participant_id"], row["session"]])
+    _write_rows_if_different(folder / "inventory.tsv", INDEX_COLUMNS, kept)
+    _write_rows_if_different(folder / "exclusions.tsv", EXCLUSION_COLUMNS, mine)
+    write_text(folder / "paths.sha256", table.paths_digest() + "\n")
+    write_text(study / JOINED, f"{len(shards)}\n")
+    from osteoflow.running.failed import leave_out
+
+    leave_out(study, unfinished)
+    _link_subjects(study, home, kept)
+
+
+def is_joined(study: Path) -> bool:
+    """Whether a study's subjects are those of its shards."""
+    return (study / JOINED).exists()
+
+
+def _refuse_own_results(study: Path) -> None:
+    own = [path.name for path in (study / SUBJECTS).glob("sub-*") if not path.is_symlink()]
+    if own:
+        raise StudyError(
+            [
+                f"this study has results of its own ({_some(own)}): a study is run either as a "
+                f"whole or in batches; move {SUBJECTS} away first"
+            ]
+        )
+
+
+def _assign(
+    folder: Path, names: list[str], subjects: tuple[Subject, ...] | list[Subject]
+) -> dict[str, list[Subject]]:
+    """Shard -> its subjects; those of an earlier plan stay where they are."""
+    earlier = {
+        SubjectFiles.named(row["participant_id"], row["session"]): name
+        for name in names
+        if (folder / name / "config" / "subjects.tsv").exists()
+        for row in read_rows(folder / name / "config" / "subjects.tsv")
+    }
+    assigned: dict[str, list[Subject]] = {name: [] for name in names}
+    new = []
+    for subject in subjects:
+        if subject.name in earlier:
+            assigned[earlier[subject.name]].append(subject)
+        else:
+            new.append(subject)
+    for subject in new:
+        smallest = min(names, key=lambda name: (len(assigned[name]), name))
+        assigned[smallest].append(subject)
+    return assigned
+
+
+def _shard_config(study: Path, config: Config) -> str:
+    """The sections that subjects' steps depend on; files of the study by their full path."""
+    content: dict[str, Any] = config.model_dump(mode="json", include=set(SUBJECT_SECTIONS))
+    for item in content["radiomics"]["images"].values():
+        own = study / item["settings"]
+        if own.is_file():
+            item["settings"] = str(own)
+    content["study"] = {"title": config.study.title}
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _shard_row(study: Path, shard: Path, subject: Subject) -> dict[str, str | None]:
+    """A row with identity and paths, relative ones seen from the shard."""
+    row: dict[str, str | None] = dict.fromkeys(PATH_COLUMNS)
+    row |= {"participant_id": subject.participant_id, "session": subject.session or None}
+    for column, path in subject.paths.items():
+        relative = column != "mask_scheme" and not Path(path).is_absolute()
+        row[column] = os.path.relpath(study / path, shard) if relative else path
+    return row
+
+
+def _shards(study: Path) -> list[Path]:
+    names = study / BATCHES / "shards.txt"
+    if not names.exists():
+        raise StudyError([f"{BATCHES}/ does not exist: plan the study with `osteoflow plan`"])
+    return [study / BATCHES / name for name in names.read_text(encoding="utf-8").split()]
+
+
+def _shard_index(shard: Path) -> list[dict[str, str]]:
+    return _inventory_rows(shard, "inventory.tsv")
+
+
+def _inventory_rows(shard: Path, name: str) -> list[dict[str, str]]:
+    path = shard / INVENTORY / name
+    if not path.exists():
+        raise StudyError([f"{shard.name} has not run yet: no {INVENTORY / name} in it"])
+    return read_rows(path)
+
+
+def _unfinished(index: list[dict[str, str]], home: dict[str, Path]) -> list[JobEnd]:
+    """One entry per subject with images but without a status: the step that failed, if known."""
+    known = {
+        end.subject: JobEnd(end.rule, end.subject, f"{BATCHES}/{shard.name}/{end.log}", end.event)
+        for shard in dict.fromkeys(home.values())
+        for end in failures(shard)
+    }
+    ends = []
+    for row in index:
+        name = row["subject"]
+        done = SubjectFiles(home[name] / SUBJECTS / name).status.exists()
+        if "yes" in (row["ct"], row["mri"]) and not done:
+            log = f"{BATCHES}/{home[name].name}.log"
+            ends.append(known.get(name, JobEnd("convert", name, log, "failed")))
+    return ends
+
+
+def _link_subjects(study: Path, home: dict[str, Path], index: list[dict[str, str]]) -> None:
+    folder = study / SUBJECTS
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {row["subject"] for row in index if "yes" in (row["ct"], row["mri"])}
+    for path in folder.glob("sub-*"):
+        if path.is_symlink() and path.name not in wanted:
+            path.unlink()
+    for name in sorted(wanted):
+        target = os.path.relpath(home[name] / SUBJECTS / name, folder)
+        link = folder / name
+        if link.is_symlink() and str(link.readlink()) != target:
+            link.unlink()
+        if not link.is_symlink():
+            link.symlink_to(target)
+
+
+def _write_rows_if_different(
+    path: Path, columns: tuple[str, ...], rows: list[dict[str, str]]
+) -> None:
+    if not path.exists() or read_rows(path) != rows:
+        write_rows(path, columns, rows)
+
+
+def _some(names: list[str], shown: int = 5) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

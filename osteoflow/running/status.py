@@ -1,0 +1,119 @@
+"""The subject x step table: done, excluded and why, failed, or not run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from osteoflow.io.volume import read_json
+from osteoflow.io.whole import write_text
+from osteoflow.layout import INVENTORY, STEP_FOLDERS, SUBJECTS, SubjectFiles
+from osteoflow.running.events import JobEnd, failures
+
+STATUS_TSV = Path("results") / "status.tsv"
+STEPS = (*STEP_FOLDERS, "measure")
+# Steps that wait for each step; after a failure, what they made before is out of date.
+FOLLOWING = {
+    "convert": STEPS[1:],
+    "segment": ("extract_radiomics", "measure"),
+    "map_mri": ("extract_radiomics", "measure"),
+    "calibrate_ct": ("extract_radiomics", "measure"),
+    "extract_radiomics": ("measure",),
+    "measure": (),
+}
+MODALITY_OF_STEP = {"map_mri": "mri", "calibrate_ct": "ct"}
+
+
+def status_rows(study: Path, index: list[dict[str, str]]) -> list[dict[str, str]]:
+    """One row per subject, a column per step.
+
+    Parameters
+    ----------
+    study
+        Study folder.
+    index
+        Rows of ``results/inventory/inventory.tsv``.
+
+    Returns
+    -------
+    Rows with ``subject``, ``inventory`` and every step: ``done``, ``done; ct excluded:
+    missing_slice``, ``excluded: <modality> <code>``, ``failed: see <log>``, ``not run``, or
+    ``no data`` where the subject has no images for the step.
+    """
+    failed = {(end.rule, end.subject): end for end in failures(study)}
+    excluded = _inventory_exclusions(study)
+    rows = []
+    for entry in index:
+        name = entry["subject"]
+        row = {"subject": name, "inventory": excluded.get(name, "done")}
+        for step in STEPS:
+            row[step] = _cell(study, entry, step, failed)
+        rows.append(row)
+    return rows
+
+
+def write_status(study: Path, rows: list[dict[str, str]]) -> Path:
+    """Write ``results/status.tsv``."""
+    columns = ["subject", "inventory", *STEPS]
+    lines = ["\t".join(columns)] + ["\t".join(row[column] for column in columns) for row in rows]
+    path = study / STATUS_TSV
+    write_text(path, "\n".join(lines) + "\n")
+    return path
+
+
+def status_summary(rows: list[dict[str, str]]) -> list[str]:
+    """Per step, how many subjects are in which state."""
+    lines = []
+    for step in ("inventory", *STEPS):
+        counts = Counter(_state(row[step]) for row in rows)
+        lines.append(f"{step:18s} " + ", ".join(f"{n} {what}" for what, n in counts.most_common()))
+    return lines
+
+
+def _state(cell: str) -> str:
+    if cell.startswith("done;"):
+        return "done with exclusions"
+    return cell.partition(":")[0]
+
+
+def _cell(
+    study: Path, entry: dict[str, str], step: str, failed: dict[tuple[str, str], JobEnd]
+) -> str:
+    name = entry["subject"]
+    if "yes" not in (entry["ct"], entry["mri"]):
+        return "no data"
+    if step in MODALITY_OF_STEP and entry[MODALITY_OF_STEP[step]] != "yes":
+        return "no data"
+    end = failed.get((step, name))
+    if end is not None:
+        return f"failed: see {end.log}"
+    waits = any(step in FOLLOWING[rule] for rule, subject in failed if subject == name)
+    path = SubjectFiles(study / SUBJECTS / name).status_of(step)
+    if waits or not path.exists():
+        return "not run"
+    return "done" if step == "measure" else _ended(step, read_json(path)["items"])
+
+
+def _ended(step: str, items: list[dict[str, Any]]) -> str:
+    """How a step ended: what it excluded itself, and what was excluded before it."""
+    reasons = []
+    for item in items:
+        if item["status"] == "excluded":
+            own = item["origin"] == step
+            reasons.append(f"{item['item']} {item['code'] if own else 'at ' + item['origin']}")
+    usable = any(item["status"] == "ok" for item in items)
+    if not reasons:
+        return "done" if usable else "no data"
+    listed = ", ".join(reasons)
+    return f"done; excluded: {listed}" if usable else f"excluded: {listed}"
+
+
+def _inventory_exclusions(study: Path) -> dict[str, str]:
+    from osteoflow.io.tables import read_rows
+
+    found: dict[str, list[str]] = {}
+    for row in read_rows(study / INVENTORY / "exclusions.tsv"):
+        name = SubjectFiles.named(row["participant_id"], row["session"])
+        found.setdefault(name, []).append(f"{row['modality']} {row['code']}")
+    return {name: "excluded: " + ", ".join(codes) for name, codes in found.items()}
