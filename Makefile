@@ -3,13 +3,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint setup lock reference validation clean
+.PHONY: demo test test-slurm lint setup lock reference validation clean
 
 demo: setup
 	$(BIN)/osteoflow demo .
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+
+# Root and Debian's Slurm (tests/slurm/install_debian.sh): a cluster of one node, about ten minutes.
+# Not part of `make test`, which collects tests/slurm only if that folder is named.
+test-slurm: setup
+	$(BIN)/python -m pytest -n 0 tests/slurm
 
 lint: setup
 	$(BIN)/ruff check .

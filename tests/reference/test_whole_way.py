@@ -35,9 +35,9 @@ def test_contrast_ct_with_overlapping_jpeg2000_slices(tmp_path, record):
     what = "Siemens JPEG 2000 CT through the workflow: T12 mean"
     record("CT: third-party data", what, t12["value"].item(), "HU", "267.0 +- 0.5")
     assert t12["value"].item() == pytest.approx(267.0, abs=0.5)
-    sidecar = json.loads((subject / "ct" / "sub-01_ct.json").read_text())
+    sidecar = json.loads((subject / "anat" / "sub-01_ct.json").read_text())
     assert sidecar["SliceStep"] == 2.0
-    assert any(text.startswith("contrast:") for text in sidecar["Warnings"])
+    assert any(text.startswith("contrast_agent:") for text in sidecar["Warnings"])
     assert any(text.startswith("slice_step:") for text in sidecar["Warnings"])
     page = (subject / "report.html").read_text(encoding="utf-8")
     assert "contrast agent" in page

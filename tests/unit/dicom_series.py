@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,16 @@ def write_slice(path: Path, pixels: np.ndarray, **elements) -> None:
             setattr(dataset, name, value)
     path.parent.mkdir(parents=True, exist_ok=True)
     pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+
+
+def edit(paths: Iterable[Path], change: Callable[[int, pydicom.Dataset], None]) -> list[Path]:
+    """Change the header of files in place: ``change(number, dataset)``."""
+    paths = list(paths)
+    for number, path in enumerate(paths):
+        dataset = pydicom.dcmread(path)
+        change(number, dataset)
+        dataset.save_as(path)
+    return paths
 
 
 def ct_series(folder: Path, depths: list[float], **elements) -> list[Path]:

@@ -206,7 +206,7 @@ def test_header_warnings() -> None:
             {"KVP": 100, "SliceThickness": 3, "ContrastBolusAgent": "agent"}, 2.0
         )
     ]
-    assert codes == ["contrast", "kvp", "slice_step"]
+    assert codes == ["contrast_agent", "kvp", "slice_step"]
     assert ct_warnings({}) == ["kvp_unknown: the header does not state the tube voltage"]
     assert "overlap" in ct_warnings(plain, 1.5)[0]
     assert "gaps" in ct_warnings(plain | {"SpacingBetweenSlices": 5})[0]

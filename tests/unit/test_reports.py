@@ -287,6 +287,7 @@ def cohort_report(flow, figure, reliability, tables) -> CohortReport:
                 {"ct": "excluded" if i == 1 else "ok", "mri": "ok"},
                 {"ct": "missing slice"} if i == 1 else {},
                 i % 2,
+                {"Conversion": "excluded" if i == 1 else "ok", "Masks": "ok"},
             )
             for i in range(1, 41)
         ],

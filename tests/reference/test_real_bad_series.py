@@ -1,0 +1,119 @@
+"""Irregular and unusual DICOM from real scanners: converted exactly, or excluded by name.
+
+The files lie outside the repository; their sources and licences are listed beside them.
+"""
+
+import os
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+
+from osteoflow.ct.header import ct_warnings
+from osteoflow.errors import SubjectDataError
+from osteoflow.inventory.entry import subject_entry
+from osteoflow.io.dicom import convert_series
+from osteoflow.io.intake import load_ct
+from osteoflow.subjects import Subject
+
+DATA = os.environ.get("OSTEOFLOW_EXTERNAL_DATA")
+pytestmark = pytest.mark.skipif(
+    not DATA, reason="OSTEOFLOW_EXTERNAL_DATA does not name a folder with third-party data"
+)
+
+
+def source(path):
+    folder = Path(DATA).resolve() / path
+    if not folder.exists():
+        pytest.skip(f"third-party data without {path}")
+    return folder
+
+
+def look(path, tmp_path):
+    """Inventory entry of a folder taken for one subject's."""
+    subject = Subject("sub-1", "sub-1", "", {"dicom": str(source(path))})
+    entry = subject_entry(tmp_path, tmp_path, "salt", False, subject)
+    for problem in entry["problems"]:
+        assert len(problem["hint"]) > 20
+    return entry
+
+
+def codes(entry):
+    return {problem["modality"]: problem["code"] for problem in entry["problems"]}
+
+
+@pytest.mark.parametrize(
+    ("folder", "code", "words"),
+    [
+        ("gantrytilting/001", "gantry_tilt", "sheared by 14.0 degrees"),
+        ("notavolume/001", "duplicate_slices", "3 slices lie at a position"),
+        ("sliceincrement/001", "missing_slice", "steps of 5.00 mm and of 10.00 mm"),
+        ("sliceincrement/002", "missing_slice", "steps of 0.75 mm and of 1.50 mm"),
+    ],
+)
+def test_irregular_ct(folder, code, words, tmp_path):
+    entry = look(f"ct/irregular_series/{folder}", tmp_path)
+    assert len(entry["ct"]["files"]) == 4
+    with pytest.raises(SubjectDataError) as caught:
+        load_ct(entry["ct"], tmp_path)
+    assert (caught.value.code, caught.value.hint != "") == (code, True)
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize("scanner", ["CT1", "CT2"])
+def test_compressed_ct_is_read_exactly_or_refused_by_name(scanner):
+    """One picture in three lossless syntaxes; pydicom itself decodes the run lengths."""
+    folder = source("dicom/wg04_transfer_syntaxes")
+    dataset = pydicom.dcmread(folder / f"{scanner}_RLE")
+    expected = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
+    for syntax in ("RLE", "JPLL"):
+        volume, _, _ = convert_series([folder / f"{scanner}_{syntax}"])
+        canonical = nib.as_closest_canonical(nib.Nifti1Image(volume.data, volume.affine))
+        # Rows run towards posterior, columns towards the left: against RAS in both.
+        found = np.asarray(canonical.dataobj)[::-1, ::-1, 0].T
+        assert np.array_equal(found, expected), syntax
+    with pytest.raises(SubjectDataError) as caught:
+        convert_series([folder / f"{scanner}_JLSL"])
+    assert caught.value.code == "conversion_failed"
+    assert "JPEG-LS Lossless" in caught.value.message
+    assert "uncompressed" in caught.value.hint
+
+
+def test_jpeg_2000_with_contrast_and_overlapping_slices(tmp_path):
+    entry = look("ct/siemens_ct_jpeg2000/example_ct_dicom", tmp_path)
+    volume, sidecar, warnings = load_ct(entry["ct"], tmp_path)
+    assert volume.shape == (512, 512, 20)
+    assert warnings == []
+    found = ct_warnings(sidecar, sidecar["SliceStep"])
+    assert [warning.split(":")[0] for warning in found] == ["contrast_agent", "slice_step"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        # Combined echoes, magnitude and phase in one series.
+        ("dicom2nifti/philips/anatomical/002", {"mri": "echo_time_missing"}),
+        # Magnitude frames and a field map in one multi-frame object.
+        ("dcm_qa_fmap/In/Philips", {"mri": "multiframe_unsupported"}),
+        ("dcm_qa_fmap/In/Siemens", {"mri": "too_few_echoes"}),
+        ("dcm_qa_fmap/In/GE", {"ct": "no_usable_series", "mri": "no_usable_series"}),
+        ("dcm_qa_uih/In", {"ct": "no_usable_series", "mri": "no_usable_series"}),
+        ("dicom2nifti/philips_enhanced/anatomical/001", {"mri": "multiframe_unsupported"}),
+        ("dicom2nifti/siemens_multiframe/anatomical/001", {"mri": "multiframe_unsupported"}),
+        (
+            "dicom2nifti/hitachi/anatomical/001",
+            {"ct": "no_usable_series", "mri": "no_usable_series"},
+        ),
+    ],
+)
+def test_mri_that_is_no_multi_echo_acquisition(folder, expected, tmp_path):
+    entry = look(f"dicom/{folder}", tmp_path)
+    assert entry["mri"] is None
+    assert codes(entry) == expected
+
+
+def test_images_of_two_patients(tmp_path):
+    entry = look("ct/ct_with_dicom_seg", tmp_path)
+    assert codes(entry) == {"ct": "several_patients", "mri": "several_patients"}

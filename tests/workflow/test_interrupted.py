@@ -1,0 +1,77 @@
+"""A run that lives is left alone; one that finds no place on the disk says so."""
+
+import os
+import signal
+import subprocess
+import time
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from osteoflow.io.volume import read_json
+
+from .conftest import osteoflow
+from .three import new_study, simulate_three, start
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    return simulate_three(tmp_path_factory.mktemp("raw"))
+
+
+def test_a_living_run_is_not_disturbed(raw, tmp_path):
+    study = new_study(tmp_path, raw)
+    process = start(study)
+    owner = study / ".snakemake" / "osteoflow-owner.json"
+    until = time.monotonic() + 60
+    while not owner.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    try:
+        second = osteoflow("run", study, check=False)
+        assert second.returncode == 2
+        assert f"under way on this host (process {process.pid})" in second.stderr
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 4 MB at ``results``, which can be made read-only."""
+    folder = tmp_path / "study" / "results"
+    folder.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs rights that this user does not have")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_files(raw, small_disk):
+    study = new_study(small_disk.parent, raw)
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * 3_000_000)
+    done = osteoflow("run", study, "--cores", 2, check=False)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "No space left on device" in said
+    for path in small_disk.rglob("*.nii.gz"):
+        if path.parent.suffix != ".part":
+            assert np.isfinite(np.asanyarray(nib.load(path).dataobj)).any()
+    for path in small_disk.rglob("*.json"):
+        if path.parent.suffix != ".part":
+            assert read_json(path)
+    # The trouble was the disk's, so that no subject may be excluded for it.
+    assert not list((small_disk / "subjects").glob("*/anat/status.json"))
+    filler.unlink()
+
+
+def test_read_only_results_are_named(raw, small_disk):
+    study = new_study(small_disk.parent, raw)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    done = osteoflow("run", study, check=False)
+    assert done.returncode == 3
+    assert "cannot be written" in done.stderr
+    assert "Read-only file system" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,121 @@
+"""The tables of a run do not depend on how often it was killed, nor on shards."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from osteoflow.io.tables import read_table
+
+from .conftest import osteoflow
+from .three import new_study, simulate_three, start, tables
+
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    return simulate_three(tmp_path_factory.mktemp("raw"))
+
+
+@pytest.fixture(scope="module")
+def expected(raw, tmp_path_factory):
+    """Tables of an undisturbed run."""
+    study = new_study(tmp_path_factory.mktemp("calm") / "study", raw)
+    osteoflow("run", study, "--cores", 2)
+    found = tables(study)
+    assert len(found) > 20
+    return found
+
+
+def different(expected, found):
+    """Paths of the tables that differ."""
+    paths = expected.keys() | found.keys()
+    return sorted(path for path in paths if expected.get(path) != found.get(path))
+
+
+def test_killed_twenty_times_and_resumed(raw, expected, tmp_path):
+    rough = new_study(tmp_path / "rough", raw)
+    moments = random.Random(5)
+    kills = 0
+    while kills < KILLS:
+        process = start(rough)
+        try:
+            process.wait(moments.uniform(0.5, 12.0))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+        else:
+            assert process.returncode == 0, (rough / "run.log").read_text()
+            # Done before all kills were: make work for the next one.
+            victim = moments.choice(sorted((rough / "results" / "subjects").iterdir()))
+            shutil.rmtree(victim / moments.choice(["anat", "seg", "mri"]))
+    assert start(rough).wait() == 0, (rough / "run.log").read_text()
+
+    assert "ended without finishing" in (rough / "run.log").read_text()
+    assert different(expected, tables(rough)) == []
+    assert not list((rough / "results").rglob("*.part"))
+    assert not (rough / ".snakemake" / "osteoflow-owner.json").exists()
+    for kind in ("locks", "incomplete"):
+        assert not any(p.is_file() for p in (rough / ".snakemake" / kind).rglob("*"))
+    done = osteoflow("run", rough, "--", "-n")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def script(study, name, *arguments):
+    """Run one of the scripts of a study in batches, as a cluster's job does."""
+    command = ["bash", study / "batches" / name, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_shards_and_their_join_give_the_same_tables(raw, expected, tmp_path):
+    study = new_study(tmp_path / "study", raw)
+    osteoflow("plan", study, "--batches", 2, "--cores", 2)
+    assert script(study, "array.sh", "1").returncode == 0
+    early = script(study, "reduce.sh")
+    assert early.returncode == 2
+    assert "shard-002 has not run yet" in early.stderr
+    assert script(study, "array.sh", "2").returncode == 0
+    joined = script(study, "reduce.sh")
+    assert joined.returncode == 0, joined.stdout + joined.stderr
+    assert different(expected, tables(study)) == []
+    assert "Nothing to do" in osteoflow("why", study).stdout
+    # A study is run as a whole or in batches.
+    assert "in batches" in osteoflow("run", study, check=False).stderr
+    assert "holds 2 shards" in osteoflow("plan", study, "--batches", 3, check=False).stderr
+
+    # A shard that lost a result is work for that shard, never for the join.
+    assigned = {
+        path.name: shard.name
+        for shard in sorted((study / "batches").glob("shard-*"))
+        for path in (shard / "results" / "subjects").iterdir()
+    }
+    assert set(assigned.values()) == {"shard-001", "shard-002"}
+    home = study / "batches" / assigned["sub-02"] / "results" / "subjects" / "sub-02"
+    (home / "status.json").unlink()
+    refused = script(study, "reduce.sh")
+    assert refused.returncode == 2
+    assert "1 subjects are not finished" in refused.stderr
+    assert script(study, "reduce.sh", "--without-failed").returncode == 0
+    cohort = study / "results" / "cohort"
+    excluded = read_table(cohort / "exclusions.tsv")
+    assert excluded.loc[excluded["participant_id"] == "sub-02", "code"].tolist() == [
+        "step_failed",
+        "step_failed",
+    ]
+
+    # A new row goes to the smaller shard and leaves the others where they are.
+    table = study / "config" / "subjects.tsv"
+    first = table.read_text().splitlines()[1]
+    table.write_text(table.read_text() + first.replace("sub-01", "sub-09", 1) + "\n")
+    osteoflow("plan", study, "--batches", 2, "--cores", 2)
+    listed = {
+        shard.name: read_table(shard / "config" / "subjects.tsv")["participant_id"].tolist()
+        for shard in sorted((study / "batches").glob("shard-*"))
+    }
+    assert sorted(len(rows) for rows in listed.values()) == [2, 2]
+    assert all(name in listed[shard] for name, shard in assigned.items())
