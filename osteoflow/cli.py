@@ -131,7 +131,10 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _inventory(options: argparse.Namespace) -> int:
-    _take_inventory(options.study, options.verify)
+    from osteoflow.running.owner import Ownership
+
+    with Ownership(options.study, _say):
+        _take_inventory(options.study, options.verify)
     return 0
 
 
@@ -235,13 +238,15 @@ def _status(options: argparse.Namespace) -> int:
 def _why(options: argparse.Namespace) -> int:
     from osteoflow.running.batches import is_joined
     from osteoflow.running.failed import leave_out
+    from osteoflow.running.owner import Ownership
     from osteoflow.running.why import why
 
-    if not is_joined(options.study):
-        _take_inventory(options.study)
-        leave_out(options.study, [])
-    for line in why(options.study):
-        print(line)
+    with Ownership(options.study, _say):
+        if not is_joined(options.study):
+            _take_inventory(options.study)
+            leave_out(options.study, [])
+        for line in why(options.study):
+            print(line)
     return 0
 
 

@@ -6,7 +6,6 @@ owner's file tells host and processes, so that the next run knows whether the ow
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
@@ -25,6 +24,7 @@ import psutil
 from osteoflow.errors import StudyError
 from osteoflow.io.volume import write_json
 from osteoflow.io.whole import PART_SUFFIX
+from osteoflow.running.records import distrust_unrecorded
 
 OWNER = Path(".snakemake") / "osteoflow-owner.json"
 SECONDS_TO_CANCEL = 120
@@ -82,11 +82,11 @@ class Ownership:
         if cancelled:
             self.say(f"Cancelled {cancelled} cluster jobs that it left behind.")
         shutil.rmtree(self.study / ".snakemake" / "locks", ignore_errors=True)
-        damaged = _forget_damaged_records(self.study)
-        if damaged:
-            self.say(f"{damaged} results whose record was cut off will be made again.")
         for path in (self.study / "results").rglob(f".*{PART_SUFFIX}"):
             shutil.rmtree(path, ignore_errors=True)
+        unrecorded = distrust_unrecorded(self.study)
+        if unrecorded:
+            self.say(f"{unrecorded} results that nobody kept a record of will be made again.")
 
 
 def job_prefix(study: Path) -> str:
@@ -159,36 +159,3 @@ def _lives(pid: int, born: float) -> bool:
         return not zombie and abs(process.create_time() - born) < 1
     except psutil.NoSuchProcess:
         return False
-
-
-def _forget_damaged_records(study: Path) -> int:
-    """Delete results whose metadata record is no whole JSON, with the record.
-
-    Snakemake would take such a result as up to date for ever, whatever changes later.
-    """
-    count = 0
-    folder = study / ".snakemake" / "metadata"
-    for record in folder.rglob("*"):
-        if record.is_file() and not _is_json(record):
-            count += 1
-            target = study / _target_of(record.relative_to(folder))
-            if target.is_dir():
-                shutil.rmtree(target)
-            else:
-                target.unlink(missing_ok=True)
-            record.unlink()
-    return count
-
-
-def _target_of(record: Path) -> str:
-    """Path of a result from its record's: base64, split into folders where it is long."""
-    encoded = "".join(part.removeprefix("@") for part in record.parts)
-    return base64.urlsafe_b64decode(encoded).decode()
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_bytes())
-    except ValueError:
-        return False
-    return True

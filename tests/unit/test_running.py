@@ -1,13 +1,14 @@
 """Around the workflow: who runs it, what happened, how far it is, what changed, in words."""
 
-import base64
 import json
 import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from snakemake.persistence.file import FilePersistence
 
 from osteoflow.errors import StudyError
 from osteoflow.inventory.change import describe_change
@@ -15,6 +16,7 @@ from osteoflow.io.whole import whole_file
 from osteoflow.layout import SubjectFiles
 from osteoflow.running.events import EVENTS, failures
 from osteoflow.running.owner import OWNER, Ownership
+from osteoflow.running.records import MARKS, RECORDS, distrust_unrecorded
 from osteoflow.running.run import describe_failures
 from osteoflow.running.status import status_rows, status_summary
 from osteoflow.running.why import _difference, _parameter_words
@@ -53,22 +55,54 @@ def test_a_dead_owner_is_cleared_away(tmp_path):
     left = tmp_path / "results" / "cohort" / ".abc.part"
     left.mkdir(parents=True)
     (left / "table.tsv").write_text("half")
-    # One record is whole, the other was cut off while it was written: its result goes.
-    records = tmp_path / ".snakemake" / "metadata"
-    records.mkdir()
-    for name, text in (("whole", "{}"), ("half", '{"inp')):
-        target = tmp_path / "results" / f"{name}.tsv"
-        target.write_text("made")
-        record = base64.urlsafe_b64encode(f"results/{name}.tsv".encode()).decode()
-        (records / record).write_text(text)
     said = []
     with Ownership(tmp_path, said.append):
         assert not locks.exists()
     assert "ended without finishing" in said[0]
-    assert "1 results whose record was cut off" in said[1]
     assert not left.exists()
-    assert (tmp_path / "results" / "whole.tsv").exists()
-    assert not (tmp_path / "results" / "half.tsv").exists()
+
+
+def record_of(study, kind, result):
+    """Path of a record as Snakemake itself names it."""
+    return Path(FilePersistence(path=study / ".snakemake")._record_path(study / kind, result))
+
+
+def test_results_without_a_whole_record_are_marked_as_unfinished(tmp_path):
+    """Jobs that outlive their run, and records that were cut off."""
+    long = "results/subjects/sub-" + "x" * 120 + "/" + "y" * 120
+    made = {
+        "results/cohort/recorded.tsv": "{}",
+        "results/cohort/cut_off.tsv": '{"inp',
+        "results/cohort/outlived.tsv": None,
+        "results/subjects/sub-01/anat/.snakemake_timestamp": None,
+        f"{long}/.snakemake_timestamp": "{}",
+        "results/logs/convert/sub-01.log": None,
+        "results/inventory/sub-01.json": None,
+        "results/report/workflow.html": None,
+    }
+    for path, record in made.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("made")
+        if record is not None:
+            result = path.removesuffix("/.snakemake_timestamp")
+            where = record_of(tmp_path, RECORDS, result)
+            where.parent.mkdir(parents=True, exist_ok=True)
+            where.write_text(record)
+    (tmp_path / "results/subjects/sub-02").symlink_to(tmp_path / "results/subjects/sub-01")
+    assert distrust_unrecorded(tmp_path) == 3
+    unfinished = [
+        "results/cohort/cut_off.tsv",
+        "results/cohort/outlived.tsv",
+        "results/subjects/sub-01/anat",
+    ]
+    marks = {path for path in (tmp_path / MARKS).rglob("*") if path.is_file()}
+    assert marks == {record_of(tmp_path, MARKS, result) for result in unfinished}
+    known = FilePersistence(path=tmp_path / ".snakemake")._filter_incomplete_keys(
+        [*unfinished, "results/cohort/recorded.tsv"]
+    )
+    assert known == set(unfinished)
+    # Once more finds nothing new.
+    assert distrust_unrecorded(tmp_path) == 0
 
 
 def test_a_number_used_again_by_another_process_is_no_living_owner(tmp_path):
