@@ -56,6 +56,18 @@ rule report_cohort:
 
 
 rule cohort:
-    """All tables, figures and reports of the study."""
+    """All tables, figures and reports of the study.
+
+    Every one by name: Snakemake does not make a lost table again that lies before a figure which
+    is up to date.
+    """
     input:
+        rules.assemble_cohort.output,
+        rules.describe_cohort.output,
+        rules.compare_truth.output if CONFIG.study.truth else [],
+        expand(rules.fit_models.output, analysis=ANALYSES),
+        expand(rules.draw_cohort_figure.output, figure=COHORT_FIGURES),
+        expand(
+            rules.draw_model_figure.output, analysis=ANALYSES, figure=MODEL_FIGURES
+        ),
         rules.report_cohort.output,
