@@ -16,6 +16,13 @@ DEMO_DATA = "demo"
 NO_PLACE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT)
 
 
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -61,7 +68,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Options after -- go to snakemake, such as `osteoflow run my-study -- -n`.",
     )
     run.add_argument("study", type=Path, nargs="?", default=Path())
-    run.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    cores = "cores of this machine (all; 1 on a cluster, whose jobs have their own)"
+    run.add_argument("--cores", type=int, help=cores)
     run.add_argument("--profile", choices=["default", "slurm"], default="default")
     run.set_defaults(run=_run)
 
@@ -81,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
     join = commands.add_parser("join", help="the cohort's results from those of all shards")
     join.add_argument("study", type=Path, nargs="?", default=Path())
-    join.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    join.add_argument("--cores", type=int, help=cores)
     join.add_argument("--profile", choices=["default", "slurm"], default="default")
     join.add_argument(
         "--without-failed",
@@ -107,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="simulate the demo cohort and run the whole workflow")
     demo.add_argument("study", type=Path, nargs="?", default=Path())
-    demo.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    demo.add_argument("--cores", type=int, help="cores to use (all)")
     demo.set_defaults(run=_demo)
     return parser
 
@@ -138,7 +146,7 @@ def _inventory(options: argparse.Namespace) -> int:
     return 0
 
 
-def _take_inventory(study: Path, verify: bool = False) -> None:
+def _take_inventory(study: Path, verify: bool = False, cores: int | None = None) -> None:
     from osteoflow.inventory.build import take_inventory
     from osteoflow.io.tables import read_rows
     from osteoflow.layout import INVENTORY
@@ -154,7 +162,7 @@ def _take_inventory(study: Path, verify: bool = False) -> None:
         study.resolve(),
         table,
         verify=verify,
-        processes=min(os.cpu_count() or 1, 8),
+        processes=min(cores or _cores(), 8),
         progress=_progress("Inventory"),
     )
     if not (study / FAILED_TSV).exists():
@@ -172,8 +180,10 @@ def _run(options: argparse.Namespace) -> int:
     from osteoflow.running.failed import leave_out
     from osteoflow.running.run import run_study
 
+    cores = options.cores or (1 if options.profile == "slurm" else _cores())
+
     def prepare() -> None:
-        _take_inventory(options.study)
+        _take_inventory(options.study, cores=cores)
         # Every run tries again what failed before.
         leave_out(options.study, [])
 
@@ -181,7 +191,7 @@ def _run(options: argparse.Namespace) -> int:
         options.study,
         prepare,
         options.profile,
-        options.cores,
+        cores,
         options.snakemake,
         options.without_failed,
         _say,
@@ -210,14 +220,13 @@ def _join(options: argparse.Namespace) -> int:
     from osteoflow.running.run import run_study
     from osteoflow.study import check_folder
 
-    _, table = check_folder(options.study)
+    config, table = check_folder(options.study)
+    cores = options.cores or (1 if options.profile == "slurm" else _cores())
 
     def prepare() -> None:
-        join_batches(options.study, table, options.without_failed, _say)
+        join_batches(options.study, config, table, options.without_failed, _say)
 
-    return run_study(
-        options.study, prepare, options.profile, options.cores, options.snakemake, say=_say
-    )
+    return run_study(options.study, prepare, options.profile, cores, options.snakemake, say=_say)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -259,7 +268,7 @@ def _simulate(options: argparse.Namespace) -> int:
         participants=options.participants,
         seed=options.seed,
         protocol=TINY if options.tiny else STANDARD,
-        processes=os.cpu_count() or 1,
+        processes=_cores(),
         progress=_progress("Simulating"),
     )
     print(f"{options.participants} participants in {options.out}")
@@ -278,7 +287,7 @@ def _demo(options: argparse.Namespace) -> int:
             participants=40,
             seed=1,
             protocol=STANDARD,
-            processes=os.cpu_count() or 1,
+            processes=_cores(),
             progress=_progress("Simulating"),
             path_prefix=f"{DEMO_DATA}/",
         )

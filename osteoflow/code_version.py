@@ -34,9 +34,12 @@ DISTRIBUTIONS = {
 }
 DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)")
-FILE_NAME = re.compile(r"[\w./-]+\.(tsv|json|yaml|j2)")
+TEMPLATE = re.compile(r"[\w./-]+\.j2")
+# What a template of a page draws in: extends, include, import and from.
+DRAWN_IN = re.compile(r"""{%-?\s*(?:extends|include|import|from)\s+["']([^"']+)["']""")
+READERS = ("read_resource", "resource_path")
 # Syntax trees differ between versions of Python.
-EDITION = [1, *sys.version_info[:2]]
+EDITION = [2, *sys.version_info[:2]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Facts:
     """What one Python file contributes to the version of the scripts that reach it.
 
     ``tree`` is the hash of its syntax tree without docstrings, ``imports`` the dotted names it
-    imports, ``files`` the constants that may name resource tables.
+    imports, ``files`` the resource tables and templates it names.
     """
 
     tree: str
@@ -73,7 +76,7 @@ def code_parts(script: str) -> dict[str, str]:
         facts = _facts(path)
         parts[path.relative_to(ROOT).as_posix()] = facts.tree
         packages |= {name.split(".")[0] for name in facts.imports} - {PACKAGE}
-        resources |= set(facts.files) & _resources().keys()
+        resources |= _with_drawn_in(set(facts.files) & _resources().keys())
     for name in sorted(resources):
         parts[name] = hashlib.sha256(_resources()[name].read_bytes()).hexdigest()
     versions = _locked_versions()
@@ -160,12 +163,32 @@ def _read_facts(path: Path) -> Facts:
             imports.add(node.module)
             if node.module.split(".")[0] == PACKAGE:
                 imports |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Constant) and FILE_NAME.fullmatch(str(node.value)):
+        elif isinstance(node, ast.Call) and _name_of(node.func) in READERS:
+            files |= {str(a.value) for a in node.args if isinstance(a, ast.Constant)}
+        elif isinstance(node, ast.Constant) and TEMPLATE.fullmatch(str(node.value)):
             files.add(str(node.value))
         elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
     dump = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
     return Facts(dump, tuple(sorted(imports)), tuple(sorted(files)))
+
+
+def _name_of(function: ast.expr) -> str:
+    """``read_resource`` of ``read_resource(...)`` and of ``resources.read_resource(...)``."""
+    return getattr(function, "id", getattr(function, "attr", ""))
+
+
+def _with_drawn_in(names: set[str]) -> set[str]:
+    """Resources with the templates that templates among them extend, include or import."""
+    seen: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            if TEMPLATE.fullmatch(name):
+                waiting += DRAWN_IN.findall(_resources()[name].read_text(encoding="utf-8"))
+    return seen
 
 
 @cache

@@ -22,6 +22,18 @@ STEP_FOLDERS = {
     "calibrate_ct": "ct",
     "extract_radiomics": "radiomics",
 }
+# All steps of a subject; the last one makes no folder but the subject's own files.
+STEPS = (*STEP_FOLDERS, "measure")
+# Steps that only one modality has.
+MODALITY_OF_STEP = {"map_mri": "mri", "calibrate_ct": "ct"}
+
+
+def steps_of(ct: bool, mri: bool) -> list[str]:
+    """Steps with a folder that a subject with these modalities has, in the order of the data."""
+    present = {"ct": ct, "mri": mri, None: True}
+    return [step for step in STEP_FOLDERS if present[MODALITY_OF_STEP.get(step)]]
+
+
 # Suffix of each image after the subject's name, by the step that makes it.
 IMAGE_SUFFIXES = {
     "convert": {"ct": "ct", "mag": "part-mag_MEGRE", "phase": "part-phase_MEGRE"},

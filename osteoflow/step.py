@@ -7,20 +7,16 @@ Later steps pass an exclusion on. Any other exception is a bug and fails the job
 
 from __future__ import annotations
 
-import atexit
 import logging
-import resource
-import sys
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import read_json, write_json
+from osteoflow.step_log import log_to
 
 Source = tuple[str | Path, str]
-_STARTED = time.monotonic()
 
 
 class Step:
@@ -117,33 +113,3 @@ def find_item(status: dict[str, Any], item: str) -> dict[str, Any]:
 def is_ok(status: dict[str, Any], item: str) -> bool:
     """Whether an item of a status file can be used."""
     return find_item(status, item)["status"] == "ok"
-
-
-def log_to(path: str | Path) -> None:
-    """Send log messages and uncaught exceptions of this process to a file (and to stderr)."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=str(path), filemode="w", level=logging.INFO, format="%(levelname)s %(message)s"
-    )
-    logging.captureWarnings(True)
-
-    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        logging.critical("failed", exc_info=(kind, error, trace))
-        sys.__excepthook__(kind, error, trace)
-
-    sys.excepthook = hook
-    atexit.register(_log_cost)
-
-
-def _log_cost() -> None:
-    """What the process took: the figures that requests for memory and time rest on."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = time.monotonic() - _STARTED
-    # Linux counts in kB, macOS in bytes.
-    megabytes = used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    logging.info(
-        "took %.1f s (CPU %.1f s), peak memory %.0f MB",
-        seconds,
-        used.ru_utime + used.ru_stime,
-        megabytes,
-    )

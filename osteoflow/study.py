@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,8 @@ from osteoflow.subjects import SubjectsTable, is_number, read_subjects
 
 SUBJECTS_TSV = Path("config") / "subjects.tsv"
 CONFIG_YAML = Path("config") / "config.yaml"
+# Settings and table with which a run began, for its cluster jobs.
+SNAPSHOT = Path(".snakemake") / "osteoflow-run"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Study:
 
     ``subjects`` maps each name to what the inventory found: ``ct`` and ``mri`` (whether images
     were chosen) and ``megabytes`` of raw data. ``failed`` are subjects that the run leaves out;
-    ``joined`` is set where shards make the subjects' results.
+    ``joined`` is set where shards make the subjects' results; ``settings`` is where ``config/``
+    lies.
     """
 
     folder: Path
@@ -41,6 +45,7 @@ class Study:
     subjects: dict[str, dict[str, Any]]
     failed: frozenset[str] = frozenset()
     joined: bool = False
+    settings: Path = Path()
 
     @cached_property
     def with_images(self) -> list[str]:
@@ -54,13 +59,13 @@ class Study:
     def radiomics_settings(self) -> dict[str, dict[str, Any]]:
         """Settings of each image's features, as read from their YAML files."""
         return {
-            image: _read_yaml(settings_path(self.folder, item.settings))
+            image: _read_yaml(settings_path(self.settings, item.settings))
             for image, item in self.config.radiomics.images.items()
         }
 
 
 def settings_path(study: Path, settings: str) -> Path:
-    """A preset by name (``vbmd``), or a file in the study folder."""
+    """A preset by name (``vbmd``), or a file by its path as seen from the study folder."""
     preset = ROOT / "config" / "radiomics" / f"{settings}.yaml"
     return preset if preset.exists() else study / settings
 
@@ -78,8 +83,36 @@ def check_folder(folder: Path) -> tuple[Config, SubjectsTable]:
     return check_study(folder, content)
 
 
-def check_study(folder: Path, content: dict[str, Any]) -> tuple[Config, SubjectsTable]:
+def take_snapshot(folder: Path) -> None:
+    """Keep a study's settings and table as they are at the begin of a run."""
+    target = folder / SNAPSHOT
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder / "config", target / "config")
+
+
+def frozen_study(folder: Path) -> Study:
+    """The study as it was when its run began.
+
+    A cluster job parses the workflow hours after the run began: rows added or settings changed in
+    the meantime are the next run's. Without a snapshot (plain Snakemake) it is as it is now.
+    """
+    settings = folder / SNAPSHOT if (folder / SNAPSHOT).is_dir() else folder
+    return load_study(folder, _read_yaml(settings / CONFIG_YAML), settings)
+
+
+def check_study(
+    folder: Path, content: dict[str, Any], settings: Path | None = None
+) -> tuple[Config, SubjectsTable]:
     """Configuration and table of a study, each mistake of both listed.
+
+    Parameters
+    ----------
+    folder
+        Study folder.
+    content
+        Of ``config.yaml``.
+    settings
+        Where ``config/`` lies, if not in the study folder.
 
     Raises
     ------
@@ -93,11 +126,11 @@ def check_study(folder: Path, content: dict[str, Any]) -> tuple[Config, Subjects
     except StudyError as error:
         problems.extend(error.problems)
     try:
-        table = read_subjects(folder / SUBJECTS_TSV, scheme_names())
+        table = read_subjects((settings or folder) / SUBJECTS_TSV, scheme_names())
     except StudyError as error:
         problems.extend(error.problems)
     if config is not None:
-        problems.extend(_settings_problems(folder, config))
+        problems.extend(_settings_problems(folder, settings or folder, config))
     if config is not None and table is not None:
         problems.extend(_column_problems(config, table))
     if problems or config is None or table is None:
@@ -105,15 +138,15 @@ def check_study(folder: Path, content: dict[str, Any]) -> tuple[Config, Subjects
     return config, table
 
 
-def load_study(folder: Path, content: dict[str, Any]) -> Study:
-    """A study whose inventory is up to date with its table.
+def load_study(folder: Path, content: dict[str, Any], settings: Path | None = None) -> Study:
+    """A study whose inventory is up to date with its table; parameters as of :func:`check_study`.
 
     Raises
     ------
     StudyError
         With every mistake; or because the inventory is missing or of another table.
     """
-    config, table = check_study(folder, content)
+    config, table = check_study(folder, content, settings)
     digest = folder / INVENTORY / "paths.sha256"
     if not digest.exists():
         raise StudyError(
@@ -135,14 +168,15 @@ def load_study(folder: Path, content: dict[str, Any]) -> Study:
         for row in read_rows(folder / INVENTORY / "inventory.tsv")
     }
     failed = frozenset(row["subject"] for row in left_out(folder))
-    return Study(folder, config, table, subjects, failed, (folder / JOINED).exists())
+    joined = (folder / JOINED).exists()
+    return Study(folder, config, table, subjects, failed, joined, settings or folder)
 
 
-def _settings_problems(folder: Path, config: Config) -> list[str]:
+def _settings_problems(folder: Path, settings: Path, config: Config) -> list[str]:
     problems = []
     for image, item in config.radiomics.images.items():
         place = f"config: radiomics.images.{image}.settings"
-        path = settings_path(folder, item.settings)
+        path = settings_path(settings, item.settings)
         if not path.exists():
             problems.append(f"{place}: '{item.settings}' is neither a preset nor a file")
             continue

@@ -13,9 +13,9 @@ from osteoflow.code_version import code_version, load_facts
 from osteoflow.config import canonical
 from osteoflow.errors import StudyError
 from osteoflow.images import IMAGES
-from osteoflow.layout import STEP_FOLDERS, SubjectFiles
+from osteoflow.layout import SubjectFiles, steps_of
 from osteoflow.resources import share_package
-from osteoflow.study import load_study
+from osteoflow.study import frozen_study, load_study
 
 if Path(osteoflow.__file__).resolve().parents[1] != CLONE:
     raise WorkflowError(
@@ -27,7 +27,12 @@ if Path(osteoflow.__file__).resolve().parents[1] != CLONE:
 share_package()
 
 try:
-    STUDY = load_study(Path.cwd(), config)
+    # Cluster jobs parse this file again, perhaps hours later.
+    STUDY = (
+        frozen_study(Path.cwd())
+        if workflow.remote_exec
+        else load_study(Path.cwd(), config)
+    )
 except StudyError as error:
     raise WorkflowError(f"The study cannot run:\n{error}")
 
@@ -93,9 +98,5 @@ def radiomics_folders(wildcards):
 def step_folders(wildcards):
     """Folders of the steps that this subject has."""
     found = SUBJECTS[wildcards.subject]
-    without = {"map_mri": not found["mri"], "calibrate_ct": not found["ct"]}
-    return [
-        folder(step).format(subject=wildcards.subject)
-        for step in STEP_FOLDERS
-        if not without.get(step)
-    ]
+    steps = steps_of(found["ct"], found["mri"])
+    return [folder(step).format(subject=wildcards.subject) for step in steps]

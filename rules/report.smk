@@ -67,7 +67,5 @@ rule cohort:
         rules.compare_truth.output if CONFIG.study.truth else [],
         expand(rules.fit_models.output, analysis=ANALYSES),
         expand(rules.draw_cohort_figure.output, figure=COHORT_FIGURES),
-        expand(
-            rules.draw_model_figure.output, analysis=ANALYSES, figure=MODEL_FIGURES
-        ),
+        expand(rules.draw_model_figure.output, analysis=ANALYSES, figure=MODEL_FIGURES),
         rules.report_cohort.output,

@@ -27,7 +27,7 @@ from osteoflow.io.tables import (
 from osteoflow.io.volume import read_json, write_json
 from osteoflow.layout import SubjectFiles
 from osteoflow.segmentation.schemes import scheme_names
-from osteoflow.step import log_to
+from osteoflow.step_log import log_to
 from osteoflow.subjects import read_subjects
 
 

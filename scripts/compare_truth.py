@@ -7,7 +7,7 @@ vertebra, their summary, and the summary as text for the terminal.
 from osteoflow.io.tables import read_table, write_table
 from osteoflow.io.whole import write_text
 from osteoflow.reports.truth import compare_truth, summary_text
-from osteoflow.step import log_to
+from osteoflow.step_log import log_to
 
 
 def main(inputs, output, log):

@@ -17,7 +17,7 @@ from osteoflow.statistics.correlation import correlations_table
 from osteoflow.statistics.reliability import bland_altman_tables, reliability_table
 from osteoflow.statistics.sessions import of_same_sessions, one_row_per_participant
 from osteoflow.statistics.table1 import table1
-from osteoflow.step import log_to
+from osteoflow.step_log import log_to
 
 
 def main(inputs, output, params, log):

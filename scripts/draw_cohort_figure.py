@@ -19,7 +19,7 @@ from osteoflow.io.volume import read_json
 from osteoflow.measurements import dictionary
 from osteoflow.reports.truth import quantity_label
 from osteoflow.statistics.sessions import one_row_per_participant
-from osteoflow.step import log_to
+from osteoflow.step_log import log_to
 
 
 def flow(data, settings, columns, params):

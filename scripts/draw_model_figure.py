@@ -16,7 +16,7 @@ from osteoflow.figures.roc import draw_roc
 from osteoflow.figures.style import save
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
-from osteoflow.step import log_to
+from osteoflow.step_log import log_to
 
 
 def nomogram(inputs, summary, settings, params):

@@ -13,7 +13,7 @@ from osteoflow.io.volume import read_json, write_json
 from osteoflow.io.whole import write_text
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.validate import run_analysis
-from osteoflow.step import log_to
+from osteoflow.step_log import log_to
 
 
 def main(inputs, output, params, log):

@@ -20,7 +20,8 @@ from osteoflow.measurements import (
     measure_volumes,
 )
 from osteoflow.reports.subject_page import write_subject_page
-from osteoflow.step import is_ok, log_to
+from osteoflow.step import is_ok
+from osteoflow.step_log import log_to
 
 
 def usable_maps(files, statuses):

@@ -18,7 +18,7 @@ from osteoflow.reports.methods import describe_methods
 from osteoflow.reports.picture import saved_figure
 from osteoflow.reports.subject_list import subject_entries
 from osteoflow.reports.versions import software_versions
-from osteoflow.step import log_to
+from osteoflow.step_log import log_to
 
 FIGURES = Path("results/figures")
 

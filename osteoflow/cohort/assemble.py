@@ -10,7 +10,7 @@ import pandas as pd
 from osteoflow.config import Summary
 from osteoflow.errors import StudyError
 from osteoflow.images import modality_of
-from osteoflow.inventory.build import EXCLUSION_COLUMNS
+from osteoflow.io.tables import EXCLUSION_COLUMNS
 from osteoflow.measurements import TRABECULAR, dictionary, level_range
 from osteoflow.subjects import SubjectsTable, is_number
 

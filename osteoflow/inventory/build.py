@@ -17,23 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from osteoflow.code_version import facts_text, history_text
+from osteoflow.errors import StudyError
 from osteoflow.inventory.change import describe_change
 from osteoflow.inventory.entry import is_excluded, subject_entry
-from osteoflow.io.whole import write_text
+from osteoflow.io.tables import EXCLUSION_COLUMNS, INDEX_COLUMNS, read_rows
+from osteoflow.io.whole import write_text, write_text_if_different
 from osteoflow.layout import INVENTORY
 from osteoflow.subjects import SubjectsTable
-
-INDEX_COLUMNS = ("subject", "participant_id", "session", "ct", "mri", "megabytes")
-EXCLUSION_COLUMNS = (
-    "participant_id",
-    "session",
-    "modality",
-    "step",
-    "item",
-    "code",
-    "message",
-    "hint",
-)
 
 
 @dataclass(frozen=True)
@@ -66,6 +56,11 @@ def take_inventory(
         Subjects looked at in parallel.
     progress
         Called with (subjects done, subjects in all).
+
+    Raises
+    ------
+    StudyError
+        All folders with images are gone at once.
     """
     folder = study / INVENTORY
     (folder / "cache").mkdir(parents=True, exist_ok=True)
@@ -78,6 +73,7 @@ def take_inventory(
             entries = _collect(results, len(table.subjects), progress)
     else:
         entries = _collect(map(work, table.subjects), len(table.subjects), progress)
+    _check_drive(folder, entries)
     rewritten: dict[str, None] = {}
     changes = _json_of(folder / "changes.json")
     for entry in entries:
@@ -86,10 +82,10 @@ def take_inventory(
         for suffix, content in (("", entry), ("_masks", masks)):
             name = f"{entry['subject']}{suffix}.json"
             before = _text(folder / name)
-            if _write_if_different(folder / name, _json(content)):
+            if write_text_if_different(folder / name, _json(content)):
                 rewritten[entry["subject"]] = None
                 changes[name] = describe_change(before, content)
-    _write_if_different(folder / "changes.json", _json(changes))
+    write_text_if_different(folder / "changes.json", _json(changes))
     _remove_stale(folder, {entry["subject"] for entry in entries})
     index = [
         [
@@ -102,7 +98,7 @@ def take_inventory(
         ]
         for entry in entries
     ]
-    _write_if_different(folder / "inventory.tsv", _tsv(INDEX_COLUMNS, index))
+    write_text_if_different(folder / "inventory.tsv", _tsv(INDEX_COLUMNS, index))
     exclusions = [
         [
             entry["participant_id"],
@@ -117,12 +113,39 @@ def take_inventory(
         for entry in entries
         for problem in entry["problems"]
     ]
-    _write_if_different(folder / "exclusions.tsv", _tsv(EXCLUSION_COLUMNS, exclusions))
-    _write_if_different(folder / "code.json", facts_text())
+    write_text_if_different(folder / "exclusions.tsv", _tsv(EXCLUSION_COLUMNS, exclusions))
+    write_text_if_different(folder / "code.json", facts_text())
     history = folder / "code_history.json"
-    _write_if_different(history, history_text(history))
-    _write_if_different(folder / "paths.sha256", table.paths_digest() + "\n")
+    write_text_if_different(history, history_text(history))
+    write_text_if_different(folder / "paths.sha256", table.paths_digest() + "\n")
     return InventoryReport(len(entries), tuple(rewritten), len(exclusions))
+
+
+def _check_drive(folder: Path, entries: list[dict[str, Any]]) -> None:
+    """Every folder that held images is gone at once: a drive that is not mounted, no exclusions.
+
+    Raises
+    ------
+    StudyError
+    """
+    index = folder / "inventory.tsv"
+    if not index.exists():
+        return
+    had = {row["subject"] for row in read_rows(index) if "yes" in (row["ct"], row["mri"])}
+    gone = [
+        entry["subject"]
+        for entry in entries
+        if any(problem["code"] == "folder_missing" for problem in entry["problems"])
+    ]
+    still = {entry["subject"] for entry in entries} & had
+    if len(still) > 1 and still <= set(gone):
+        raise StudyError(
+            [
+                f"not one of the folders of {len(still)} subjects with images exists any more: is "
+                "the data drive mounted? Nothing was changed. If all of them were moved away on "
+                "purpose, drop their rows or correct their paths"
+            ]
+        )
 
 
 def _collect(results: Any, total: int, progress: Callable[[int, int], None] | None) -> list[Any]:
@@ -176,13 +199,6 @@ def _text(path: Path) -> str:
 
 def _json_of(path: Path) -> dict[str, Any]:
     return json.loads(_text(path) or "{}")
-
-
-def _write_if_different(path: Path, content: str) -> bool:
-    if path.exists() and path.read_text(encoding="utf-8") == content:
-        return False
-    write_text(path, content)
-    return True
 
 
 def _remove_stale(folder: Path, subjects: set[str]) -> None:

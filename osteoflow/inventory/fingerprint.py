@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from osteoflow.inventory.headers import read_header
+from osteoflow.io.hashes import hash_file
 from osteoflow.io.volume import read_json, write_json
 
 FORMAT = 2
@@ -60,11 +60,10 @@ class FileCache:
         return known
 
     def save(self) -> None:
-        """Write the records of the files seen this time."""
+        """Write the records of the files seen this time.
+
+        Where not one was seen (a drive that is not mounted), those of the last time are kept.
+        """
+        if self._old and not self._new:
+            return
         write_json(self.path, {"format": FORMAT, "files": self._new})
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -30,6 +30,18 @@ MEASUREMENT_COLUMNS = (
     "n_voxels",
     "flag",
 )
+# The inventory's tables; the cohort's exclusions have the same columns.
+INDEX_COLUMNS = ("subject", "participant_id", "session", "ct", "mri", "megabytes")
+EXCLUSION_COLUMNS = (
+    "participant_id",
+    "session",
+    "modality",
+    "step",
+    "item",
+    "code",
+    "message",
+    "hint",
+)
 
 
 def feature_columns(columns: Iterable[object]) -> list[str]:

@@ -30,6 +30,18 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         part.replace(path)
 
 
+def write_text_if_different(path: str | Path, text: str) -> bool:
+    """Write a text file unless it holds this text already; whether it was written.
+
+    An unchanged file keeps its modification time, so that nothing that depends on it reruns.
+    """
+    path = Path(path)
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    write_text(path, text)
+    return True
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole or not at all, in UTF-8."""
     with whole_file(path) as part:

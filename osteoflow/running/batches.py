@@ -13,6 +13,7 @@ import shlex
 import stat
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,18 @@ import yaml
 
 from osteoflow.config import Config
 from osteoflow.errors import StudyError
-from osteoflow.inventory.build import EXCLUSION_COLUMNS, INDEX_COLUMNS, study_salt
-from osteoflow.io.tables import read_rows, write_rows
+from osteoflow.inventory.build import study_salt
+from osteoflow.io.tables import EXCLUSION_COLUMNS, INDEX_COLUMNS, read_rows, write_rows
 from osteoflow.io.whole import write_text
-from osteoflow.layout import INVENTORY, JOINED, SUBJECTS, SubjectFiles
+from osteoflow.layout import INVENTORY, JOINED, SUBJECTS, SubjectFiles, steps_of
 from osteoflow.running.events import JobEnd, failures
+from osteoflow.running.failed import leave_out
+from osteoflow.running.finished import changed_since, read_finish
+from osteoflow.study import CONFIG_YAML, SUBJECTS_TSV
 from osteoflow.subjects import PATH_COLUMNS, Subject, SubjectsTable
 
 BATCHES = Path("batches")
+LOGS = "logs"
 # What the steps of a subject depend on; everything else concerns the cohort.
 SUBJECT_SECTIONS = ("segmentation", "mri", "ct", "radiomics", "cohort")
 
@@ -38,13 +43,14 @@ ARRAY = """\
 #SBATCH --cpus-per-task={cores}
 #SBATCH --mem={memory}
 #SBATCH --time=24:00:00
-#SBATCH --output={folder}/shard-%a.log
+#SBATCH --output={folder}/logs/shard-%3a.log
 # One shard per task. Without Slurm: `bash array.sh 3` runs the third.
 # Add your partition and account above; every shard may run any number of times.
 set -euo pipefail
 shard=$(sed -n "${{SLURM_ARRAY_TASK_ID:-${{1:-}}}}p" {folder}/shards.txt)
+# Steps that together need more than this job's memory wait for each other.
 exec {python} -m osteoflow.cli run {folder}/"$shard" --cores "${{SLURM_CPUS_PER_TASK:-{cores}}}" \\
-  -- participants
+  -- participants --retries 2 --resources mem_mb="${{SLURM_MEM_PER_NODE:-{memory_mb}}}"
 """
 REDUCE = """\
 #!/bin/bash
@@ -52,7 +58,7 @@ REDUCE = """\
 #SBATCH --cpus-per-task={cores}
 #SBATCH --mem={memory}
 #SBATCH --time=24:00:00
-#SBATCH --output={folder}/join.log
+#SBATCH --output={folder}/logs/join.log
 # Joins the shards and makes the cohort's tables, figures and report. Options are passed on:
 # `bash reduce.sh --without-failed` lists subjects that a shard could not finish as failed.
 set -euo pipefail
@@ -91,7 +97,7 @@ def plan_batches(
     study = study.resolve()
     folder = study / BATCHES
     names = [f"shard-{number:03d}" for number in range(1, min(batches, len(table.subjects)) + 1)]
-    known = sorted(path.name for path in folder.glob("shard-*"))
+    known = sorted(path.parent.name for path in folder.glob("shard-*/config"))
     if known and known != names:
         raise StudyError(
             [
@@ -109,10 +115,12 @@ def plan_batches(
         write_rows(shard / "config" / "subjects.tsv", columns, rows)
         write_text(shard / INVENTORY / "salt", salt + "\n")
     write_text(folder / "shards.txt", "\n".join(names) + "\n")
+    (folder / LOGS).mkdir(exist_ok=True)
     words = {
         "shards": len(names),
         "cores": cores,
         "memory": f"{4 * cores}G",
+        "memory_mb": 4096 * cores,
         "python": shlex.quote(sys.executable),
         "folder": shlex.quote(str(folder)),
         "study": shlex.quote(str(study)),
@@ -124,7 +132,11 @@ def plan_batches(
 
 
 def join_batches(
-    study: Path, table: SubjectsTable, without_failed: bool, say: Callable[[str], None]
+    study: Path,
+    config: Config,
+    table: SubjectsTable,
+    without_failed: bool,
+    say: Callable[[str], None],
 ) -> None:
     """Make a study's inventory and subjects those of its shards.
 
@@ -132,8 +144,8 @@ def join_batches(
     ----------
     study
         Study folder.
-    table
-        Its checked subjects table.
+    config, table
+        Its checked configuration and subjects table.
     without_failed
         List subjects that a shard did not finish as failed, instead of stopping.
     say
@@ -142,10 +154,12 @@ def join_batches(
     Raises
     ------
     StudyError
-        A row is in no shard, or subjects are not finished.
+        A row is in no shard; a shard has not run to its end, or has with other settings, rows or
+        code than today's; or subjects are not finished.
     """
     study = study.resolve()
     shards = _shards(study)
+    _check_up_to_date(study, config, table, shards)
     index = [row for shard in shards for row in _inventory_rows(shard, "inventory.tsv")]
     exclusions = [row for shard in shards for row in _inventory_rows(shard, "exclusions.tsv")]
     home = {row["subject"]: shard for shard in shards for row in _shard_index(shard)}
@@ -179,10 +193,40 @@ def join_batches(
     _write_rows_if_different(folder / "exclusions.tsv", EXCLUSION_COLUMNS, mine)
     write_text(folder / "paths.sha256", table.paths_digest() + "\n")
     write_text(study / JOINED, f"{len(shards)}\n")
-    from osteoflow.running.failed import leave_out
-
     leave_out(study, unfinished)
     _link_subjects(study, home, kept)
+
+
+def _check_up_to_date(
+    study: Path, config: Config, table: SubjectsTable, shards: list[Path]
+) -> None:
+    """Shards hold what the study's settings, rows and code would make."""
+    problems = []
+    wanted = yaml.safe_load(_shard_config(study, config))
+    rows = {subject.name: subject for subject in table.subjects}
+    for shard in shards:
+        finish = read_finish(shard)
+        if finish is None:
+            problems.append(f"{shard.name} has not run to its end: run it (again)")
+            continue
+        stale = changed_since(shard, finish)
+        planned = yaml.safe_load((shard / CONFIG_YAML).read_text(encoding="utf-8"))
+        if planned != wanted:
+            stale.append("the study's settings are not those of the plan")
+        for row in read_rows(shard / SUBJECTS_TSV):
+            subject = rows.get(SubjectFiles.named(row["participant_id"], row["session"]))
+            if subject is not None and not _same(row, _shard_row(study, shard, subject)):
+                stale.append(f"the paths of {subject.name} are not those of the plan")
+        if stale:
+            problems.append(f"{shard.name}: {'; '.join(stale)}")
+    if problems:
+        advice = "plan the study (`osteoflow plan`, the same number) and run these shards again"
+        raise StudyError([*problems, advice])
+
+
+def _same(row: dict[str, str], wanted: dict[str, str | None]) -> bool:
+    """Whether two rows of a shard's table say the same; ``n/a`` is an empty cell."""
+    return all((row[key] if row[key] != "n/a" else "") == (wanted[key] or "") for key in wanted)
 
 
 def is_joined(study: Path) -> bool:
@@ -266,16 +310,21 @@ def _inventory_rows(shard: Path, name: str) -> list[dict[str, str]]:
 def _unfinished(index: list[dict[str, str]], home: dict[str, Path]) -> list[JobEnd]:
     """One entry per subject with images but without a status: the step that failed, if known."""
     known = {
-        end.subject: JobEnd(end.rule, end.subject, f"{BATCHES}/{shard.name}/{end.log}", end.event)
+        end.subject: replace(end, log=f"{BATCHES}/{shard.name}/{end.log}")
         for shard in dict.fromkeys(home.values())
         for end in failures(shard)
+        if end.subject
     }
     ends = []
     for row in index:
         name = row["subject"]
-        done = SubjectFiles(home[name] / SUBJECTS / name).status.exists()
-        if "yes" in (row["ct"], row["mri"]) and not done:
-            log = f"{BATCHES}/{home[name].name}.log"
+        modalities = row["ct"] == "yes", row["mri"] == "yes"
+        files = SubjectFiles(home[name] / SUBJECTS / name)
+        whole = files.status.exists() and all(
+            files.folder(step).is_dir() for step in steps_of(*modalities)
+        )
+        if any(modalities) and (name in known or not whole):
+            log = f"{BATCHES}/{LOGS}/{home[name].name}.log"
             ends.append(known.get(name, JobEnd("convert", name, log, "failed")))
     return ends
 

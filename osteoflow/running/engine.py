@@ -6,14 +6,67 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from osteoflow.resources import ROOT
-from osteoflow.running.events import EVENTS
-from osteoflow.running.owner import job_prefix
+from osteoflow.running.events import EVENTS, note_stop
+from osteoflow.running.owner import MARKER, job_prefix
 
 PLUGINS = Path(__file__).parent / "plugins"
-DRY = {"-n", "--dry-run", "--dryrun"}
+# Exit code of programs that Ctrl-C ended.
+STOPPED = 130
+# Options with which Snakemake tells something instead of running jobs.
+TELLING = (
+    "dryrun",
+    "lint",
+    "report",
+    "dag",
+    "rulegraph",
+    "filegraph",
+    "d3dag",
+    "summary",
+    "detailed_summary",
+    "archive",
+    "list_rules",
+    "list_target_rules",
+    "list_changes",
+    "unlock",
+    "cleanup_metadata",
+    "conda_create_envs_only",
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What further options ask Snakemake for.
+
+    ``targets`` are rules and files, none for everything; ``runs`` tells whether jobs are run.
+    """
+
+    targets: tuple[str, ...] = ()
+    runs: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Everything is made."""
+        return self.runs and not self.targets
+
+    @property
+    def subjects(self) -> bool:
+        """Every subject is made."""
+        return self.whole or (self.runs and "participants" in self.targets)
+
+
+def asked_for(options: Sequence[str]) -> Asked:
+    """Read options as Snakemake itself does."""
+    if not options:
+        return Asked()
+    from snakemake.cli import get_argument_parser
+
+    found, _ = get_argument_parser().parse_known_args(list(options))
+    runs = not any(getattr(found, name, None) for name in TELLING)
+    return Asked(tuple(str(target) for target in found.targets), runs)
 
 
 def snakemake(
@@ -24,7 +77,7 @@ def snakemake(
     record: bool = False,
     started: Callable[[int], None] = lambda pid: None,
 ) -> int:
-    """Run Snakemake in a study with a profile of this clone; its exit code.
+    """Run Snakemake in a study with a profile of this clone.
 
     Parameters
     ----------
@@ -40,6 +93,11 @@ def snakemake(
         Keep what happens to each job for :mod:`osteoflow.running.events`.
     started
         Called with the process number.
+
+    Returns
+    -------
+    Its exit code; negative where a signal ended it, so that it left its lock behind;
+    ``STOPPED`` after Ctrl-C.
     """
     study = study.resolve()
     command = [
@@ -53,7 +111,7 @@ def snakemake(
         "--workflow-profile",
         str(ROOT / "profiles" / profile),
     ]
-    environment = dict(os.environ)
+    environment = {**os.environ, MARKER: str(study)}
     if profile == "slurm":
         command += ["--slurm-jobname-prefix", job_prefix(study)]
     if record:
@@ -67,4 +125,13 @@ def snakemake(
     command += ["--cores", str(cores)]
     with subprocess.Popen([*command, *options], env=environment) as process:
         started(process.pid)
-        return process.wait()
+        stopped = False
+        while True:
+            try:
+                code = process.wait()
+                return STOPPED if stopped else code
+            except KeyboardInterrupt:
+                # Ctrl-C reaches Snakemake as well, which ends its jobs before it ends itself.
+                stopped = True
+                if record:
+                    note_stop(study)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from osteoflow.io.tables import read_rows
-from osteoflow.io.whole import write_text
+from osteoflow.io.whole import write_text_if_different
 from osteoflow.layout import INVENTORY
 from osteoflow.running.events import JobEnd
 
@@ -22,9 +22,7 @@ def leave_out(study: Path, failed: list[JobEnd]) -> None:
         if end.subject in index
     )
     text = "\n".join("\t".join(row) for row in [COLUMNS, *rows]) + "\n"
-    path = study / FAILED_TSV
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
+    write_text_if_different(study / FAILED_TSV, text)
 
 
 def left_out(study: Path) -> list[dict[str, str]]:

@@ -41,15 +41,26 @@ def distrust_unrecorded(study: Path) -> int:
     for record in folder.rglob("*"):
         if record.is_file() and not _is_json(record):
             record.unlink()
-    count = 0
-    for result in _results(study):
-        mark = study / MARKS / _name(result)
-        if (study / RECORDS / _name(result)).exists() or mark.exists():
-            continue
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(json.dumps({"external_jobid": None}), encoding="utf-8")
-        count += 1
-    return count
+    unrecorded = [r for r in _results(study) if not (study / RECORDS / _name(r)).exists()]
+    return sum(mark_unfinished(study, result) for result in unrecorded)
+
+
+def mark_unfinished(study: Path, result: str) -> bool:
+    """Let Snakemake make a result again; whether it was not marked before.
+
+    Parameters
+    ----------
+    study
+        Study folder.
+    result
+        Path of a file, or of a folder that is a result as a whole, inside the study.
+    """
+    mark = study / MARKS / _name(result)
+    if mark.exists():
+        return False
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text(json.dumps({"external_jobid": None}), encoding="utf-8")
+    return True
 
 
 def _results(study: Path) -> Iterator[str]:

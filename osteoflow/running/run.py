@@ -8,13 +8,31 @@ from pathlib import Path
 
 from osteoflow.io.tables import read_rows
 from osteoflow.layout import INVENTORY
-from osteoflow.running.engine import DRY, snakemake
-from osteoflow.running.events import EVENTS, JobEnd, failures
+from osteoflow.running.engine import STOPPED, asked_for, snakemake
+from osteoflow.running.events import EVENTS, JobEnd, every_subject_ended, failures
 from osteoflow.running.failed import leave_out
+from osteoflow.running.finished import begin, finish
 from osteoflow.running.owner import Ownership
 from osteoflow.running.status import status_rows, write_status
+from osteoflow.study import take_snapshot
 
 LAST_LINES = 3
+TOLD = {
+    "not begun": "the job ended before this step began (cancelled, or no place on the cluster)",
+    "cut off": "the step was ended from outside (memory, time, cancelled)",
+    "ended": "the step came to its end, but what it made did not arrive",
+}
+# What a run of everything makes for people to look at, and what to call it.
+TO_LOOK_AT = {
+    "report": "report/index.html",
+    "figures": "figures",
+    "cohort tables": "cohort",
+    "workflow report": "report/workflow.html",
+    "exclusions": "cohort/exclusions.tsv",
+    "subjects": "subjects",
+    "status": "status.tsv",
+}
+OF_SUBJECTS = ("subjects", "status")
 
 
 def run_study(
@@ -47,54 +65,69 @@ def run_study(
         A mistake in the study, or another run of it is under way.
     """
     started = time.monotonic()
-    with Ownership(study, say) as owner:
+    asked = asked_for(options)
+    with Ownership(study, say, on_cluster=profile == "slurm") as owner:
         prepare()
-        if DRY.intersection(options):
+        if not asked.runs:
             return snakemake(study, profile, cores, options)
-        (study / EVENTS).unlink(missing_ok=True)
-        code = snakemake(study, profile, cores, options, True, owner.add_process)
-        failed = failures(study)
-        if code != 0 and without_failed and any(end.subject for end in failed):
-            leave_out(study, failed)
-            say(f"Building the cohort without {len(_subjects(failed))} subjects that failed.")
-            code = snakemake(study, profile, cores, options, True, owner.add_process)
-        if code == 0 and not options:
+        begun = begin(study)
+        take_snapshot(study)
+        code, failed = _run(study, owner, profile, cores, options)
+        left = [end for end in failed if end.subject]
+        if asked.subjects and every_subject_ended(study):
+            finish(study, begun, {end.subject for end in left})
+        if code != 0 and without_failed and left:
+            leave_out(study, left)
+            say(f"Building the cohort without {len(left)} subjects that failed.")
+            code, later = _run(study, owner, profile, cores, options)
+            failed = left + later
+        if code == 0 and asked.whole:
             code = _workflow_report(study)
         _write_status(study)
-        for line in describe_failures(study, failed):
+        for line in describe_failures(study, failed, without_failed):
             say(line)
+        if code == STOPPED:
+            say("\nStopped. Finished work is kept; `osteoflow run` goes on from there.")
         if code == 0:
-            _say_where(study, time.monotonic() - started, say)
+            _say_where(study, time.monotonic() - started, asked.whole, say)
     return code
 
 
-def describe_failures(study: Path, failed: list[JobEnd]) -> list[str]:
+def _run(
+    study: Path, owner: Ownership, profile: str, cores: int, options: Sequence[str]
+) -> tuple[int, list[JobEnd]]:
+    """Exit code, and the jobs that failed."""
+    (study / EVENTS).unlink(missing_ok=True)
+    code = snakemake(study, profile, cores, options, True, owner.add_process)
+    if code < 0:
+        owner.say(f"Snakemake was ended by signal {-code} (too little memory, or by hand).")
+        owner.recover(owner.on_cluster)
+    return code, failures(study)
+
+
+def describe_failures(study: Path, failed: list[JobEnd], without_failed: bool = False) -> list[str]:
     """Step, subject, log file and the log's last words of every job that failed."""
     if not failed:
         return []
-    lines = [f"\n{len(failed)} jobs failed:"]
+    lines = [f"\n{len(failed)} {'job' if len(failed) == 1 else 'jobs'} failed:"]
     for end in failed:
         lines.append(f"  {end.rule} of {end.subject or 'the cohort'}: see {end.log}")
-        lines += [f"      {text}" for text in _last_lines(study / end.log)]
-    lines.append(
-        "Finished work is kept; `osteoflow run` goes on from there. To build the cohort without "
-        "the subjects that failed: `osteoflow run --without-failed`."
-    )
-    return lines
+        lines += [f"      {text}" for text in _last_words(study, end)]
+    advice = "Finished work is kept; `osteoflow run` goes on from there."
+    if not without_failed and any(end.subject for end in failed):
+        advice += (
+            " To build the cohort without the subjects that failed: `osteoflow run "
+            "--without-failed`."
+        )
+    return [*lines, advice]
 
 
-def _last_lines(log: Path) -> list[str]:
-    if not log.is_file():
-        return ["no log: the job ended before it began (cancelled, or no place on the machine)"]
-    text = log.read_text(encoding="utf-8", errors="replace").strip()
-    if not text:
-        return ["the log is empty: the job was ended from outside (memory, time, cancelled)"]
+def _last_words(study: Path, end: JobEnd) -> list[str]:
+    if end.told in TOLD:
+        return [TOLD[end.told]]
+    text = (study / end.log).read_text(encoding="utf-8", errors="replace").strip()
     lines = [line for line in text.splitlines() if line.strip() and " took " not in line]
     return lines[-LAST_LINES:]
-
-
-def _subjects(failed: list[JobEnd]) -> set[str]:
-    return {end.subject for end in failed if end.subject}
 
 
 def _write_status(study: Path) -> None:
@@ -108,12 +141,9 @@ def _workflow_report(study: Path) -> int:
     return snakemake(study, "default", 1, ["--report", str(target), "--quiet", "all"])
 
 
-def _say_where(study: Path, seconds: float, say: Callable[[str], None]) -> None:
+def _say_where(study: Path, seconds: float, whole: bool, say: Callable[[str], None]) -> None:
     results = study / "results"
     say(f"\nDone in {seconds / 60:.1f} minutes.")
-    say(f"  report           {results / 'report' / 'index.html'}")
-    say(f"  figures          {results / 'figures'}")
-    say(f"  cohort tables    {results / 'cohort'}")
-    say(f"  workflow report  {results / 'report' / 'workflow.html'}")
-    say(f"  exclusions       {results / 'cohort' / 'exclusions.tsv'}")
-    say(f"  status           {results / 'status.tsv'}")
+    for name, path in TO_LOOK_AT.items():
+        if (whole or name in OF_SUBJECTS) and (results / path).exists():
+            say(f"  {name:15s}  {results / path}")

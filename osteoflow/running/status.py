@@ -8,11 +8,11 @@ from typing import Any
 
 from osteoflow.io.volume import read_json
 from osteoflow.io.whole import write_text
-from osteoflow.layout import INVENTORY, STEP_FOLDERS, SUBJECTS, SubjectFiles
+from osteoflow.layout import INVENTORY, MODALITY_OF_STEP, STEPS, SUBJECTS, SubjectFiles
 from osteoflow.running.events import JobEnd, failures
+from osteoflow.running.failed import left_out
 
 STATUS_TSV = Path("results") / "status.tsv"
-STEPS = (*STEP_FOLDERS, "measure")
 # Steps that wait for each step; after a failure, what they made before is out of date.
 FOLLOWING = {
     "convert": STEPS[1:],
@@ -22,7 +22,6 @@ FOLLOWING = {
     "extract_radiomics": ("measure",),
     "measure": (),
 }
-MODALITY_OF_STEP = {"map_mri": "mri", "calibrate_ct": "ct"}
 
 
 def status_rows(study: Path, index: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -42,6 +41,10 @@ def status_rows(study: Path, index: list[dict[str, str]]) -> list[dict[str, str]
     ``no data`` where the subject has no images for the step.
     """
     failed = {(end.rule, end.subject): end for end in failures(study)}
+    # In a study in batches the shards' runs failed, not its own.
+    for row in left_out(study):
+        end = JobEnd(row["step"], row["subject"], row["log"], "failed")
+        failed.setdefault((end.rule, end.subject), end)
     excluded = _inventory_exclusions(study)
     rows = []
     for entry in index:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from osteoflow.code_version import changed_parts, load_history
 from osteoflow.errors import StudyError
 from osteoflow.layout import INVENTORY
@@ -62,7 +64,8 @@ def _plan(study: Path) -> Any:
         SchedulingSettings,
     )
 
-    triggers = ("mtime", "params", "input", "software-env")  # as in profiles/
+    profile = yaml.safe_load((ROOT / "profiles/default/profile.yaml").read_text(encoding="utf-8"))
+    triggers = profile["rerun-triggers"]
     output = OutputSettings(dryrun=True, quiet={Quietness.RULES, Quietness.PROGRESS})
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):

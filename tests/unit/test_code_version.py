@@ -1,11 +1,13 @@
 """The version of a rule's code follows what its results depend on, and nothing else."""
 
+import ast
 import shutil
 import subprocess
 import sys
 
 import pytest
 
+from osteoflow.code_version import READERS
 from osteoflow.resources import ROOT
 
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
@@ -66,6 +68,41 @@ def test_a_resource_table_reaches_the_rules_that_read_it(clone):
     text = (clone / "resources/fat_spectra.tsv").read_text()
     changed = edited(clone, "resources/fat_spectra.tsv", text[-4:], "9" + text[-4:])
     assert changed == {"map_fat_water.py"}
+
+
+def test_the_dictionary_of_measurements_reaches_no_map(clone):
+    """A result has the same file name; only what reads the table depends on it."""
+    text = (clone / "resources/measurements.tsv").read_text()
+    changed = edited(clone, "resources/measurements.tsv", text[-4:], "9" + text[-4:])
+    assert "measure_subject.py" in changed
+    images = {"convert_images.py", "segment_vertebrae.py", "map_fat_water.py", "calibrate_ct.py"}
+    assert not changed & images
+
+
+def test_resources_are_read_by_names_that_can_be_followed():
+    """Only a literal name tells which table a rule depends on."""
+    for path in (ROOT / "osteoflow").rglob("*.py"):
+        if path.name == "resources.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in READERS:
+                assert isinstance(node.args[0], ast.Constant), f"{path}:{node.lineno}"
+
+
+@pytest.mark.parametrize("template", ["base.html.j2", "parts.html.j2"])
+def test_templates_reach_every_page_that_draws_them_in(clone, template):
+    path = f"osteoflow/reports/templates/{template}"
+    text = (clone / path).read_text()
+    assert edited(clone, path, text[:10], "<!-- x -->" + text[:10]) == {
+        "measure_subject.py",
+        "report_cohort.py",
+    }
+
+
+def test_reading_dicom_reaches_no_model(clone):
+    changed = edited(clone, "osteoflow/io/dicom.py", "timeout=1800", "timeout=1801")
+    assert "convert_images.py" in changed
+    assert not changed & {"fit_models.py", "describe_cohort.py", "draw_model_figure.py"}
 
 
 def test_a_locked_package_reaches_the_rules_that_import_it(clone):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from dicom_series import ct_series, multi_echo_series
 
+from osteoflow.errors import StudyError
 from osteoflow.inventory.build import take_inventory
 from osteoflow.io.tables import read_table
 from osteoflow.subjects import read_subjects
@@ -201,3 +202,24 @@ def test_bids_images_and_their_sidecars(tmp_path):
     write(anat / "sub-1_run-2_echo-1_part-mag_MEGRE", 0.004)
     inventory(tmp_path, ["1\tbids"], header="participant_id\tbids")
     assert exclusions(tmp_path) == {("sub-1", "mri"): "mri_ambiguous"}
+
+
+def test_a_drive_that_is_not_mounted_excludes_nobody(study):
+    """Every folder gone at once is no cohort of exclusions, and what was hashed stays known."""
+    shutil.copytree(study / "raw" / "a", study / "raw" / "b")
+    rows = ["1\traw/a", "2\traw/b"]
+    inventory(study, rows)
+    folder = study / "results" / "inventory"
+    before = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (study / "raw").rename(study / "elsewhere")
+    with pytest.raises(StudyError, match="is the data drive mounted"):
+        inventory(study, rows)
+    assert {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+    # One of two may be gone.
+    (study / "elsewhere").rename(study / "raw")
+    shutil.rmtree(study / "raw" / "b")
+    inventory(study, rows)
+    assert exclusions(study) == {
+        ("sub-2", "ct"): "folder_missing",
+        ("sub-2", "mri"): "folder_missing",
+    }

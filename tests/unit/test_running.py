@@ -14,8 +14,10 @@ from osteoflow.errors import StudyError
 from osteoflow.inventory.change import describe_change
 from osteoflow.io.whole import whole_file
 from osteoflow.layout import SubjectFiles
-from osteoflow.running.events import EVENTS, failures
-from osteoflow.running.owner import OWNER, Ownership
+from osteoflow.running.engine import asked_for
+from osteoflow.running.events import EVENTS, every_subject_ended, failures, log_state
+from osteoflow.running.lost import notice_lost_folders
+from osteoflow.running.owner import MARKER, OWNER, Ownership
 from osteoflow.running.records import MARKS, RECORDS, distrust_unrecorded
 from osteoflow.running.run import describe_failures
 from osteoflow.running.status import status_rows, status_summary
@@ -29,10 +31,11 @@ def dead_process():
     return [process.pid, 1.0]
 
 
-def own(study, host=None, process=None):
+def own(study, host=None, process=None, **more):
     path = study / OWNER
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"host": host or socket.gethostname(), "processes": [process or dead_process()]}
+    content |= more
     path.write_text(json.dumps(content))
     return path
 
@@ -119,6 +122,70 @@ def test_an_owner_elsewhere_cannot_be_judged(tmp_path):
     assert path.exists()
 
 
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """Puts a `squeue` that runs a script on the path."""
+
+    def put(script):
+        program = tmp_path / "bin" / "squeue"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\n" + script + "\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    return put
+
+
+def test_a_cluster_job_elsewhere_is_asked_for(tmp_path, squeue, monkeypatch):
+    """A shard of a job array whose node went down goes on on another one."""
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    own(tmp_path, host="node7", slurm_job="41")
+    squeue("echo 41; echo 42")
+    with pytest.raises(StudyError, match="node7"):
+        Ownership(tmp_path, pytest.fail).__enter__()
+    squeue("echo slurm_load_jobs error >&2; exit 1")
+    with pytest.raises(StudyError, match="squeue does not answer"):
+        Ownership(tmp_path, pytest.fail).__enter__()
+    # The very job, requeued; then one that is over.
+    monkeypatch.setenv("SLURM_JOB_ID", "41")
+    with Ownership(tmp_path, lambda text: None):
+        pass
+    monkeypatch.delenv("SLURM_JOB_ID")
+    own(tmp_path, host="node7", slurm_job="41")
+    squeue("echo 42")
+    with Ownership(tmp_path, lambda text: None):
+        content = json.loads((tmp_path / OWNER).read_text())
+        assert content["host"] == socket.gethostname()
+
+
+def test_a_cluster_that_does_not_answer_is_not_taken_for_an_empty_one(tmp_path, squeue):
+    path = own(tmp_path, on_cluster=True)
+    squeue("exit 1")
+    with pytest.raises(StudyError, match="may have left cluster jobs"):
+        Ownership(tmp_path, lambda text: None).__enter__()
+    assert path.exists()
+
+
+def test_steps_that_a_dead_run_left_behind_are_ended(tmp_path):
+    """They would go on writing beside the next run."""
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    mine, other = (
+        subprocess.Popen(sleep, env={**os.environ, MARKER: str(folder)})
+        for folder in (tmp_path.resolve(), tmp_path / "other")
+    )
+    try:
+        own(tmp_path)
+        said = []
+        with Ownership(tmp_path, said.append):
+            # who ended it has also waited for it, so that its exit code is gone
+            assert mine.wait(timeout=20) is not None
+            assert other.poll() is None
+        assert any("Ended 1 processes" in text for text in said)
+    finally:
+        other.kill()
+        other.wait()
+
+
 def test_a_file_is_there_whole_or_not_at_all(tmp_path):
     path = tmp_path / "new" / "table.tsv"
     with pytest.raises(ZeroDivisionError), whole_file(path) as part:
@@ -133,7 +200,12 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path):
 def event(what, rule, subject=None):
     wildcards = {"subject": subject} if subject else {}
     log = f"results/logs/{rule}/{subject}.log" if subject else f"results/logs/{rule}.log"
-    return json.dumps({"event": what, "rule": rule, "wildcards": wildcards, "log": log})
+    line = {"time": 1.0, "event": what, "rule": rule, "wildcards": wildcards, "log": log}
+    return json.dumps(line)
+
+
+def planned(**counts):
+    return json.dumps({"time": 1.0, "event": "planned", "counts": counts})
 
 
 def happened(study, *events):
@@ -157,32 +229,79 @@ def step_done(study, subject, step, items):
 OK = {"item": "ct", "status": "ok", "warnings": []}
 
 
+BEGAN, ENDED = "INFO began\n", "INFO took 1.0 s (CPU 1.0 s), peak memory 9 MB\n"
+
+
 def test_of_a_failed_group_the_step_that_failed_is_named(tmp_path):
-    """Snakemake calls every step of a cluster job failed, whichever did."""
+    """Snakemake calls every step of a cluster job failed, and makes logs of those not begun."""
+    group = ("extract_radiomics", "convert", "segment", "measure")
     happened(
         tmp_path,
-        *(event("failed", rule, "sub-1") for rule in ("convert", "segment", "measure")),
-        event("failed", "convert", "sub-2"),
-        event("finished", "convert", "sub-2"),
-        event("failed", "convert", "sub-3"),
-        event("failed", "segment", "sub-3"),
+        *(event("failed", rule, "sub-1") for rule in group),
+        *(event("failed", rule, "sub-2") for rule in group),
+        *(event("failed", rule, "sub-3") for rule in group),
+        event("failed", "convert", "sub-4"),
+        event("finished", "convert", "sub-4"),
         event("failed", "fit_models"),
     )
-    step_done(tmp_path, "sub-1", "convert", [OK])
-    log_of(tmp_path, "convert", "sub-1", "")
-    log_of(tmp_path, "segment", "sub-1", "INFO took 1 s\nKeyError: 'L1'\n")
+    log_of(tmp_path, "convert", "sub-1", BEGAN + ENDED)
+    log_of(tmp_path, "segment", "sub-1", BEGAN + "CRITICAL failed\nKeyError: 'L1'\n" + ENDED)
+    log_of(tmp_path, "measure", "sub-1", "")
+    log_of(tmp_path, "convert", "sub-2", BEGAN + ENDED)
+    log_of(tmp_path, "segment", "sub-2", BEGAN + "INFO half-way\n")
+    log_of(tmp_path, "convert", "sub-3", "")
     found = failures(tmp_path)
-    assert [(end.rule, end.subject) for end in found] == [
-        ("segment", "sub-1"),
-        ("convert", "sub-3"),  # cancelled before it began
-        ("fit_models", ""),
+    assert [(end.rule, end.subject, end.told) for end in found] == [
+        ("segment", "sub-1", "failed"),
+        ("segment", "sub-2", "cut off"),
+        ("convert", "sub-3", "not begun"),
+        ("fit_models", "", "not begun"),
     ]
     text = "\n".join(describe_failures(tmp_path, found))
+    assert "4 jobs failed" in text
     assert "segment of sub-1: see results/logs/segment/sub-1.log" in text
     assert "KeyError: 'L1'" in text
+    assert "ended from outside" in text
     assert "convert of sub-3" in text
     assert "cancelled" in text
     assert "fit_models of the cohort" in text
+    assert "--without-failed" in text
+    assert "--without-failed" not in "\n".join(describe_failures(tmp_path, found, True))
+
+
+def test_a_log_of_an_earlier_run_tells_nothing(tmp_path):
+    log = tmp_path / "segment.log"
+    log.write_text(BEGAN + "CRITICAL failed\nKeyError\n" + ENDED)
+    os.utime(log, (1000, 1000))
+    assert log_state(log, since=900) == "failed"
+    assert log_state(log, since=1100) == "not begun"
+    assert log_state(tmp_path / "none.log", since=0) == "not begun"
+
+
+def test_subjects_that_a_run_gave_up_are_noticed(tmp_path):
+    done = [event("finished", "measure", "sub-1"), event("failed", "segment", "sub-2")]
+    happened(tmp_path, planned(measure=2, convert=2), *done)
+    assert every_subject_ended(tmp_path)
+    happened(tmp_path, planned(measure=3, convert=3), *done)
+    assert not every_subject_ended(tmp_path)
+    (tmp_path / EVENTS).unlink()
+    assert every_subject_ended(tmp_path)  # there was nothing to do
+
+
+@pytest.mark.parametrize(
+    ("options", "whole", "subjects", "runs"),
+    [
+        ([], True, True, True),
+        (["--default-resources", "slurm_partition=cpu", "slurm_account=lab"], True, True, True),
+        (["participants", "--retries", "2"], False, True, True),
+        (["results/status.tsv"], False, False, True),
+        (["-n"], False, False, False),
+        (["--lint"], False, False, False),
+    ],
+)
+def test_what_options_ask_for(options, whole, subjects, runs):
+    asked = asked_for(options)
+    assert (asked.whole, asked.subjects, asked.runs) == (whole, subjects, runs)
 
 
 def test_status_says_done_excluded_failed_or_not_run(tmp_path):
@@ -249,3 +368,18 @@ def test_changed_settings_are_named_with_both_values():
         "settings: bins: 25 -> 32",
     }
     assert _difference({"a": {"b": 1}}, {"a": {"b": 2}}) == "a: b: 1 -> 2"
+
+
+def test_a_lost_folder_is_noticed_and_a_new_modality_is_none(tmp_path):
+    files = SubjectFiles(tmp_path / "results" / "subjects" / "sub-1")
+    for step in ("convert", "segment", "calibrate_ct"):
+        files.folder(step).mkdir(parents=True)
+    steps = [{"step": step} for step in ("convert", "segment", "calibrate_ct")]
+    files.status.write_text(json.dumps({"items": steps}))
+    index = [{"subject": "sub-1", "ct": "yes", "mri": "yes"}]
+    assert notice_lost_folders(tmp_path, index) == []
+    files.folder("segment").rmdir()
+    assert notice_lost_folders(tmp_path, index) == ["sub-1"]
+    assert files.status.exists()
+    mark = record_of(tmp_path, MARKS, "results/subjects/sub-1/status.json")
+    assert mark.is_file()

@@ -1,9 +1,13 @@
 """How steps end: ok, excluded with a reason, passed on, absent; bugs are never swallowed."""
 
+import subprocess
+import sys
+
 import pytest
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import read_json
+from osteoflow.running.events import log_state
 from osteoflow.step import Step, find_item, is_ok
 
 
@@ -52,3 +56,19 @@ def test_a_bug_is_not_an_exclusion(tmp_path):
 def test_an_unknown_item_is_a_bug(tmp_path):
     with pytest.raises(KeyError):
         find_item({"step": "convert", "items": []}, "ct")
+
+
+def test_tracebacks_name_no_raw_file(tmp_path):
+    log = tmp_path / "convert.log"
+    code = (
+        "from osteoflow.step_log import log_to\n"
+        f"log_to({str(log)!r})\n"
+        "raise RuntimeError('raw/Doe_Jane/IM1 and results/subjects/sub-01/a.json: '\n"
+        "                   + repr('/data/Doe Jane/IM 2'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    for text in (done.stderr, log.read_text()):
+        assert "RuntimeError: <path> and results/subjects/sub-01/a.json: <path>" in text
+        assert "Doe" not in text.replace(code, "")
+    assert log_state(log, 0) == "failed"

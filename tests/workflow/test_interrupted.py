@@ -7,6 +7,7 @@ import time
 
 import nibabel as nib
 import numpy as np
+import psutil
 import pytest
 
 from osteoflow.io.volume import read_json
@@ -34,6 +35,45 @@ def test_a_living_run_is_not_disturbed(raw, tmp_path):
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def test_snakemake_killed_alone_leaves_nothing_to_clear(raw, tmp_path):
+    """The kernel picks the largest process when memory runs out, not the whole run."""
+    study = new_study(tmp_path, raw)
+    process = start(study)
+    log = study / "run.log"
+    until = time.monotonic() + 60
+    while "Select jobs to execute" not in log.read_text() and time.monotonic() < until:
+        time.sleep(0.05)
+    (child,) = psutil.Process(process.pid).children()
+    assert "snakemake" in child.cmdline()
+    child.kill()
+    assert process.wait(60) != 0
+    assert "Snakemake was ended by signal 9" in log.read_text()
+    assert not (study / ".snakemake" / "osteoflow-owner.json").exists()
+    assert not (study / ".snakemake" / "locks").exists()
+    left = [p for p in psutil.process_iter() if str(study) in " ".join(p.cmdline())]
+    assert left == []
+    # Steps that were running are made again, not taken as they are.
+    done = osteoflow("run", study, "--cores", 2, "--", "participants")
+    assert "Done in" in done.stdout
+    for path in (study / "results" / "subjects").glob("*/status.json"):
+        assert read_json(path)["files"]
+
+
+def test_ctrl_c_ends_the_run_in_order(raw, tmp_path):
+    study = new_study(tmp_path, raw)
+    process = start(study)
+    log = study / "run.log"
+    until = time.monotonic() + 60
+    while "Select jobs to execute" not in log.read_text() and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) == 130
+    assert "Stopped. Finished work is kept" in log.read_text()
+    assert "failed" not in (study / "results" / "status.tsv").read_text()
+    assert not (study / ".snakemake" / "osteoflow-owner.json").exists()
+    assert not (study / "results" / "inventory" / "finished.json").exists()
 
 
 @pytest.fixture

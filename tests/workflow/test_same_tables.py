@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import subprocess
 import pytest
 
 from osteoflow.io.tables import read_table
+from osteoflow.io.volume import read_json
 
 from .conftest import osteoflow
 from .three import new_study, simulate_three, start, tables
@@ -78,7 +80,7 @@ def test_shards_and_their_join_give_the_same_tables(raw, expected, tmp_path):
     assert script(study, "array.sh", "1").returncode == 0
     early = script(study, "reduce.sh")
     assert early.returncode == 2
-    assert "shard-002 has not run yet" in early.stderr
+    assert "shard-002 has not run to its end" in early.stderr
     assert script(study, "array.sh", "2").returncode == 0
     joined = script(study, "reduce.sh")
     assert joined.returncode == 0, joined.stdout + joined.stderr
@@ -87,6 +89,25 @@ def test_shards_and_their_join_give_the_same_tables(raw, expected, tmp_path):
     # A study is run as a whole or in batches.
     assert "in batches" in osteoflow("run", study, check=False).stderr
     assert "holds 2 shards" in osteoflow("plan", study, "--batches", 3, check=False).stderr
+
+    # Settings of today are not those that the shards were made with.
+    config = study / "config" / "config.yaml"
+    settings = config.read_text()
+    config.write_text(settings + "segmentation: {erosion_mm: 3.5}\n")
+    refused = script(study, "reduce.sh")
+    assert refused.returncode == 2
+    assert "shard-001: the study's settings are not those of the plan" in refused.stderr
+    config.write_text(settings)
+    # A run of a shard that did not come to its end may have left results of an earlier one.
+    finished = study / "batches" / "shard-001" / "results" / "inventory" / "finished.json"
+    content = finished.read_text()
+    finished.unlink()
+    assert "shard-001 has not run to its end" in script(study, "reduce.sh").stderr
+    code = next(iter(read_json(finished.with_name("code_history.json"))))
+    finished.write_text(re.sub(r'("convert_images.py": ")\w+', rf"\g<1>{'0' * len(code)}", content))
+    assert "shard-001: the code changed" in script(study, "reduce.sh").stderr
+    finished.write_text(content)
+    assert script(study, "reduce.sh").returncode == 0
 
     # A shard that lost a result is work for that shard, never for the join.
     assigned = {
@@ -108,11 +129,14 @@ def test_shards_and_their_join_give_the_same_tables(raw, expected, tmp_path):
         "step_failed",
     ]
 
-    # A new row goes to the smaller shard and leaves the others where they are.
+    # A new row goes to the smaller shard and leaves the others where they are, also beside the
+    # logs of a job array.
     table = study / "config" / "subjects.tsv"
     first = table.read_text().splitlines()[1]
     table.write_text(table.read_text() + first.replace("sub-01", "sub-09", 1) + "\n")
+    (study / "batches" / "logs" / "shard-001.log").write_text("as Slurm writes it")
     osteoflow("plan", study, "--batches", 2, "--cores", 2)
+    assert "the rows changed" in script(study, "reduce.sh").stderr
     listed = {
         shard.name: read_table(shard / "config" / "subjects.tsv")["participant_id"].tolist()
         for shard in sorted((study / "batches").glob("shard-*"))

@@ -17,14 +17,16 @@ TARGET = "OSTEOFLOW_EVENTS"
 
 
 class LogHandler(LogHandlerBase):
-    """Writes one line when a job is planned, finished or failed."""
+    """Writes one line with the plan, and one when a job begins, is finished or failed."""
 
     def __post_init__(self) -> None:
         self._jobs: dict[int, dict] = {}
 
     def emit(self, record: LogRecord) -> None:
         event = str(getattr(record, "event", ""))
-        if event == "job_info":
+        if event == "run_info":
+            self._write_line({"event": "planned", "counts": dict(record.stats)})
+        elif event == "job_info":
             wildcards = dict(record.wildcards or {})
             self._jobs[record.jobid] = {
                 "rule": record.rule_name,
@@ -39,9 +41,12 @@ class LogHandler(LogHandlerBase):
 
     def _write(self, what: str, jobid: int) -> None:
         if jobid in self._jobs:
-            line = {"time": round(time.time(), 3), "event": what, **self._jobs[jobid]}
-            with Path(os.environ[TARGET]).open("a", encoding="utf-8") as handle:
-                handle.write(json.dumps(line) + "\n")
+            self._write_line({"event": what, **self._jobs[jobid]})
+
+    def _write_line(self, content: dict) -> None:
+        line = {"time": round(time.time(), 3), **content}
+        with Path(os.environ[TARGET]).open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line) + "\n")
 
     @property
     def writes_to_stream(self) -> bool:
