@@ -159,8 +159,11 @@ def test_a_cancelled_job_costs_one_subject(cluster, raw, tmp_path):
     jobs = submissions(cluster, going.text())
     states = {next(iter(job.subjects)): job.state for job in jobs}
     assert states == {"sub-01": "CANCELLED", "sub-02": "COMPLETED", "sub-03": "COMPLETED"}
-    named = re.search(r"^\d+ jobs failed:\n(?:  .+\n)+", going.text(), re.MULTILINE)
-    assert set(re.findall(r"sub-\d+", named.group())) == {"sub-01"}
+    # The step that the job was in, and no other of its steps.
+    named = re.search(r"^1 job failed:\n  (\w+) of (sub-\d+): see .+\n +(.+)", going.text(), re.M)
+    assert named[1] in STEPS
+    assert named[2] == "sub-01"
+    assert "cancelled" in named[3]
     for subject in ("sub-02", "sub-03"):
         assert (study / "results" / "subjects" / subject / "report.html").stat().st_size > 0
     assert not (study / "results" / "cohort").exists()
@@ -169,9 +172,8 @@ def test_a_cancelled_job_costs_one_subject(cluster, raw, tmp_path):
     assert cancel(cluster, going, "sub-01") == 0
     assert all(job.subjects in ({"sub-01"}, set()) for job in submissions(cluster, going.text()))
     table = read_table(study / "results" / "cohort" / "exclusions.tsv")
-    assert set(zip(table["participant_id"], table["code"], strict=True)) == {
-        ("sub-01", "step_failed")
-    }
+    rows = table[["participant_id", "modality", "code"]].to_numpy().tolist()
+    assert rows == [["sub-01", "ct", "step_failed"], ["sub-01", "mri", "step_failed"]]
     people = read_table(study / "results" / "cohort" / "participants.tsv")
     measured = people.set_index("participant_id")["vbmd_l1l2_mean"].notna()
     assert measured.to_dict() == {"sub-01": False, "sub-02": True, "sub-03": True}
@@ -185,6 +187,23 @@ def cancel(cluster, going, subject):
         return going.finish()
     finally:
         going.kill()
+
+
+def test_a_row_added_during_a_run_is_the_next_runs(cluster, raw, tmp_path):
+    """Cluster jobs parse the workflow when they begin; the table may have changed since."""
+    study = make_study(tmp_path / "study", raw, 2)
+    table = study / "config" / "subjects.tsv"
+    going = start_run(study, "--cores", "1", "--", "participants", *OPTIONS)
+    try:
+        going.wait_until("a snapshot", (study / ".snakemake" / "osteoflow-run").is_dir)
+        first = table.read_text().splitlines()[1]
+        table.write_text(table.read_text() + first.replace("sub-01", "sub-09", 1) + "\n")
+        assert going.finish() == 0
+    finally:
+        going.kill()
+    assert {job.state for job in submissions(cluster, going.text())} == {"COMPLETED"}
+    planned = osteoflow("why", study).stdout
+    assert set(re.findall(r"^sub-\d+", planned, re.MULTILINE)) == {"sub-09"}
 
 
 def test_jobs_that_outlive_their_run_leave_nothing_unnoticed(cluster, raw, tmp_path):
@@ -224,3 +243,6 @@ def test_a_job_array_of_shards_gives_the_same_cohort(cluster, studies, raw, tmp_
     tables = {path for path in whole if path.split("/")[0] in ("cohort", "statistics", "models")}
     assert len(tables) > 30
     assert {path for path in tables if joined.get(path) != whole[path]} == set()
+    # The array left its logs beside the shards; planning again is what every new row needs.
+    assert (scripts / "logs" / "shard-001.log").stat().st_size > 0
+    assert "in 2 shards" in osteoflow("plan", study, "--batches", 2, "--cores", 1).stdout
