@@ -18,7 +18,8 @@ from osteoflow.mri.fit_setting import (
     normalised,
     voxels_to_fit,
 )
-from osteoflow.mri.noise_and_sign import decide_phase_sign, misfit_variance, near_noise
+from osteoflow.mri.noise import misfit_variance, near_noise
+from osteoflow.mri.phase_conventions import READOUTS, decide_convention
 from osteoflow.mri.signal_model import fat_fraction
 from osteoflow.mri.spectrum import FatSpectrum
 from osteoflow.mri.varpro import fit_rates
@@ -78,6 +79,7 @@ def fit_fat_water(
     spectrum: FatSpectrum,
     mask: np.ndarray | None = None,
     phase_sign: int | None = None,
+    readout: str = "auto",
     field_prior: FieldPrior | None = None,
 ) -> FatWaterResult:
     """Joint complex fit of water, multi-peak fat, field and R2* in every voxel.
@@ -101,6 +103,8 @@ def fit_fat_water(
         bool, shape (i, j, k): voxels to fit. By default all above ``SIGNAL_THRESHOLD``.
     phase_sign
         +1 or -1; by default decided from the data.
+    readout
+        ``monopolar``, ``bipolar`` or ``auto``, which decides from the data.
     field_prior
         Strengths of the spatial model of the field.
 
@@ -114,7 +118,7 @@ def fit_fat_water(
         ``too_few_echoes``, ``invalid_echo_times``, ``shape_mismatch``, ``not_complex``,
         ``no_signal``.
     ValueError
-        A `phase_sign`, `field_strength` or `spacing` that no image can have.
+        A `phase_sign`, `readout`, `field_strength` or `spacing` that no image can have.
 
     References
     ----------
@@ -124,6 +128,8 @@ def fit_fat_water(
     echo = check_echo_times(echo_times)
     spacing = np.asarray(spacing, dtype=float)
     check_arguments(signal, echo, field_strength, spacing, mask, phase_sign)
+    if readout not in READOUTS:
+        raise ValueError(f"readout must be one of {', '.join(READOUTS)}, not {readout!r}")
     warnings: list[str] = []
     flags: dict[str, float] = {}
     inside = voxels_to_fit(signal, mask, warnings, flags)
@@ -132,10 +138,11 @@ def fit_fat_water(
     box = tuple(slice(v.min(), v.max() + 1) for v in np.nonzero(inside))
     inside_box = inside[box]
     data, norm = normalised(signal[box][inside_box])
-    if phase_sign is None:
-        phase_sign = decide_phase_sign(data, norm, setting, warnings, flags)
-    if phase_sign < 0:
-        np.conjugate(data, out=data)
+    positions = np.argwhere(inside_box) * spacing
+    convention = decide_convention(
+        data, norm, positions, spacing, setting, phase_sign, readout, warnings, flags
+    )
+    convention.apply(data, positions)
     candidates = find_candidates(
         data, echo.seconds, setting.phasor, setting.search, R2STAR_BOUNDS, setting.prior
     )
@@ -159,7 +166,7 @@ def fit_fat_water(
     full = assemble_maps(values, inside, warnings, flags)
     return FatWaterResult(
         **full,
-        phase_sign=phase_sign,
+        phase_sign=convention.sign,
         field_period=setting.search.period,
         warnings=warnings,
         flags=flags,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from osteoflow.mri.candidates import R2STAR_BOUNDS
-from osteoflow.mri.noise_and_sign import NOISE_FACTOR
+from osteoflow.mri.noise import NOISE_FACTOR
 
 RESIDUAL_LIMIT = 0.2
 """Largest relative residual of a reliable voxel."""

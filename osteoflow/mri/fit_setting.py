@@ -26,8 +26,9 @@ ASSUMED_SIGMA = 0.02
 THREE_ECHO_R2STAR = (50.0, 30.0)
 """Mean and standard deviation in 1/s of the R2* prior of a three-echo fit (stated, flagged)."""
 
-ILL_CONDITIONED_PP = 5.0
-"""Standard error of PDFF above which a setting is flagged: one voxel, 40 %, R2* 50 1/s, SNR 100."""
+WELL_CONDITIONED_PP = ((40.0, 50.0, 0.75), (0.0, 100.0, 1.5))
+"""PDFF in percent, R2* in 1/s, and the standard error of PDFF (points, one voxel, SNR 100) above
+which a setting is flagged. Echo times that suit both components stay at half of these."""
 
 
 @dataclass(frozen=True)
@@ -167,13 +168,15 @@ def make_setting(
     warnings, flags
         Receive an ill-conditioned setting and the prior of a three-echo fit.
     """
-    standard_error = pdff_standard_error(echo.seconds, field_strength, spectrum)
-    flags["pdff_standard_error_pp"] = standard_error
-    if standard_error > ILL_CONDITIONED_PP:
-        warnings.append(
-            f"ill-conditioned echo times: PDFF 40 % at SNR 100 has a standard error of at least "
-            f"{standard_error:.1f} percentage points per voxel (Cramer-Rao bound)"
-        )
+    for pdff, r2star, limit in WELL_CONDITIONED_PP:
+        error = pdff_standard_error(echo.seconds, field_strength, spectrum, pdff, r2star)
+        flags[f"pdff_standard_error_at_{pdff:g}_pp"] = error
+        if error > limit:
+            warnings.append(
+                f"ill-conditioned echo times: at PDFF {pdff:g} %, R2* {r2star:g} 1/s and SNR 100 a "
+                f"voxel has a standard error of at least {error:.1f} percentage points "
+                "(Cramer-Rao bound)"
+            )
     prior = RatePrior()
     if 2 * echo.seconds.size <= 6:
         mean, sd = THREE_ECHO_R2STAR

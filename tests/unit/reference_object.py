@@ -118,3 +118,26 @@ def field_error(fitted: np.ndarray, truth: np.ndarray, period: float) -> np.ndar
     """Field difference in Hz modulo the period of the echo spacing."""
     error = fitted - truth
     return error - period * np.rint(error / period) if np.isfinite(period) else error
+
+
+SWAP_HZ = 40.0
+
+
+def swaps(result, truth: ReferenceObject, bipolar: bool = False) -> int:
+    """Voxels whose field is off by more than ``SWAP_HZ``.
+
+    A phase between odd and even echoes is known modulo pi/2 only, its field modulo half a period.
+    """
+    period = result.field_period / 2 if bipolar else result.field_period
+    error = field_error(result.field, truth.field, period)
+    inside = np.isfinite(result.field) & (truth.amplitude > 0)
+    return int((np.abs(error[inside]) > SWAP_HZ).sum())
+
+
+def add_readout_phase(
+    signal: np.ndarray, spacing: np.ndarray, offset: float, gradient: tuple[float, float, float]
+) -> np.ndarray:
+    """Signal (i, j, k, n) of a bipolar readout: a phase in rad, rad/mm with alternating sign."""
+    positions = np.moveaxis(np.indices(signal.shape[:3]), 0, -1) * spacing
+    phase = offset + positions @ np.array(gradient, dtype=float)
+    return signal * np.exp(1j * phase[..., None] * (-1.0) ** np.arange(signal.shape[-1]))

@@ -1,11 +1,10 @@
-"""Noise and phase sign of complex echoes, both read from how well the model fits."""
+"""Noise of complex echoes, read from how well the model fits."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import special
 
-from osteoflow.mri.candidates import R2STAR_BOUNDS, find_candidates
 from osteoflow.mri.fit_setting import ASSUMED_SIGMA, FitSetting
 
 NOISE_FACTOR = 2.0
@@ -14,12 +13,6 @@ NOISE_FACTOR = 2.0
 SIGMA_FLOOR = 0.005
 """Least standard deviation of the misfit relative to a voxel's signal norm: no model is exact, and
 without noise the likelihood would otherwise be infinitely sharp."""
-
-SIGN_SAMPLE = 12000
-"""Voxels from which the phase sign is decided."""
-
-SIGN_EVIDENCE = 10.0
-"""Log-likelihood ratio below which the phase sign counts as undecided."""
 
 
 def noise_variance(cost: np.ndarray, norm: np.ndarray, setting: FitSetting) -> float | None:
@@ -73,51 +66,3 @@ def misfit_variance(cost: np.ndarray, norm: np.ndarray, setting: FitSetting) -> 
     if noise is None:
         return np.full(cost.shape, ASSUMED_SIGMA**2)
     return noise / norm**2 + SIGMA_FLOOR**2
-
-
-def decide_phase_sign(
-    data: np.ndarray,
-    norm: np.ndarray,
-    setting: FitSetting,
-    warnings: list[str],
-    flags: dict[str, float],
-) -> int:
-    """Sign under which the multi-peak model explains the data better.
-
-    Fat has lines on both sides of water, not mirrored ones: with the wrong sign the smallest
-    possible residual of a fatty voxel stays above the noise.
-
-    Parameters
-    ----------
-    data
-        complex64, shape (echoes, voxels), each voxel scaled to unit norm.
-    norm
-        The norms, shape (voxels,).
-    setting
-        The fit.
-    warnings, flags
-        Receive the evidence, and a warning where it does not suffice.
-
-    Returns
-    -------
-    int
-        +1 or -1.
-    """
-    stride = max(1, data.shape[1] // SIGN_SAMPLE)
-    sample = np.ascontiguousarray(data[:, ::stride])
-    costs = [
-        find_candidates(
-            s, setting.echo.seconds, setting.phasor, setting.search, R2STAR_BOUNDS, setting.prior
-        ).cost[0]
-        for s in (sample, sample.conj())
-    ]
-    variance = misfit_variance(np.minimum(*costs), norm[::stride], setting)
-    evidence = float(np.sum((costs[1] - costs[0]) / (2 * variance)))
-    flags["phase_sign_log_likelihood_ratio"] = evidence
-    if abs(evidence) < SIGN_EVIDENCE:
-        warnings.append(
-            "the data do not tell the sign of the phase (fat and water fit equally well both "
-            "ways); +1 was assumed"
-        )
-        return 1
-    return 1 if evidence > 0 else -1
