@@ -36,7 +36,7 @@ PHASE_WORDS = {"P", "PHASE", "R", "REAL", "I", "IMAGINARY"}
 # Siemens and UIH may store all slices of a volume as the tiles of one image.
 MOSAIC_WORDS = {"MOSAIC", "VFRAME"}
 # Vendors that state a b-value for weighted images only.
-B0_UNSTATED = ("GE", "CANON", "TOSHIBA")
+B0_UNSTATED = ("GE ", "GEMS", "CANON", "TOSHIBA")
 
 
 @dataclass(frozen=True)

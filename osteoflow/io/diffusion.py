@@ -6,10 +6,11 @@ looked at (a sequence's name, a comment) may hold anything.
 Sources: DICOM PS3.3 C.8.13.5.9 (MR Diffusion Macro); the vendors' DICOM conformance statements as
 collected by the NA-MIC wiki "DICOM for DWI and DTI" and in the vendor notes of dcm2niix.
 
-Met in files of real scanners: Siemens (0019,100C) of a Skyra with VE and with XA software; Philips
-(0018,9087) and (2001,1003), single-frame (Achieva, Ingenia) and enhanced (Achieva); GE (0043,1039)
-of a Discovery MR750 and a Signa HDx; UIH (0065,1009) of a uMR 770. Written from documentation and
-tried on made-up headers only: GE's offset, Canon, Hitachi and Fujifilm, b-matrices.
+Met in files of real scanners: Siemens (0019,100C) and sequence names of two Skyras (one with XA30
+software); Philips (0018,9087) and (2001,1003), single-frame (Achieva, Ingenia) and enhanced
+(Achieva); GE (0043,1039) of a Discovery MR750, a Signa HDx and a Signa Architect; UIH (0065,1009)
+of a uMR 770. Written from documentation and tried on made-up headers only: GE's offset and kinds of
+image, Canon, Hitachi and Fujifilm, b-matrices, real-world units of maps.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class PrivateElement:
 
 _SIEMENS = ("SIEMENS",)
 _PHILIPS = ("PHILIPS",)
-_GE = ("GE ", "GE MEDICAL", "GEMS", "GE HEALTHCARE")
+_GE = ("GE ", "GEMS")
 _UIH = ("UIH", "UNITED IMAGING")
 _CANON = ("CANON", "TOSHIBA")
 

@@ -106,7 +106,7 @@ def fit_adc(
     method
         ``"loglinear"``: ln S by least squares with the weights S^2 that the logarithm calls for,
         taken from the fitted signal, since measured ones carry the noise into the weights.
-        ``"loglinear_unweighted"``: as scanners and phantom programs do; noisy at low signal.
+        ``"loglinear_unweighted"``: as programs for phantoms do (MR-BIAS); noisy at low signal.
         ``"nls"``: S by non-linear least squares.
     b_range
         Least and greatest b-value to use (None: no limit). ``(100, None)`` leaves out what

@@ -405,6 +405,17 @@ def test_runs_in_the_order_of_acquisition_where_series_times_differ():
     assert [paths[0][0] for paths in found.values()] == ["1", "2", "3"]
 
 
+def test_equal_series_times_that_mean_nothing():
+    """A b-value twice under one series time: then only the order of acquisition counts."""
+    headers = {}
+    for number, (b, stamp) in enumerate([(0, "1"), (800, "2"), (0, "1"), (800, "3")]):
+        times = {"SeriesTime": stamp, "AcquisitionTime": f"10{number:02d}00"}
+        headers |= series(str(number), [b], **times)
+    assert code(headers) == "dwi_ambiguous"
+    first = {path: header for path, header in headers.items() if path[0] != "3"}
+    assert [paths[0][0] for paths in choose_diffusion(first).values()] == ["0", "1"]
+
+
 def test_repeated_b_values_without_any_order_are_ambiguous():
     headers = series("a", [0]) | series("b", [0]) | series("c", [800])
     assert code(headers) == "dwi_ambiguous"
