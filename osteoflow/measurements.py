@@ -12,12 +12,17 @@ from osteoflow.io.tables import MEASUREMENT_COLUMNS
 from osteoflow.io.volume import Volume
 from osteoflow.resources import read_resource
 from osteoflow.segmentation.schemes import level_name
+from osteoflow.segmentation.structures import LAST_VERTEBRA, structure_id
 
 TRABECULAR = "_trabecular"
 # A mean over fewer voxels than this says little about a vertebra; it is given and flagged.
 FEW_VOXELS = 30
 # Share of a region without a reliable value above which its numbers are flagged.
 UNRELIABLE_SHARE = 0.1
+# A calibration by bone mineral says nothing about muscle, fluid or fat.
+BONE_ONLY = {"vbmd"}
+# How far a muscle or the fluid is outlined is the rater's choice, and so is its volume.
+OUTLINED_PART = "outlined_part"
 
 STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
     "mean": lambda values: float(np.mean(values)),
@@ -56,7 +61,8 @@ def measure_regions(
     values
         The map, shape (i, j, k).
     labels
-        VerSe labels on the same grid; 0 is background.
+        VerSe labels, and those of further structures, on the same grid; 0 is background. A bone
+        density is measured over vertebrae only, and nothing over air.
     suffix
         Added to the level's name (``_trabecular``).
     unit
@@ -77,7 +83,7 @@ def measure_regions(
     usable = np.isfinite(values.data)
     if reliable is not None:
         usable &= reliable.astype(bool)
-    for label in np.unique(labels.data[labels.data > 0]).tolist():
+    for label in _measured_labels(labels, bone_only=image in BONE_ONLY):
         region = labels.data == label
         kept = values.data[region & usable].astype(np.float64)
         total = int(region.sum())
@@ -105,22 +111,33 @@ def measure_regions(
 
 
 def measure_volumes(image: str, labels: Volume, suffix: str = "") -> list[dict[str, Any]]:
-    """Volume of every label in cm3; ``image`` names the segmentation (``seg_ct``)."""
+    """Volume of every label in cm3; ``image`` names the segmentation (``seg_ct``).
+
+    That of a further structure is flagged ``outlined_part``; air has none.
+    """
     voxel = abs(float(np.linalg.det(labels.affine[:3, :3]))) / 1000.0
-    names, counts = np.unique(labels.data[labels.data > 0], return_counts=True)
+    names = _measured_labels(labels)
+    counts = [int((labels.data == label).sum()) for label in names]
     return [
         {
-            "roi": level_name(int(label)) + suffix,
+            "roi": level_name(label) + suffix,
             "image": image,
             "metric": "volume",
             "value": float(count * voxel),
             "unit": dictionary()["volume"]["unit"],
             "method": "voxel count",
-            "n_voxels": int(count),
-            "flag": "",
+            "n_voxels": count,
+            "flag": OUTLINED_PART if label > LAST_VERTEBRA else "",
         }
-        for label, count in zip(names.tolist(), counts.tolist(), strict=True)
+        for label, count in zip(names, counts, strict=True)
     ]
+
+
+def _measured_labels(labels: Volume, bone_only: bool = False) -> list[int]:
+    """Labels that have rows: vertebrae and, unless only bone counts, what else is tissue."""
+    present = np.unique(labels.data[labels.data > 0]).tolist()
+    air = structure_id("air")
+    return [n for n in present if n <= LAST_VERTEBRA or not (bone_only or n == air)]
 
 
 def level_range(levels: Sequence[str]) -> str:
@@ -140,29 +157,31 @@ def average_levels(
     """The mean of a trabecular metric over named levels, each counted once.
 
     A level that is missing leaves the mean without a value and is named in the flag; None where
-    the metric was not measured at all.
+    the metric was not measured at all, or the number is there already: a score of several levels,
+    or the one level asked for.
     """
     measured = {
         row["roi"]: row
         for row in rows
         if row["metric"] == metric and row["roi"].endswith(TRABECULAR)
     }
-    if not measured:
-        return None
     wanted = [level + TRABECULAR for level in levels]
+    roi = level_range(levels) + TRABECULAR
+    if not measured or roi in measured:
+        return None
     missing = [
         level
-        for level, roi in zip(levels, wanted, strict=True)
-        if roi not in measured or not np.isfinite(measured[roi]["value"])
+        for level, name in zip(levels, wanted, strict=True)
+        if name not in measured or not np.isfinite(measured[name]["value"])
     ]
-    used = [measured[roi] for roi in wanted if roi in measured]
+    used = [measured[name] for name in wanted if name in measured]
     reference = next(iter(measured.values()))
     flags = sorted({flag for row in used for flag in row["flag"].split(";") if flag})
     if missing:
         flags.insert(0, f"missing:{'+'.join(missing)}")
     return {
         **reference,
-        "roi": level_range(levels) + TRABECULAR,
+        "roi": roi,
         "value": float("nan") if missing else float(np.mean([row["value"] for row in used])),
         "method": f"{reference['method']}; mean of levels",
         "n_voxels": sum(row["n_voxels"] for row in used),

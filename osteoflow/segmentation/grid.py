@@ -8,6 +8,12 @@ from scipy import ndimage
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
 from osteoflow.segmentation.schemes import anatomical_order, level_name
+from osteoflow.segmentation.structures import (
+    LAST_VERTEBRA,
+    SIDES,
+    is_vertebra,
+    structure_mask,
+)
 
 # Grids that differ by less than this (mm) at any voxel are one grid.
 GRID_TOLERANCE = 1e-2
@@ -26,7 +32,7 @@ def to_image_grid(mask: Volume, image: Volume) -> tuple[Volume, list[str]]:
     Parameters
     ----------
     mask
-        Label map in VerSe ids with its own affine.
+        Label map in VerSe ids, further structures included, with its own affine.
     image
         The image whose grid is wanted; its data are not read.
 
@@ -34,13 +40,13 @@ def to_image_grid(mask: Volume, image: Volume) -> tuple[Volume, list[str]]:
     -------
     tuple
         Label map on the image's grid (same data type as the mask's) and warnings: resampling,
-        and levels cut by the image's border.
+        levels cut by the image's border, and regions outside the image.
 
     Raises
     ------
     SubjectDataError
         ``mask_empty``; ``mask_not_3d``; ``mask_outside_image`` (no labelled voxel lies in the
-        image).
+        image, or none of the vertebrae that the mask has).
     """
     labels = np.asarray(mask.data)
     if labels.ndim == 4 and labels.shape[3] == 1:
@@ -62,10 +68,12 @@ def to_image_grid(mask: Volume, image: Volume) -> tuple[Volume, list[str]]:
             "the mask's grid differs from the image's (voxels of "
             f"{_text(source.spacing)} mm against {_text(image.spacing)} mm): nearest neighbours"
         )
-    if not result.any():
+    vertebrae_lost = is_vertebra(labels).any() and not is_vertebra(result).any()
+    if vertebrae_lost or not result.any():
+        what = "vertebra" if vertebrae_lost else "labelled voxel"
         raise SubjectDataError(
             "mask_outside_image",
-            "no labelled voxel of the mask lies inside the image",
+            f"no {what} of the mask lies inside the image",
             "Check that the mask belongs to this series.",
         )
     warnings += _truncated(source, result, image)
@@ -78,7 +86,7 @@ def check_levels(labels: Volume) -> list[str]:
     Parameters
     ----------
     labels
-        VerSe ids on the image's grid.
+        VerSe ids on the image's grid; further structures are left aside.
 
     Returns
     -------
@@ -91,8 +99,9 @@ def check_levels(labels: Volume) -> list[str]:
         ``mask_levels_out_of_order``: a level lies below one that belongs under it, as in a mask
         that was flipped.
     """
-    present = sorted((int(v) for v in np.unique(labels.data) if v != 0), key=anatomical_order)
-    boxes = ndimage.find_objects(labels.data.astype(np.int32))
+    found = np.unique(labels.data[is_vertebra(labels.data)])
+    present = sorted((int(v) for v in found), key=anatomical_order)
+    boxes = ndimage.find_objects(labels.data.astype(np.int32), max_label=LAST_VERTEBRA)
     heights, warnings = [], []
     for number in present:
         box = boxes[number - 1]
@@ -133,13 +142,42 @@ def check_levels(labels: Volume) -> list[str]:
     return warnings
 
 
+def check_sides(labels: Volume) -> None:
+    """Left muscles lie to the left of right ones, as they do not in a mirrored mask.
+
+    A spine is nearly symmetric, so the vertebrae alone cannot show this.
+
+    Parameters
+    ----------
+    labels
+        Label map on the image's grid.
+
+    Raises
+    ------
+    SubjectDataError
+        ``mask_sides_swapped``.
+    """
+    for name, pair in SIDES.items():
+        voxels = [np.argwhere(structure_mask(labels.data, side)) for side in pair]
+        if not all(len(part) for part in voxels):
+            continue
+        # RAS millimetres: the first coordinate grows towards the patient's right.
+        left, right = (float((part @ labels.affine[0, :3]).mean()) for part in voxels)
+        if left >= right:
+            raise SubjectDataError(
+                "mask_sides_swapped",
+                f"the left {name.replace('_', ' ')} lies to the patient's right of the right one",
+                "The mask is mirrored, or the labels of the two sides were exchanged.",
+            )
+
+
 def drop_slips(labels: Volume) -> tuple[Volume, list[str]]:
     """Label map without labels too small to be a vertebra: a stray click, a rest of an edit.
 
     Parameters
     ----------
     labels
-        VerSe ids on the image's grid.
+        VerSe ids on the image's grid; further structures stay, however small.
 
     Returns
     -------
@@ -149,16 +187,16 @@ def drop_slips(labels: Volume) -> tuple[Volume, list[str]]:
     Raises
     ------
     SubjectDataError
-        ``mask_too_small``: nothing is left.
+        ``mask_too_small``: no vertebra is left.
     """
     voxel = abs(float(np.linalg.det(labels.affine[:3, :3]))) / 1000.0
-    numbers, counts = np.unique(labels.data[labels.data > 0], return_counts=True)
+    numbers, counts = np.unique(labels.data[is_vertebra(labels.data)], return_counts=True)
     small = counts * voxel < SMALLEST_LEVEL_CM3
     found = [
         f"{level_name(number)} holds {count} voxel{'s' * (count > 1)} ({count * voxel:.2g} cm3)"
         for number, count in zip(numbers[small].tolist(), counts[small].tolist(), strict=True)
     ]
-    if small.all():
+    if len(small) and small.all():
         raise SubjectDataError(
             "mask_too_small",
             f"no label is as large as a vertebra (at least {SMALLEST_LEVEL_CM3:g} cm3): "
@@ -209,7 +247,10 @@ def _nearest(data: np.ndarray, index_map: np.ndarray, shape: tuple[int, int, int
 
 
 def _truncated(source: Volume, result: np.ndarray, image: Volume) -> list[str]:
-    """Levels that the image's border cuts: they touch it, or lose volume outside it."""
+    """Levels that the image's border cuts: they touch it, or lose volume outside it.
+
+    Muscles and fluid run through the border of every image: of them, only a complete loss is told.
+    """
     voxel = abs(np.linalg.det(image.affine[:3, :3])) / abs(np.linalg.det(source.affine[:3, :3]))
     axial = int(np.abs(image.affine[2, :3] / np.array(image.spacing)).argmax())
     ends = [np.take(result, index, axis=axial) for index in (0, -1)]
@@ -220,7 +261,9 @@ def _truncated(source: Volume, result: np.ndarray, image: Volume) -> list[str]:
         total = int((source.data == number).sum())
         if kept == 0:
             warnings.append(f"{name} lies outside the image")
-        elif any((end == number).any() for end in ends) or kept < 0.9 * total:
+        elif number <= LAST_VERTEBRA and (
+            any((end == number).any() for end in ends) or kept < 0.9 * total
+        ):
             warnings.append(f"{name} is truncated by the image's border")
     return warnings
 

@@ -1,4 +1,4 @@
-"""From a mask as it was given to labelled vertebrae and trabecular volumes on the image grid."""
+"""From a mask as it was given to labelled regions and trabecular volumes on the image grid."""
 
 from __future__ import annotations
 
@@ -14,14 +14,23 @@ from osteoflow.io.masks import read_mask
 from osteoflow.io.outside import permission_denied
 from osteoflow.io.volume import Volume
 from osteoflow.segmentation.agreement import dice
-from osteoflow.segmentation.grid import check_levels, drop_slips, to_image_grid
+from osteoflow.segmentation.grid import check_levels, check_sides, drop_slips, to_image_grid
 from osteoflow.segmentation.schemes import level_name, to_verse
+from osteoflow.segmentation.structures import add_structures, is_vertebra
 from osteoflow.segmentation.voi import trabecular_voi
 
 
 @dataclass(frozen=True)
 class PreparedMask:
-    """Whole vertebrae and trabecular volumes in VerSe labels, each with its warnings."""
+    """Regions and trabecular volumes on the image's grid, each with its warnings.
+
+    Attributes
+    ----------
+    labels
+        Whole vertebrae in VerSe ids, and the further structures that were outlined.
+    voi
+        Trabecular volumes: vertebrae only.
+    """
 
     labels: Volume
     voi: Volume
@@ -30,7 +39,13 @@ class PreparedMask:
 
 
 def prepare_mask(
-    given: Mapping[str, Any] | None, study: Path, image: Volume, erosion_mm: float
+    given: Mapping[str, Any] | None,
+    study: Path,
+    image: Volume,
+    erosion_mm: float,
+    *,
+    structures: Mapping[str, Any] | None = None,
+    require_vertebra: bool = True,
 ) -> PreparedMask:
     """Read one mask, bring it to the image grid and derive the trabecular volumes.
 
@@ -45,12 +60,39 @@ def prepare_mask(
         Image whose grid counts; echoes of a stack share it.
     erosion_mm
         Distance by which the mask's surface is moved inwards.
+    structures
+        Inventory entry of a second mask with a scheme of its own, from which the further
+        structures (muscles, fluid) are taken; one that cannot be used costs only these, and a
+        warning.
+    require_vertebra
+        False: a mask that outlines further structures alone will do.
 
     Raises
     ------
     SubjectDataError
         ``mask_not_given``, ``mask_missing``, ``permission_denied``, and those of the parts.
     """
+    if image.data.ndim == 4:
+        image = image.like(image.data[..., 0])
+    placed, warnings = _placed(given, study, image, require_vertebra)
+    placed, slips = drop_slips(placed)
+    warnings += slips
+    if structures is not None:
+        try:
+            further, notes = _placed(structures, study, image, require_vertebra=False)
+            placed, more = add_structures(placed, further)
+            warnings += [f"mask of further structures: {text}" for text in [*notes, *more]]
+        except SubjectDataError as error:
+            warnings.append(f"{error.code}: mask of further structures not used: {error.message}")
+    warnings += check_levels(placed)
+    voi, voi_warnings = trabecular_voi(placed, erosion_mm)
+    return PreparedMask(placed, voi, warnings, voi_warnings)
+
+
+def _placed(
+    given: Mapping[str, Any] | None, study: Path, image: Volume, require_vertebra: bool
+) -> tuple[Volume, list[str]]:
+    """A mask as it was given, in internal labels on the image's grid, and warnings."""
     if given is None:
         raise SubjectDataError(
             "mask_not_given",
@@ -65,20 +107,20 @@ def prepare_mask(
             "the mask file named in the subjects table does not exist or cannot be opened",
             "Check the path in the subjects table, and that it names the file with its ending.",
         )
-    if image.data.ndim == 4:
-        image = image.like(image.data[..., 0])
     mask = read_mask(study / given["path"])
-    labels, notes = to_verse(mask.data, given["scheme"])
+    labels, notes = to_verse(mask.data, given["scheme"], require_vertebra=require_vertebra)
     placed, more = to_image_grid(mask.like(labels), image)
-    placed, slips = drop_slips(placed)
-    warnings = [*notes, *more, *slips, *check_levels(placed)]
-    voi, voi_warnings = trabecular_voi(placed, erosion_mm)
-    return PreparedMask(placed, voi, warnings, voi_warnings)
+    check_sides(placed)
+    return placed, [*notes, *more]
 
 
 def agreement_rows(first: Volume, second: Volume, image: str) -> list[dict[str, Any]]:
-    """Overlap of two raters' masks for every level that either outlined."""
-    present = sorted({int(v) for mask in (first, second) for v in np.unique(mask.data)} - {0})
+    """Overlap of two raters' masks for every level that either outlined.
+
+    Further structures are outlined as far as each rater needs them: they have no rows.
+    """
+    outlined = (mask.data[is_vertebra(mask.data)] for mask in (first, second))
+    present = sorted({int(v) for labels in outlined for v in np.unique(labels)})
     return [
         {"image": image, "roi": level_name(label), "dice": dice(first, second, label)}
         for label in present

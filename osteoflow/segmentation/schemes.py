@@ -1,4 +1,4 @@
-"""Label schemes of segmentation masks, and the vertebra behind each label."""
+"""Label schemes of segmentation masks, and the region behind each label."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.resources import read_resource
+from osteoflow.segmentation.structures import is_vertebra, structure_names
 
 # More unknown values than any tool's further structures: a scan given as a mask.
 MOST_UNKNOWN = 50
@@ -18,14 +19,14 @@ LARGEST_LABEL = 2**31
 def _schemes() -> dict[str, dict[int, int]]:
     schemes: dict[str, dict[int, int]] = {}
     for row in read_resource("label_schemes.tsv"):
-        schemes.setdefault(row["scheme"], {})[int(row["label"])] = int(row["verse_id"])
+        schemes.setdefault(row["scheme"], {})[int(row["label"])] = int(row["region_id"])
     return schemes
 
 
 @cache
 def _names() -> dict[int, str]:
     return {
-        int(row["verse_id"]): row["name"]
+        int(row["region_id"]): row["name"]
         for row in read_resource("label_schemes.tsv")
         if row["scheme"] == "verse"
     }
@@ -36,18 +37,20 @@ def scheme_names() -> list[str]:
     return sorted(_schemes())
 
 
-def level_name(verse_id: int) -> str:
-    """``20`` -> ``L1``.
+def level_name(number: int) -> str:
+    """Name of a vertebra or of a further structure: ``20`` -> ``L1``, ``155`` -> ``csf``.
 
     Raises
     ------
     ValueError
-        Not a VerSe id of a vertebra.
+        Neither a VerSe id of a vertebra nor the number of a further structure.
     """
-    names = _names()
-    if int(verse_id) not in names:
-        raise ValueError(f"{verse_id} is no VerSe id; known: {sorted(names)}")
-    return names[int(verse_id)]
+    names = _names() | structure_names()
+    if int(number) not in names:
+        raise ValueError(
+            f"{number} is no VerSe id and no further structure; known: {sorted(names)}"
+        )
+    return names[int(number)]
 
 
 def verse_id(name: str) -> int:
@@ -65,12 +68,17 @@ def verse_id(name: str) -> int:
 
 
 def anatomical_order(verse_id: int) -> float:
-    """Key that sorts VerSe ids from head to foot (T13, id 28, lies between T12 and L1)."""
+    """Key that sorts VerSe ids from head to foot (T13, id 28, lies between T12 and L1).
+
+    Further structures come after all vertebrae.
+    """
     return 19.5 if verse_id == 28 else float(verse_id)
 
 
-def to_verse(labels: np.ndarray, scheme: str) -> tuple[np.ndarray, list[str]]:
-    """Label map in VerSe ids.
+def to_verse(
+    labels: np.ndarray, scheme: str, *, require_vertebra: bool = True
+) -> tuple[np.ndarray, list[str]]:
+    """Label map in VerSe ids, and in the numbers of further structures.
 
     Parameters
     ----------
@@ -79,13 +87,16 @@ def to_verse(labels: np.ndarray, scheme: str) -> tuple[np.ndarray, list[str]]:
     scheme
         One of :func:`scheme_names`. The same number means different vertebrae in different
         schemes, so it is never guessed.
+    require_vertebra
+        False: a mask that outlines further structures alone (muscles, fluid) will do.
 
     Returns
     -------
     tuple
         uint8 array of the same shape (1-7 C1-C7, 8-19 T1-T12, 20-25 L1-L6, 26 sacrum, 28 T13;
-        structures of the scheme that are no vertebra are 0) and warnings about labels that the
-        scheme does not have, which are 0 too.
+        further structures as in :mod:`osteoflow.segmentation.structures`; everything else that
+        the scheme has is 0) and warnings about labels that the scheme does not have, which are 0
+        too.
 
     Raises
     ------
@@ -94,6 +105,7 @@ def to_verse(labels: np.ndarray, scheme: str) -> tuple[np.ndarray, list[str]]:
     SubjectDataError
         ``mask_not_integer``, ``mask_not_labels``: values that are no labels. ``mask_empty``: no
         label at all. ``mask_no_vertebra``: no label of the scheme is a vertebra.
+        ``mask_no_region``: none is a vertebra or a further structure, where the latter will do.
     """
     known = _schemes()
     if scheme not in known:
@@ -133,22 +145,30 @@ def to_verse(labels: np.ndarray, scheme: str) -> tuple[np.ndarray, list[str]]:
     if unknown:
         listed = ", ".join(map(str, sorted(unknown)))
         warnings.append(f"labels {listed} are not part of the scheme {scheme}: ignored")
-    if not result.any():
+    if require_vertebra and not is_vertebra(result).any():
         raise SubjectDataError(
             "mask_no_vertebra",
             f"none of the mask's labels is a vertebra in the scheme {scheme}",
+            "Check the declared mask_scheme.",
+        )
+    if not result.any():
+        raise SubjectDataError(
+            "mask_no_region",
+            f"none of the mask's labels is a vertebra, a muscle or another region that is measured "
+            f"in the scheme {scheme}",
             "Check the declared mask_scheme.",
         )
     return result, warnings
 
 
 def labels_table(present: np.ndarray | list[int]) -> list[dict[str, object]]:
-    """Rows of a BIDS ``dseg.tsv``: index and name of each vertebra, from head to foot.
+    """Rows of a BIDS ``dseg.tsv``: index and name of each vertebra, from head to foot, and of each
+    further structure.
 
     Parameters
     ----------
     present
-        VerSe ids, 0 is left out.
+        Numbers in the label map, 0 is left out.
     """
     ids = sorted({int(value) for value in present} - {0}, key=anatomical_order)
     return [{"index": number, "name": level_name(number)} for number in ids]

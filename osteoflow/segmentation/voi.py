@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from osteoflow.io.volume import Volume
 from osteoflow.segmentation.schemes import anatomical_order, level_name
+from osteoflow.segmentation.structures import LAST_VERTEBRA
 
 DEFAULT_MINIMUM_VOXELS = 50
 
@@ -24,7 +25,7 @@ def trabecular_voi(
     Parameters
     ----------
     labels
-        VerSe ids of vertebral bodies.
+        VerSe ids of vertebral bodies; further structures have no trabecular volume.
     erosion_mm
         Margin to cortex and endplates in mm, > 0; it belongs in the sidecar.
     minimum_voxels
@@ -52,7 +53,7 @@ def trabecular_voi(
     spacing = np.array(labels.spacing)
     result = np.zeros(data.shape, np.uint8)
     warnings = []
-    boxes = ndimage.find_objects(data.astype(np.int32))
+    boxes = ndimage.find_objects(data.astype(np.int32), max_label=LAST_VERTEBRA)
     present = [number for number, box in enumerate(boxes, start=1) if box is not None]
     for number in sorted(present, key=anatomical_order):
         box = boxes[number - 1]

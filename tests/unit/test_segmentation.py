@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from osteoflow.errors import SubjectDataError
+from osteoflow.io.dicom import convert_series
 from osteoflow.io.volume import Volume
+from osteoflow.measurements import measure_regions
 from osteoflow.segmentation.agreement import dice
-from osteoflow.segmentation.grid import check_levels, to_image_grid
+from osteoflow.segmentation.grid import check_levels, check_sides, drop_slips, to_image_grid
+from osteoflow.segmentation.prepare import agreement_rows, prepare_mask
 from osteoflow.segmentation.schemes import (
     labels_table,
     level_name,
@@ -17,11 +23,25 @@ from osteoflow.segmentation.schemes import (
     to_verse,
     verse_id,
 )
+from osteoflow.segmentation.structures import (
+    add_structures,
+    is_vertebra,
+    level_extent,
+    only_vertebrae,
+    outlined_structures,
+    structure_id,
+    structure_mask,
+    structure_names,
+    within_extent,
+)
 from osteoflow.segmentation.voi import surface_distance, trabecular_voi
 
 # L1 is 22 in one scheme and 31 in another: the published numbers, level by level.
 PUBLISHED = {
+    "osteoflow": {"T12": 19, "L1": 20, "L5": 24, "L6": 25, "sacrum": 26, "T13": 28},
     "verse": {"T12": 19, "L1": 20, "L5": 24, "L6": 25, "sacrum": 26, "T13": 28},
+    "totalsegmentator_total_mr": {"sacrum": 18},
+    "totalsegmentator_total_mr_before_2_5": {"sacrum": 18},
     "totalsegmentator_v2": {"C1": 50, "T1": 43, "T12": 32, "L1": 31, "L5": 27, "sacrum": 25},
     "totalsegmentator_v1": {"C1": 41, "T1": 34, "T12": 23, "L1": 22, "L5": 18, "sacrum": 92},
     "totalsegmentator_vertebrae_mr": {"C1": 25, "T12": 7, "L1": 6, "L5": 2, "sacrum": 1},
@@ -74,7 +94,7 @@ def test_masks_that_are_no_label_maps_are_refused() -> None:
         with pytest.raises(SubjectDataError) as caught:
             to_verse(np.array(values), "totalsegmentator_v2")
         assert caught.value.code == code
-    with pytest.raises(ValueError, match="known: spineps"):
+    with pytest.raises(ValueError, match="known: osteoflow"):
         to_verse(np.array([20]), "totalsegmentator")
 
 
@@ -227,3 +247,274 @@ def test_dice() -> None:
     assert np.isnan(dice(first, second, 21))
     with pytest.raises(ValueError, match="different grids"):
         dice(first, Volume(b, np.eye(4) * 2), 20)
+
+
+# ---------------------------------------------------------------- further structures
+
+# The same muscles in the numbers that each program publishes: left and right, back and psoas.
+MUSCLES = {
+    "totalsegmentator_v1": (100, 101, 102, 103),
+    "totalsegmentator_v2": (86, 87, 88, 89),
+    "totalsegmentator_total_mr": (46, 47, 48, 49),
+    "totalsegmentator_total_mr_before_2_5": (44, 45, 46, 47),
+    "osteoflow": (151, 152, 153, 154),
+}
+
+
+def trunk() -> Volume:
+    """The spine of :func:`spine` with muscles left and right of it, fluid behind, and fat."""
+    labels = spine()
+    labels.data[0:8, 2:9] = structure_id("paraspinal_muscle_left")
+    labels.data[42:50, 2:9] = structure_id("paraspinal_muscle_right")
+    labels.data[22:28, 5:9] = structure_id("csf")
+    labels.data[:, 0:2] = structure_id("subcutaneous_fat")
+    return labels
+
+
+def saved(folder, name: str, labels: Volume, scheme: str = "osteoflow") -> dict[str, str]:
+    nib.save(nib.Nifti1Image(labels.data, labels.affine), folder / name)
+    return {"path": name, "scheme": scheme}
+
+
+@pytest.mark.parametrize("scheme", sorted(MUSCLES))
+def test_muscles_of_each_scheme(scheme: str) -> None:
+    result, warnings = to_verse(np.array(MUSCLES[scheme]), scheme, require_vertebra=False)
+    names = ["paraspinal_muscle_left", "paraspinal_muscle_right", "iliopsoas_left"]
+    assert [level_name(v) for v in result] == [*names, "iliopsoas_right"]
+    assert result.dtype == np.uint8
+    assert warnings == []
+
+
+def test_numbers_of_structures_collide_with_none_of_verse() -> None:
+    """Vertebrae end at 28, discs are 100 + id, endplates 200 + id, and all fit into a byte."""
+    numbers = set(structure_names())
+    vertebrae = {verse_id(level_name(n)) for n in [*range(1, 27), 28]}
+    assert not numbers & {n + k for n in vertebrae for k in (0, 100, 200)}
+    assert max(numbers) < 256
+    assert {"csf", "air", "subcutaneous_fat"} <= set(structure_names().values())
+    with pytest.raises(ValueError, match="unknown structure 'spinal_canal'"):
+        structure_id("spinal_canal")
+    assert level_name(structure_id("csf")) == "csf"
+    with pytest.raises(ValueError, match="unknown vertebra"):
+        verse_id("csf")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "canal"),
+    [
+        ("totalsegmentator_v2", [79]),
+        ("totalsegmentator_total_mr", [21]),
+        ("totalsegmentator_total_mr_before_2_5", [21]),
+        ("totalspineseg", [1, 2]),
+    ],
+)
+def test_cord_and_canal_are_no_fluid(scheme: str, canal: list[int]) -> None:
+    with pytest.raises(SubjectDataError) as caught:
+        to_verse(np.array([0, *canal]), scheme, require_vertebra=False)
+    assert caught.value.code == "mask_no_region"
+
+
+def test_total_mr_names_no_level() -> None:
+    labels = np.array([0, 19, 20, 46, 47])
+    with pytest.raises(SubjectDataError) as caught:
+        to_verse(labels, "totalsegmentator_total_mr")
+    assert caught.value.code == "mask_no_vertebra"
+    result, _ = to_verse(labels, "totalsegmentator_total_mr", require_vertebra=False)
+    assert result.tolist() == [0, 0, 0, 151, 152]
+
+
+def test_structures_alone_are_no_mask_of_vertebrae() -> None:
+    labels = np.array([0, 151, 155], np.uint8)
+    with pytest.raises(SubjectDataError) as caught:
+        to_verse(labels, "osteoflow")
+    assert caught.value.code == "mask_no_vertebra"
+    result, _ = to_verse(labels, "osteoflow", require_vertebra=False)
+    assert result.tolist() == [0, 151, 155]
+
+
+def test_vertebral_logic_leaves_structures_aside() -> None:
+    labels, plain = trunk(), spine()
+    assert check_levels(labels) == check_levels(plain) == []
+    voi, warnings = trabecular_voi(labels, 4.0)
+    assert np.array_equal(voi.data, trabecular_voi(plain, 4.0)[0].data)
+    assert warnings == []
+    assert np.array_equal(only_vertebrae(labels).data, plain.data)
+    assert only_vertebrae(plain) is plain
+    assert np.array_equal(is_vertebra(labels.data), plain.data > 0)
+    rows = agreement_rows(labels, labels, "seg_mri")
+    assert [row["roi"] for row in rows] == ["L1", "L2", "L3"]
+    with pytest.raises(SubjectDataError) as caught:
+        check_levels(labels.like(labels.data[:, :, ::-1]))
+    assert caught.value.code == "mask_levels_out_of_order"
+    names = [row["name"] for row in labels_table(np.unique(labels.data))]
+    assert names == ["L1", "L2", "L3", *outlined_structures(labels.data)]
+
+
+def test_small_structures_are_no_slips() -> None:
+    labels = trunk()
+    labels.data[structure_mask(labels.data, "csf")] = 0
+    labels.data[24, 6, 50] = structure_id("csf")
+    labels.data[0, 20, 0] = 23
+    kept, warnings = drop_slips(labels)
+    assert (kept.data == structure_id("csf")).sum() == 1
+    assert len(warnings) == 1
+    assert warnings[0].startswith("L4 holds 1 voxel")
+    fluid = labels.like(np.where(is_vertebra(labels.data), 0, labels.data))
+    assert drop_slips(fluid)[1] == []
+    labels.data[is_vertebra(labels.data)] = 0
+    labels.data[0, 20, 0] = 23
+    with pytest.raises(SubjectDataError) as caught:
+        drop_slips(labels)
+    assert caught.value.code == "mask_too_small"
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "PIR", "ASL"])
+def test_mirrored_muscles_are_found_in_any_orientation(axes: str) -> None:
+    labels = trunk()
+    change = nib.orientations.ornt_transform(
+        nib.io_orientation(labels.affine), nib.orientations.axcodes2ornt(axes)
+    )
+
+    def turn(data: np.ndarray) -> Volume:
+        image = nib.Nifti1Image(data, labels.affine).as_reoriented(change)
+        return Volume(np.asarray(image.dataobj), image.affine)
+
+    check_sides(turn(labels.data))
+    with pytest.raises(SubjectDataError) as caught:
+        check_sides(turn(labels.data[::-1]))
+    assert caught.value.code == "mask_sides_swapped"
+    one = np.where(structure_mask(labels.data, "paraspinal_muscle_left"), 0, labels.data)
+    check_sides(turn(one[::-1]))
+
+
+def test_structures_outside_and_across_the_border() -> None:
+    labels = trunk()
+    lower = Volume(labels.data[:, :, :60], labels.affine)
+    assert to_image_grid(labels, lower)[1] == [
+        "L1 lies outside the image",
+        "L2 is truncated by the image's border",
+    ]
+    front = Volume(
+        labels.data[:, 9:],
+        labels.affine @ np.array([[1, 0, 0, 0], [0, 1, 0, 9], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
+    )
+    result, warnings = to_image_grid(labels, front)
+    assert outlined_structures(result.data) == []
+    assert warnings[-4:] == [
+        f"{name} lies outside the image"
+        for name in (
+            "paraspinal_muscle_left",
+            "paraspinal_muscle_right",
+            "csf",
+            "subcutaneous_fat",
+        )
+    ]
+    behind = Volume(labels.data[:, :9], labels.affine)
+    with pytest.raises(SubjectDataError, match="no vertebra of the mask") as caught:
+        to_image_grid(labels, behind)
+    assert caught.value.code == "mask_outside_image"
+
+
+def test_the_height_of_levels_in_space() -> None:
+    labels = trunk()
+    low, high = level_extent(labels, [20])
+    assert (low, high) == pytest.approx((-400 + 72, -400 + 92))
+    both = level_extent(labels, [20, 22])
+    assert both == pytest.approx((-400 + 16, -400 + 92))
+    fluid = structure_mask(labels.data, "csf")
+    beside = within_extent(fluid, labels.affine, (low, high))
+    assert np.unique(np.nonzero(beside)[2]).tolist() == list(range(72, 92))
+    assert beside.sum() == 6 * 4 * 20
+    with pytest.raises(ValueError, match="no voxel of the levels"):
+        level_extent(labels, [24])
+
+
+def test_two_masks_are_joined_and_the_first_one_stays() -> None:
+    vertebrae, further = spine(), trunk()
+    further.data[12:20, 20:25] = structure_id("paraspinal_muscle_left")  # into the bodies
+    joined, warnings = add_structures(vertebrae, further)
+    assert np.array_equal(only_vertebrae(joined).data, vertebrae.data)
+    assert (structure_mask(joined.data, "csf") == structure_mask(further.data, "csf")).all()
+    taken = (further.data == 151) & (vertebrae.data > 0)
+    assert warnings == [
+        f"{taken.sum()} of {(further.data == 151).sum()} voxels of paraspinal_muscle_left belong "
+        "to other regions already and stay with them"
+    ]
+    again, warnings = add_structures(joined, further)
+    assert np.array_equal(again.data, joined.data)
+    assert len(warnings) == 4
+    assert "both masks outline csf" in warnings[2]
+    with pytest.raises(ValueError, match="different grids"):
+        add_structures(vertebrae, Volume(further.data, further.affine * 2))
+
+
+def test_a_mask_with_structures_from_file_to_regions(tmp_path) -> None:
+    labels = trunk()
+    image = labels.like(np.zeros(labels.shape))
+    prepared = prepare_mask(saved(tmp_path, "m.nii.gz", labels), tmp_path, image, 4.0)
+    assert prepared.labels.data.dtype == np.uint8
+    assert np.array_equal(prepared.labels.data, labels.data)
+    assert set(np.unique(prepared.voi.data)) == {0, 20, 21, 22}
+    assert prepared.label_warnings == prepared.voi_warnings == []
+    mirrored = saved(tmp_path, "r.nii.gz", labels.like(labels.data[::-1]))
+    with pytest.raises(SubjectDataError) as caught:
+        prepare_mask(mirrored, tmp_path, image, 4.0)
+    assert caught.value.code == "mask_sides_swapped"
+
+
+def test_vertebrae_and_muscles_of_two_programs(tmp_path) -> None:
+    labels = trunk()
+    image = labels.like(np.zeros(labels.shape))
+    first = saved(tmp_path, "v.nii.gz", spine(), "verse")
+    numbers = np.zeros(256, np.uint8)
+    numbers[[20, 151, 152]] = 19, 46, 47
+    muscles = labels.like(numbers[labels.data])
+    second = saved(tmp_path, "m.nii.gz", muscles, "totalsegmentator_total_mr")
+    prepared = prepare_mask(first, tmp_path, image, 4.0, structures=second)
+    assert outlined_structures(prepared.labels.data) == [
+        "paraspinal_muscle_left",
+        "paraspinal_muscle_right",
+    ]
+    assert np.array_equal(only_vertebrae(prepared.labels).data, spine().data)
+    assert prepared.label_warnings == []
+    alone = prepare_mask(second, tmp_path, image, 4.0, require_vertebra=False)
+    assert np.unique(alone.labels.data).tolist() == [0, 151, 152]
+    assert not alone.voi.data.any()
+    with pytest.raises(SubjectDataError) as caught:
+        prepare_mask(second, tmp_path, image, 4.0)
+    assert caught.value.code == "mask_no_vertebra"
+
+
+def test_a_mask_of_structures_that_fails_costs_no_vertebra(tmp_path) -> None:
+    image = spine().like(np.zeros(spine().shape))
+    first = saved(tmp_path, "v.nii.gz", spine(), "verse")
+    mirrored = trunk().like(trunk().data[::-1])
+    for second, code in (
+        ({"path": "m.nii", "scheme": "osteoflow", "missing": True}, "mask_missing"),
+        (saved(tmp_path, "m.nii.gz", mirrored), "mask_sides_swapped"),
+    ):
+        prepared = prepare_mask(first, tmp_path, image, 4.0, structures=second)
+        assert np.array_equal(prepared.labels.data, spine().data)
+        (warning,) = prepared.label_warnings
+        assert warning.startswith(f"{code}: mask of further structures not used: ")
+
+
+@pytest.mark.skipif(
+    not os.environ.get("OSTEOFLOW_EXTERNAL_DATA"),
+    reason="OSTEOFLOW_EXTERNAL_DATA does not point to the third-party data",
+)
+def test_muscles_of_a_real_mask(record) -> None:
+    """TotalSegmentator's mask of a contrast CT: sides, and CT numbers of muscle."""
+    folder = Path(os.environ["OSTEOFLOW_EXTERNAL_DATA"]) / "ct" / "siemens_ct_jpeg2000"
+    ct, _, _ = convert_series(sorted((folder / "example_ct_dicom").iterdir()))
+    given = {"path": "example_seg_dicom.nii.gz", "scheme": "totalsegmentator_v2"}
+    prepared = prepare_mask(given, folder, ct, 4.0)
+    assert set(np.unique(prepared.labels.data)) == {0, 18, 19, 151, 152}
+    assert set(np.unique(prepared.voi.data)) <= {0, 18, 19}
+    rows = measure_regions("ct", ct, prepared.labels)
+    found = {row["roi"]: row["value"] for row in rows if row["metric"] == "hu_mean"}
+    for side in ("left", "right"):
+        mean = found[f"paraspinal_muscle_{side}"]
+        what = f"Siemens CT, TotalSegmentator mask: {side} paraspinal muscle, mean"
+        record("CT: third-party data", what, mean, "HU", "0 to 80 (muscle with its fat)")
+        assert 0 < mean < 80
