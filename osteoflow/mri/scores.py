@@ -66,9 +66,9 @@ def vbq(signals: Mapping[str, float], csf: float, header: Mapping[str, Any]) -> 
     Notes
     -----
     Sources: Ehresman et al., Spine J 2020 (10.1016/j.spinee.2019.10.018), and J Neurosurg Spine
-    2020 (10.3171/2019.9.SPINE19954): non-contrast T1-weighted images, "the median signal
-    intensity of the L1-4 vertebral bodies" over that of the fluid; read in their abstracts, which
-    do not say how a body's signal or TR and TE were taken. The limits of TR and TE are those by
+    2020 (10.3171/2019.9.SPINE19954): non-contrast T1-weighted images, median signal of the four
+    bodies over that of the fluid; read in their abstracts, which do not say whether a body's own
+    signal was a mean or a median, nor state TR and TE. The limits of TR and TE are those by
     which a later report of reproducibility leaves scans out. The score depends on the magnet:
     means of 2.77 at 1.5 T and 2.20 at 3 T (10.1186/s13018-023-04268-5).
     """
@@ -190,8 +190,8 @@ def m_score(snr: float, reference: MScoreReference | None) -> float:
     snr
         Mean signal of L1-L4 over the SD of the noise in one real channel.
     reference
-        The site's own. None is refused: signal-to-noise ratios differ between scanners, coils
-        and sequences by more than between people.
+        The site's own. None is refused: signal-to-noise ratios depend on scanner, coil and
+        sequence, so nobody else's reference will do.
 
     Returns
     -------
