@@ -122,7 +122,7 @@ def dixon_magnitude(
     }
     decay = "measured by the two echoes of like phase" if three else assumed_decay(assumed_r2star)
     tell_corrections(spectrum, decay, warnings)
-    flags["voxels_opposed_exceeds_in_phase"] = int(lost.sum())
+    flags["voxels_without_solution"] = int(lost.sum())
     if lost.any():
         warnings.append(
             f"{int(lost.sum())} voxels have magnitudes that no mixture of water and fat explains; "

@@ -1,11 +1,11 @@
 """PDFF and R2* from magnitude images alone, where phase was not kept or is not to be trusted.
 
 ``|W + F c(t)| exp(-R2* t)`` with water and fat in phase at echo time zero has two likelihood
-maxima, one on either side of a fold near 57 % PDFF. With a single fat peak they are mirror images;
-with the multi-peak spectrum they differ by a little more than the noise (Triay Bagur A et al., Magn
-Reson Med 2019;82:460-475, MAGO). Both are found, compared under Rician noise (Bray TJP et al., Magn
-Reson Med 2023;89:1173-1192, MAGORINO), and what remains undecided is decided together with the
-neighbours or flagged.
+maxima, one on either side of a fold that mostly lies near 57 % PDFF. With a single fat peak they
+are mirror images; with the multi-peak spectrum they differ by a little more than the noise (Triay
+Bagur A et al., Magn Reson Med 2019;82:460-475, MAGO). Both are found and compared under Rician
+noise (Bray TJP et al., Magn Reson Med 2023;89:1173-1192, MAGORINO); what remains undecided is
+decided together with the neighbours or flagged.
 """
 
 from __future__ import annotations
