@@ -25,7 +25,7 @@ from osteoflow.mri.dixon_model import (
 from osteoflow.mri.echo_stack import EchoTimes, check_echo_times
 from osteoflow.mri.field_map import FieldPrior, choose_candidates
 from osteoflow.mri.fit_setting import FIELD_LIMIT_PPM, check_arguments, normalised, voxels_to_fit
-from osteoflow.mri.noise_and_sign import SIGN_EVIDENCE, SIGN_SAMPLE
+from osteoflow.mri.phase_conventions import SIGN_EVIDENCE, SIGN_SAMPLE
 from osteoflow.mri.signal_model import fat_fraction
 from osteoflow.mri.spectrum import GYROMAGNETIC_RATIO_MHZ_PER_T, FatSpectrum
 from osteoflow.mri.varpro import RatePrior, fit_rates

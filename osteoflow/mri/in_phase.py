@@ -18,7 +18,7 @@ from osteoflow.mri.echo_stack import check_echo_times
 from osteoflow.mri.fit_quality import RESIDUAL_LIMIT
 from osteoflow.mri.fit_setting import voxels_to_fit
 from osteoflow.mri.magnitude_fit import check_magnitude
-from osteoflow.mri.noise_and_sign import NOISE_FACTOR
+from osteoflow.mri.noise import NOISE_FACTOR
 from osteoflow.mri.rician import LEAST_NOISE, estimate_noise, fit_rician, rician_mean
 from osteoflow.mri.spectrum import GYROMAGNETIC_RATIO_MHZ_PER_T, WATER_PPM, load_fat_spectrum
 

@@ -21,7 +21,7 @@ from osteoflow.mri.fat_water import FatWaterResult
 from osteoflow.mri.fit_quality import PDFF_TOLERANCE, assemble_maps
 from osteoflow.mri.fit_setting import ILL_CONDITIONED_PP, voxels_to_fit
 from osteoflow.mri.levenberg import Minimum
-from osteoflow.mri.noise_and_sign import NOISE_FACTOR
+from osteoflow.mri.noise import NOISE_FACTOR
 from osteoflow.mri.rician import LEAST_NOISE, estimate_noise, fit_rician, rician_mean
 from osteoflow.mri.spectrum import FatSpectrum
 from osteoflow.mri.two_solutions import Decision, choose_solution

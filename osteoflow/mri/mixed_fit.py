@@ -20,7 +20,7 @@ from osteoflow.mri.echo_stack import EchoTimes, check_echo_times
 from osteoflow.mri.fat_water import FatWaterResult, fit_fat_water
 from osteoflow.mri.fit_quality import assemble_maps
 from osteoflow.mri.levenberg import Minimum, minimise
-from osteoflow.mri.noise_and_sign import NOISE_FACTOR
+from osteoflow.mri.noise import NOISE_FACTOR
 from osteoflow.mri.signal_model import fat_fraction
 from osteoflow.mri.spectrum import FatSpectrum
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from osteoflow.mri.levenberg import Minimum
-from osteoflow.mri.noise_and_sign import SIGMA_FLOOR
+from osteoflow.mri.noise import SIGMA_FLOOR
 
 AMBIGUITY = 3.0
 """Log-likelihood ratio of the two solutions below which a voxel is undecided (20 to 1). Where D is
