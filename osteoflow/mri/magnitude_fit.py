@@ -19,12 +19,15 @@ from osteoflow.mri.candidates import R2STAR_BOUNDS, R2STAR_GRID
 from osteoflow.mri.echo_stack import EchoTimes, check_echo_times
 from osteoflow.mri.fat_water import FatWaterResult
 from osteoflow.mri.fit_quality import PDFF_TOLERANCE, assemble_maps
-from osteoflow.mri.fit_setting import ILL_CONDITIONED_PP, voxels_to_fit
+from osteoflow.mri.fit_setting import voxels_to_fit
 from osteoflow.mri.levenberg import Minimum
 from osteoflow.mri.noise import NOISE_FACTOR
 from osteoflow.mri.rician import LEAST_NOISE, estimate_noise, fit_rician, rician_mean
 from osteoflow.mri.spectrum import FatSpectrum
 from osteoflow.mri.two_solutions import Decision, choose_solution
+
+IMPRECISE_PP = 5.0
+"""Median standard error of PDFF in one voxel, in points, above which it is told."""
 
 MINIMUM_ECHOES = 4
 """Three unknowns and one number more, without which neither noise nor misfit can be seen."""
@@ -354,7 +357,7 @@ def _report_precision(
         f"magnitude-only fit: two solutions lie on either side of {100 * fold:.0f} % PDFF, near "
         "which it is least precise"
     )
-    if flags["pdff_standard_error_pp"] > ILL_CONDITIONED_PP:
+    if flags["pdff_standard_error_pp"] > IMPRECISE_PP:
         warnings.append(
             f"the median standard error of PDFF is {flags['pdff_standard_error_pp']:.1f} "
             "percentage points per voxel"
