@@ -181,7 +181,8 @@ def _megabytes(entry: dict[str, Any]) -> float:
     files = list((entry["ct"] or {}).get("files", []))
     for echoes in ((entry["mri"] or {}).get("parts") or {}).values():
         files.extend(file for echo in echoes for file in echo["files"])
-    return sum(file["size"] for file in files) / 1e6
+    # One file may hold all echoes and is listed with each.
+    return sum({file["path"]: file["size"] for file in files}.values()) / 1e6
 
 
 def _json(content: dict[str, Any]) -> str:

@@ -160,13 +160,13 @@ def _choose(entry: dict[str, Any], modality: str, choose: Callable[[], Any]) -> 
         _problem(entry, modality, error)
 
 
-def _ct_entry(paths: list[str] | None, records: Any, headers: Any, salt: str) -> Any:
-    if paths is None:
+def _ct_entry(names: list[str] | None, records: Any, headers: Any, salt: str) -> Any:
+    if names is None:
         return None
     return {
         "source": "dicom",
-        "series": _pseudonym(series_key(headers[paths[0]]), salt),
-        "files": [_file(path, records[path]) for path in paths],
+        "series": _pseudonym(series_key(headers[names[0]]), salt),
+        "files": [_file(name, records[name]) for name in names],
     }
 
 
@@ -179,8 +179,8 @@ def _mri_entry(parts: Any, records: Any, headers: Any, salt: str) -> Any:
         "series": _pseudonym(series_key(headers[first]), salt),
         "parts": {
             part: [
-                {"echo_time": echo, "files": [_file(path, records[path]) for path in paths]}
-                for echo, paths in echoes.items()
+                {"echo_time": echo, "files": [_file(name, records[name]) for name in names]}
+                for echo, names in echoes.items()
             ]
             for part, echoes in parts.items()
         },
@@ -246,8 +246,14 @@ def _mask(study: Path, subject: Subject, cache: FileCache, column: str) -> dict[
     return entry
 
 
-def _file(path: str, record: dict[str, Any]) -> dict[str, Any]:
-    return {"path": path, "size": record["size"], "sha256": record["sha256"]}
+def _file(name: str, record: dict[str, Any]) -> dict[str, Any]:
+    """A file with its fingerprint, and which of its frames are meant where it holds several."""
+    file = {
+        "path": record.get("path", name),
+        "size": record["size"],
+        "sha256": record["sha256"],
+    }
+    return file | ({"frames": record["frames"]} if "frames" in record else {})
 
 
 def _pseudonym(uid: str, salt: str) -> str:

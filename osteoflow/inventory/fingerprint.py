@@ -9,7 +9,7 @@ from osteoflow.inventory.headers import read_header
 from osteoflow.io.hashes import hash_file
 from osteoflow.io.volume import read_json, write_json
 
-FORMAT = 2
+FORMAT = 3
 
 
 class FileCache:

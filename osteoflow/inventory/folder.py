@@ -18,7 +18,11 @@ DESKTOP_FILES = ("thumbs.db", "desktop.ini")
 
 @dataclass
 class Folder:
-    """What a DICOM folder holds: headers and records of its images by path, and counts."""
+    """What a DICOM folder holds: headers and records of its images, and counts.
+
+    Images have their file's path as a name; where a file holds several, each kind of frame in it
+    has a name of its own. Records hold ``path``, ``size``, ``sha256`` and, then, ``frames``.
+    """
 
     headers: dict[str, dict[str, Any]] = field(default_factory=dict)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -93,10 +97,22 @@ def read_folder(study: Path, given: str, cache: FileCache) -> Folder:
             folder.copies += 1
         else:
             known.add(record["sha256"])
-            name = stored_path(study, given, path)
-            folder.headers[name] = header
-            folder.records[name] = record
+            _add_images(folder, stored_path(study, given, path), record)
     return folder
+
+
+def _add_images(folder: Folder, path: str, record: dict[str, Any]) -> None:
+    file = {"path": path, "size": record["size"], "sha256": record["sha256"]}
+    groups = record["header"].get("FrameGroups")
+    if groups is None:
+        folder.headers[path] = record["header"]
+        folder.records[path] = file
+        return
+    for group in groups:
+        # No stored path has two slashes after its beginning.
+        name = f"{path}//{group['Frames']}"
+        folder.headers[name] = group
+        folder.records[name] = {**file, "frames": group["Frames"]}
 
 
 def _files_in_words(count: int) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pydicom
 from pydicom.errors import InvalidDicomError
+from pydicom.tag import Tag
 
 from osteoflow.io.dicom import PARSE_ERRORS
+from osteoflow.io.frames import GROUPS, frame_headers, frames_text, holds_several, image_count
 from osteoflow.io.header import PERSON, TEXTS, acquisition
+from osteoflow.io.vendor import VENDOR_TAGS, vendor_elements
 
 # Only these elements are kept. Names, birth dates, addresses and descriptions are not among
 # them; the UIDs and the patient number group files and never leave the inventory.
@@ -56,7 +60,26 @@ TAGS = (
     "MagneticFieldStrength",
     "ImagingFrequency",
     "ComplexImageComponent",
+    "DiffusionBValue",
+    "TemporalPositionIndex",
+    "StackID",
 )
+# Elements made of others, most of them vendors' own, image by image and frame by frame: functions
+# from a header to plain elements, and the tags that they look at.
+DERIVED: tuple[Callable[[pydicom.Dataset], dict[str, Any]], ...] = (vendor_elements,)
+DERIVED_TAGS = (
+    *VENDOR_TAGS,
+    *("EchoPulseSequence", "EchoPlanarPulseSequence", "InversionRecovery"),
+    *("ContrastBolusAgentSequence", "RealWorldValueMappingSequence"),
+)
+WANTED = [Tag(name) for name in (*TAGS, *PERSON, *TEXTS, *DERIVED_TAGS, *GROUPS)]
+# Elements that may differ between frames of one kind; a group of frames has those of its first.
+PER_FRAME = (
+    *("ImagePositionPatient", "RescaleSlope", "RescaleIntercept", "PhilipsScaleSlope"),
+    *("Exposure", "XRayTubeCurrent", "ImagingFrequency", "SOPInstanceUID"),
+)
+# Only these have frames worth telling apart: segmentations may have thousands of frames.
+IMAGES = ("CT", "MR")
 
 IMAGE_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4")
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
@@ -85,20 +108,15 @@ SINGLE = (
     "AcquisitionNumber",
     "ComplexImageComponent",
 )
-# Enhanced and legacy-converted multi-frame objects keep their geometry in frame groups.
-MULTI_FRAME_CLASSES = (
-    "1.2.840.10008.5.1.4.1.1.2.1",
-    "1.2.840.10008.5.1.4.1.1.2.2",
-    "1.2.840.10008.5.1.4.1.1.4.1",
-    "1.2.840.10008.5.1.4.1.1.4.4",
-)
 
 
 def read_header(path: Path) -> dict[str, Any] | None:
     """Elements of :data:`TAGS` as plain values, or None where the file is no DICOM.
 
     A DICOM object without an image (a dose report) gives ``{"no_image": True}``, one whose header
-    breaks off or cannot be understood ``{"damaged": True}``.
+    breaks off or cannot be understood ``{"damaged": True}``. A file of several images gives
+    ``{"FrameGroups": [...]}``: for each kind of frame a header like that of a single-frame image,
+    with ``Frames`` (their numbers as :func:`osteoflow.io.frames.frames_text`) and ``FrameCount``.
 
     Raises
     ------
@@ -111,8 +129,8 @@ def read_header(path: Path) -> dict[str, Any] | None:
         # pydicom quotes values that break DICOM's rules in its warnings; they may name a person.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*TAGS, *PERSON])
-            return _header(dataset)
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=WANTED)
+            return _file_header(dataset)
     except InvalidDicomError:
         return None
     except PARSE_ERRORS as error:
@@ -121,7 +139,7 @@ def read_header(path: Path) -> dict[str, Any] | None:
         return {"damaged": True} if preamble[128:132] == b"DICM" else None
 
 
-def _header(dataset: pydicom.Dataset) -> dict[str, Any]:
+def _file_header(dataset: pydicom.Dataset) -> dict[str, Any]:
     if "Rows" not in dataset:
         # An object without an image (a dose report, a DICOMDIR), or a header cut off before it.
         stored = dataset.file_meta.get("MediaStorageSOPClassUID", "")
@@ -130,6 +148,30 @@ def _header(dataset: pydicom.Dataset) -> dict[str, Any]:
             return {"no_image": True}
         cut = "Modality" not in dataset or sop_class.startswith(IMAGE_CLASSES)
         return {"damaged": True} if cut else {"no_image": True}
+    if dataset.get("Modality") in IMAGES and holds_several(dataset):
+        return {"FrameGroups": _frame_groups(dataset)}
+    header = _header(dataset)
+    # Frames without groups that tell where they lie: nothing can be made of them.
+    header["MultiFrame"] = not holds_several(dataset) and image_count(dataset) is None
+    return header
+
+
+def _frame_groups(dataset: pydicom.Dataset) -> list[dict[str, Any]]:
+    """Headers of the kinds of frames in a file, in the order of their first frames."""
+    image_count(dataset)  # raises where not every frame is described
+    groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
+    for number, item in enumerate(frame_headers(dataset), 1):
+        header = _header(item)
+        kind = repr(sorted((k, v) for k, v in header.items() if k not in PER_FRAME))
+        groups.setdefault(kind, (header, []))[1].append(number)
+    return [
+        {**header, "Frames": frames_text(numbers), "FrameCount": len(numbers)}
+        for header, numbers in groups.values()
+    ]
+
+
+def _header(dataset: pydicom.Dataset) -> dict[str, Any]:
+    """The elements of one image."""
     header: dict[str, Any] = {
         tag: _plain(dataset.get(tag)) for tag in TAGS if dataset.get(tag) not in (None, "")
     }
@@ -145,9 +187,8 @@ def _header(dataset: pydicom.Dataset) -> dict[str, Any]:
     if several := [name for name in SINGLE if isinstance(header.get(name), list)]:
         raise ValueError(f"{several[0]} holds several values")
     header["TransferSyntaxUID"] = str(dataset.file_meta.get("TransferSyntaxUID", ""))
-    header["MultiFrame"] = (
-        header.get("SOPClassUID") in MULTI_FRAME_CLASSES or int(header.get("NumberOfFrames", 1)) > 1
-    )
+    for derive in DERIVED:
+        header |= derive(dataset)
     return header
 
 

@@ -35,7 +35,11 @@ def is_whole(item: pydicom.Dataset) -> bool:
     Sources: ITU-T T.81, T.87 and T.800 (end markers); DICOM PS3.5 annex G (run lengths).
     """
     _, *fragments = generate_fragments(item.PixelData)  # the first one is a table of offsets
-    stream = b"".join(fragments)
+    return stream_is_whole(b"".join(fragments), item)
+
+
+def stream_is_whole(stream: bytes, item: pydicom.Dataset) -> bool:
+    """Whether the compressed stream of one frame of an image ends where its format ends."""
     if item.file_meta.TransferSyntaxUID == RLE:
         return _rle_is_whole(stream, int(item.Rows) * int(item.Columns))
     return stream.rstrip(PADDING).endswith(END_MARKER)

@@ -1,4 +1,9 @@
-"""DICOM series to images: checked slice by slice, converted by dcm2niix, compared afterwards."""
+"""DICOM series to images, checked slice by slice.
+
+Single-frame files are converted by dcm2niix and the result is compared with the headers. Frames of
+enhanced objects and tiles are read here, each with its own geometry and rescaling, and laid out in
+the same way: columns, rows from the last to the first, slices along their normal.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +15,43 @@ import subprocess
 import tempfile
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.encaps import generate_frames
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.pixels import get_decoder
 from pydicom.uid import UID
 
 from osteoflow.errors import SubjectDataError
-from osteoflow.io.compressed import is_whole
+from osteoflow.io.compressed import is_whole, stream_is_whole
+from osteoflow.io.frames import (
+    ImageSource,
+    frame_headers,
+    frame_pixels,
+    holds_several,
+    image_count,
+)
 from osteoflow.io.header import acquisition, header_number, header_text, plain_text
 from osteoflow.io.nifti import ImageFileError
 from osteoflow.io.outside import disk_problem
-from osteoflow.io.slices import REEXPORT, compare_geometry, stack_slices, stated_tilt
+from osteoflow.io.scaling import (
+    check_scales,
+    floating_point_factor,
+    real_world_map,
+    rescaled,
+)
+from osteoflow.io.slices import (
+    REEXPORT,
+    compare_geometry,
+    compare_values,
+    stack_slices,
+    stated_tilt,
+)
+from osteoflow.io.vendor import vendor, vendor_elements
 from osteoflow.io.volume import Volume, read_volume
 
 # What a damaged file makes pydicom raise; an OSError with a number comes from the disk instead.
@@ -66,18 +94,24 @@ OTHER_UNITS = ("OD", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT")
 STOPPED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGXFSZ, signal.SIGXCPU)
 
 
-def convert_series(paths: list[Path]) -> tuple[Volume, list[dict[str, Any]], list[str]]:
-    """One series (one echo, one part) of single-frame files as an image.
+def convert_series(
+    images: Sequence[Path | ImageSource], kept: dict[Path, pydicom.Dataset] | None = None
+) -> tuple[Volume, list[dict[str, Any]], list[str]]:
+    """One series (one echo, one part) as an image.
 
     Parameters
     ----------
-    paths
-        The files of the series, in any order.
+    images
+        The files of the series, or the frames of files that are meant, in any order.
+    kept
+        Where the last multi-frame file is kept from one call to the next: a file with all echoes
+        need not be read once for each.
 
     Returns
     -------
     volume
-        Rescaled values (HU for CT) on the grid the headers state.
+        Rescaled values (HU for CT; for Philips' images of the MR signal the floating-point values
+        of :mod:`osteoflow.io.scaling`) on the grid the headers state.
     headers
         Acquisition elements of each slice, from first to last along the slice normal.
     warnings
@@ -90,20 +124,38 @@ def convert_series(paths: list[Path]) -> tuple[Volume, list[dict[str, Any]], lis
         ``transfer_syntax_unsupported``, ``multiframe_unsupported``, ``colour_image``,
         ``missing_slice``, ``duplicate_slices``, ``irregular_slices``, ``gantry_tilt``,
         ``mixed_geometry``, ``geometry_missing``, ``rescale_missing``, ``not_hounsfield``,
-        ``conversion_failed`` or ``geometry_mismatch``.
+        ``scale_slope_missing``, ``conversion_failed``, ``geometry_mismatch`` or
+        ``values_mismatch``.
     OSError
         The disk, not the data: a file is gone, the temporary folder is full.
     """
+    chosen = [image if isinstance(image, ImageSource) else ImageSource(image) for image in images]
     # pydicom quotes values that break DICOM's rules in its warnings; they may name a person.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        slices = [_read_slice(path) for path in paths]
+        files = [(_read_file(source.path, kept), source.frames) for source in chosen]
+        several = any(holds_several(dataset) for dataset, _ in files)
+        slices, pixels = _slices(files, several)
         notes = _check_pixels(slices)
         slices, affine = stack_slices(slices)
         shape = (int(slices[0].Columns), int(slices[0].Rows), len(slices))
-        volume = _run_dcm2niix(paths, shape, _syntax(slices[0]).name)
-        compare_geometry(volume, Volume(np.empty(shape, np.uint8), affine))
+        stated = Volume(np.empty(shape, np.uint8), _rows_reversed(affine, shape[1]))
+        elements = [vendor_elements(item) for item in slices]
+        check_scales(elements)
+        factors = [floating_point_factor(*pair) for pair in zip(slices, elements, strict=True)]
+        if several:
+            stored = np.stack([pixels[id(item)] for item in slices])
+            volume = stated.like(rescaled(stored, slices)[:, ::-1].transpose(2, 1, 0))
+        else:
+            volume = _run_dcm2niix([source.path for source in chosen], slices[0], shape)
+            compare_geometry(volume, stated)
+            if all(_syntax(item) in UNCOMPRESSED for item in slices):
+                compare_values(volume, stated, slices)
+        if any(factor != 1 for factor in factors):
+            volume = _multiplied(volume, factors)
         headers, withheld = zip(*map(acquisition, slices), strict=True)
+        for header, item, own in zip(headers, slices, elements, strict=True):
+            header.update(real_world_map(item), **own)
     notes += stated_tilt(slices)
     for name in sorted(set().union(*withheld)):
         notes.append(f"identity_withheld: {name} holds words of the patient's identity: left out")
@@ -114,29 +166,43 @@ def _syntax(item: pydicom.Dataset) -> UID:
     return UID(str(item.file_meta.get("TransferSyntaxUID", UNCOMPRESSED[0])))
 
 
-def _read_slice(path: Path) -> pydicom.Dataset:
+def _rows_reversed(affine: np.ndarray, rows: int) -> np.ndarray:
+    """The affine once the rows run the other way."""
+    turned = np.diag([1.0, -1.0, 1.0, 1.0])
+    turned[1, 3] = rows - 1
+    return affine @ turned
+
+
+def _multiplied(volume: Volume, factors: list[float]) -> Volume:
+    return volume.like((volume.data * np.array(factors)).astype(np.float32))
+
+
+def _read_file(path: Path, kept: dict[Path, pydicom.Dataset] | None) -> pydicom.Dataset:
     """One file, its pixel data located but not decoded."""
+    if kept and path in kept:
+        return kept[path]
     try:
         dataset = pydicom.dcmread(path)
         syntax = _syntax(dataset)
-        frames = int(dataset.get("NumberOfFrames") or 1)
+        count = image_count(dataset)
         samples = int(dataset.get("SamplesPerPixel") or 1)
+        frames = int(dataset.get("NumberOfFrames") or 1)
         expected = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+        expected *= frames
         pixels = len(dataset.PixelData)
-        whole = is_whole(dataset) if syntax in COMPRESSED else pixels >= expected
+        several = holds_several(dataset)
+        whole = _is_whole(dataset, frames) if syntax in COMPRESSED else pixels >= expected
     except PARSE_ERRORS as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise disk_problem(error) from None
-        raise SubjectDataError(
-            "unreadable_file", "an image file cannot be read to its end", REEXPORT
-        ) from None
-    if frames > 1:
+        raise _unreadable() from None
+    if count is None:
         raise SubjectDataError(
             "multiframe_unsupported",
-            "the series is stored as enhanced multi-frame DICOM, which is not read yet",
-            "Export it as classic single-frame DICOM, or convert it to BIDS first.",
+            f"a file holds {frames} frames that do not say where they lie",
+            "Export the original images, as enhanced or as single-frame DICOM.",
         )
-    if syntax not in UNCOMPRESSED + COMPRESSED:
+    if syntax not in UNCOMPRESSED + COMPRESSED or (several and not _is_decodable(syntax)):
         raise SubjectDataError(
             "transfer_syntax_unsupported",
             f"the images are stored as {plain_text(syntax.name)}, which cannot be read",
@@ -150,10 +216,54 @@ def _read_slice(path: Path) -> pydicom.Dataset:
         )
     if not whole:
         held = f"of {expected} " if syntax in UNCOMPRESSED else "compressed "
+        what = "a slice" if frames == 1 else "a file of several frames"
         raise SubjectDataError(
-            "truncated_file", f"a slice breaks off after {pixels} {held}bytes of pixels", REEXPORT
+            "truncated_file", f"{what} breaks off after {pixels} {held}bytes of pixels", REEXPORT
         )
+    if kept is not None and several:
+        kept.clear()
+        kept[path] = dataset
     return dataset
+
+
+def _unreadable() -> SubjectDataError:
+    return SubjectDataError("unreadable_file", "an image file cannot be read to its end", REEXPORT)
+
+
+def _is_whole(dataset: pydicom.Dataset, frames: int) -> bool:
+    """Whether each compressed frame reaches to its end."""
+    if frames == 1:
+        return is_whole(dataset)
+    found = [
+        stream_is_whole(stream, dataset)
+        for stream in generate_frames(dataset.PixelData, number_of_frames=frames)
+    ]
+    return len(found) >= frames and all(found)
+
+
+def _is_decodable(syntax: UID) -> bool:
+    """Whether the installed packages decode a transfer syntax outside dcm2niix."""
+    return get_decoder(syntax).is_available
+
+
+def _slices(
+    files: list[tuple[pydicom.Dataset, tuple[int, ...] | None]], several: bool
+) -> tuple[list[pydicom.Dataset], dict[int, np.ndarray]]:
+    """Header of each slice, and stored pixels by its ``id`` where dcm2niix is not to read them."""
+    if not several:
+        return [dataset for dataset, _ in files], {}
+    slices: list[pydicom.Dataset] = []
+    pixels: dict[int, np.ndarray] = {}
+    for dataset, numbers in files:
+        try:
+            single = not holds_several(dataset)
+            found = [dataset] if single else frame_headers(dataset, numbers)
+            stored = frame_pixels(dataset, None if single else numbers)
+        except PARSE_ERRORS:
+            raise _unreadable() from None
+        slices += found
+        pixels |= {id(item): plane for item, plane in zip(found, stored, strict=True)}
+    return slices, pixels
 
 
 def _check_pixels(slices: list[pydicom.Dataset]) -> list[str]:
@@ -200,12 +310,15 @@ def _is_lossy(item: pydicom.Dataset) -> bool:
     return header_text(item, "LossyImageCompression") == "01" or _syntax(item) in LOSSY
 
 
-def _run_dcm2niix(paths: list[Path], shape: tuple[int, int, int], stored_as: str) -> Volume:
-    """The files converted by dcm2niix in a folder of their own."""
+def _run_dcm2niix(paths: list[Path], first: pydicom.Dataset, shape: tuple[int, int, int]) -> Volume:
+    """The files converted by dcm2niix in a folder of their own, by the standard's rescaling."""
     from dcm2niix import bin as executable
 
     # "-g i" leaves a user's own defaults out; "-x i" neither crops, rotates nor straightens.
-    options = ["-g", "i", "-b", "n", "-z", "n", "-m", "y", "-x", "i", "-f", "image", "-o"]
+    options = ["-g", "i", "-b", "n", "-z", "n", "-m", "y", "-x", "i", "-f", "image", "-p"]
+    # dcm2niix has one Philips scale for all slices, which is wrong where they differ: it is applied
+    # here, slice by slice. For others, "-p n" makes it forget that slices differ.
+    options.append("n" if vendor(first) == "philips" else "y")
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch) / "in", Path(scratch) / "out"
         source.mkdir()
@@ -213,7 +326,7 @@ def _run_dcm2niix(paths: list[Path], shape: tuple[int, int, int], stored_as: str
         for number, path in enumerate(paths):
             (source / f"{number:06d}.dcm").symlink_to(path.resolve())
         done = subprocess.run(
-            [executable, *options, str(target), str(source)],
+            [executable, *options, "-o", str(target), str(source)],
             capture_output=True,
             text=True,
             errors="replace",
@@ -236,8 +349,8 @@ def _run_dcm2niix(paths: list[Path], shape: tuple[int, int, int], stored_as: str
         )
     raise SubjectDataError(
         "conversion_failed",
-        f"dcm2niix made no whole image of {len(paths)} files stored as {stored_as} (exit code "
-        f"{done.returncode})",
+        f"dcm2niix made no whole image of {len(paths)} files stored as {_syntax(first).name} "
+        f"(exit code {done.returncode})",
         "Export the series again as uncompressed DICOM (Explicit VR Little Endian).",
     )
 

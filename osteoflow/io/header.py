@@ -32,6 +32,7 @@ TEXTS = (
     "MRAcquisitionType",
     "ContrastBolusAgent",
     "ContrastBolusRoute",
+    "RescaleType",
 )
 PERSON = (
     "PatientName",

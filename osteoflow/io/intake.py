@@ -6,7 +6,7 @@ multi-echo stack, each with a sidecar that identifies no person.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,14 @@ import numpy as np
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.bids import read_sidecar
 from osteoflow.io.dicom import convert_series
+from osteoflow.io.frames import sources
 from osteoflow.io.header import header_number, header_text
 from osteoflow.io.outside import read_nifti
+from osteoflow.io.phase import PhaseScale, phase_scale, steady_slice_sign
+from osteoflow.io.scaling import check_scales
+from osteoflow.io.vendor import vendor
 from osteoflow.io.volume import Volume
 
-# Siemens stores phase as 0..4095 with this rescaling: -4096..4094 stand for -pi..pi. The pair is
-# as good as a unit, whichever software wrote the file.
-SIEMENS_PHASE_RESCALE = (2.0, -4096.0)
-SIEMENS_PHASE_SCALE = np.pi / 4096.0
 # dcm2niix and BIDS converters put the slices along the third axis.
 SLICE_AXIS = 2
 # Magnets for people; anything else is no field strength in tesla.
@@ -64,8 +64,7 @@ def load_ct(entry: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any],
         ``nifti_no_position`` for BIDS input; ``empty_image``.
     """
     if entry["source"] == "dicom":
-        paths = [study / file["path"] for file in entry["files"]]
-        volume, headers, warnings = convert_series(paths)
+        volume, headers, warnings = convert_series(sources(entry["files"], study))
         _check_one_voltage(headers)
         # A contrast agent may be named in some of the slices only.
         sidecar: dict[str, Any] = {}
@@ -81,7 +80,7 @@ def load_ct(entry: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any],
             "SliceStep": round(volume.spacing[SLICE_AXIS], 4),
             "Source": entry["source"],
             "SourceSeries": entry["series"],
-            "SourceFiles": len(entry["files"]),
+            "SourceFiles": _count(entry["files"]),
         }
     )
     return Volume(compact(volume.data), volume.affine), sidecar, warnings
@@ -100,12 +99,13 @@ def load_multi_echo(
         ``nifti_no_position`` or ``empty_image``.
     """
     stacks: dict[str, Volume] = {}
-    fields: Mapping[str, Any] = {}
+    headers: dict[str, list[Mapping[str, Any]]] = {}
     echo_times: list[float] = []
     warnings: list[str] = []
+    kept: dict[Path, Any] = {}
     for part, echoes in entry["parts"].items():
         echo_times = [float(echo["echo_time"]) for echo in echoes]
-        loaded = [_load_echo(entry["source"], echo, study) for echo in echoes]
+        loaded = [_load_echo(entry["source"], echo, study, kept) for echo in echoes]
         volumes = [volume for volume, _, _ in loaded]
         for volume in volumes[1:]:
             if not volume.same_grid(volumes[0], tolerance=1e-2):
@@ -114,32 +114,32 @@ def load_multi_echo(
                     f"the echoes of the {part} images lie on different grids",
                     "Export all echoes of one acquisition.",
                 )
-        fields = fields or loaded[0][1]
+        headers[part] = [header for _, found, _ in loaded for header in found]
         for _, _, notes in loaded:
             warnings.extend(note for note in notes if note not in warnings)
         for number, volume in enumerate(volumes, 1):
             warnings += _check_values(volume.data, f"{part} (echo {number})")
         data = np.stack([volume.data for volume in volumes], axis=-1).astype(np.float32)
-        if part == "phase":
-            data = _radians(data, entry["source"], loaded[0][1])
         stacks[part] = Volume(data, volumes[0].affine)
-    magnitude, phase = _polar(stacks)
+    magnitude, phase, scaling, notes = _polar(stacks, headers, entry["source"])
+    warnings += notes
     if not magnitude.same_grid(phase, tolerance=1e-2):
         raise SubjectDataError(
             "echoes_on_other_grids",
             "magnitude and phase images lie on different grids",
             "Export both from the same acquisition.",
         )
+    fields = dict(next(iter(headers.values()))[0])
     _check_field_strength(fields)
+    files = [f for echoes in entry["parts"].values() for echo in echoes for f in echo["files"]]
     sidecar = {
         **_fields(fields, MRI_NUMBERS, MRI_TEXTS),
+        **scaling,
         "EchoTime": echo_times,
         "SliceStep": round(magnitude.spacing[SLICE_AXIS], 4),
         "Source": entry["source"],
         "SourceSeries": entry["series"],
-        "SourceFiles": sum(
-            len(echo["files"]) for echoes in entry["parts"].values() for echo in echoes
-        ),
+        "SourceFiles": _count(files),
     }
     return magnitude, phase, sidecar, warnings
 
@@ -152,18 +152,23 @@ def compact(data: np.ndarray) -> np.ndarray:
     return data.astype(np.float32)
 
 
+def _count(files: Iterable[dict[str, Any]]) -> int:
+    """Files; one that holds several images is listed with each kind of them."""
+    return len({file["path"] for file in files})
+
+
 def _load_echo(
-    source: str, echo: dict[str, Any], study: Path
-) -> tuple[Volume, Mapping[str, Any], list[str]]:
-    """An echo's image, its header in BIDS's units, and warnings."""
+    source: str, echo: dict[str, Any], study: Path, kept: dict[Path, Any]
+) -> tuple[Volume, list[dict[str, Any]], list[str]]:
+    """An echo's image, its slices' headers in BIDS's units, and warnings."""
     if source == "bids":
         volume, content = _read_bids(echo["files"][0], study)
-        return volume, content, []
-    volume, headers, warnings = convert_series([study / f["path"] for f in echo["files"]])
-    fields = dict(headers[0])
-    if "RepetitionTime" in fields:  # ms in DICOM, s in BIDS and in our sidecars
-        fields["RepetitionTime"] /= 1000.0
-    return volume, fields, warnings
+        return volume, [content], []
+    volume, headers, warnings = convert_series(sources(echo["files"], study), kept)
+    for header in headers:
+        if "RepetitionTime" in header:  # ms in DICOM, s in BIDS and in our sidecars
+            header["RepetitionTime"] /= 1000.0
+    return volume, headers, warnings
 
 
 def _read_bids(file: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any]]:
@@ -171,31 +176,57 @@ def _read_bids(file: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any
     return volume.like(volume.data.astype(np.float32)), read_sidecar(study / file["path"])
 
 
-def _radians(data: np.ndarray, source: str, fields: Mapping[str, Any]) -> np.ndarray:
-    """Phase in radians; the unit follows from how the scanner stores it, or is refused."""
-    largest = float(np.abs(data).max(where=np.isfinite(data), initial=0.0))
-    # BIDS phase is in radians, counted from -pi or from 0.
-    if largest <= (2 * np.pi if source == "bids" else np.pi) * 1.001:
-        return data
-    rescale = (fields.get("RescaleSlope"), fields.get("RescaleIntercept"))
-    if rescale == SIEMENS_PHASE_RESCALE and largest <= 4096.5:
-        return data * np.float32(SIEMENS_PHASE_SCALE)
-    raise SubjectDataError(
-        "phase_unit_unknown",
-        f"phase values reach {largest:.0f}, in a unit that is not known for this scanner",
-        "Convert the phase images to radians and give them as BIDS.",
-    )
-
-
-def _polar(stacks: dict[str, Volume]) -> tuple[Volume, Volume]:
+def _polar(
+    stacks: dict[str, Volume], headers: dict[str, list[Mapping[str, Any]]], source: str
+) -> tuple[Volume, Volume, dict[str, str], list[str]]:
+    """Magnitude and phase in radians, how they were scaled (for the sidecar), and warnings."""
+    scaling: dict[str, str] = {}
+    warnings: list[str] = []
+    if source == "dicom":
+        signal = [header for part in headers if part != "phase" for header in headers[part]]
+        scaling["SignalScaling"], warnings = _signal_scaling(signal)
     if "mag" in stacks:
-        return stacks["mag"], stacks["phase"]
-    signal = stacks["real"].data + 1j * stacks["imag"].data
-    real = stacks["real"]
-    return (
-        real.like(np.abs(signal).astype(np.float32)),
-        real.like(np.angle(signal).astype(np.float32)),
-    )
+        magnitude, phase = stacks["mag"], stacks["phase"]
+        scale = _bids_scale(phase.data) if source == "bids" else None
+        scale = scale or phase_scale(phase.data, headers["phase"])
+        scaling["PhaseScaling"] = scale.source
+        warnings += scale.warnings()
+        phase = phase.like(scale.radians(phase.data))
+    else:
+        signal = stacks["real"].data + 1j * stacks["imag"].data
+        magnitude = stacks["real"].like(np.abs(signal).astype(np.float32))
+        phase = stacks["real"].like(np.angle(signal).astype(np.float32))
+        scaling["PhaseScaling"] = "from real and imaginary images"
+    if source == "dicom" and vendor(dict(next(iter(headers.values()))[0])) == "ge":
+        signal = magnitude.data * np.exp(1j * phase.data)
+        signal, notes = steady_slice_sign(signal)
+        if notes:
+            phase = phase.like(np.angle(signal).astype(np.float32))
+            warnings += notes
+    return magnitude, phase, scaling, warnings
+
+
+def _signal_scaling(headers: list[Mapping[str, Any]]) -> tuple[str, list[str]]:
+    """How the values of magnitude, or real and imaginary, images were scaled, and a warning."""
+    check_scales(headers)
+    if any("PhilipsScaleSlope" in header for header in headers):
+        return "floating-point values (Philips scale slope)", []
+    slopes = {header.get("RescaleSlope", 1.0) for header in headers}
+    if vendor(dict(headers[0])) != "philips" or len(slopes) == 1:
+        return "rescaled values", []
+    return "rescaled values", [
+        f"scale_slope_absent: the images were rescaled by {len(slopes)} different slopes, and "
+        "Philips' scale slope, which would make them comparable, was removed; echoes may differ in "
+        "scale"
+    ]
+
+
+def _bids_scale(data: np.ndarray) -> PhaseScale | None:
+    """BIDS phase is in radians, counted from -pi or from 0."""
+    largest = float(np.abs(data).max(where=np.isfinite(data), initial=0.0))
+    if largest <= 2 * np.pi * 1.001:
+        return PhaseScale(1.0, 0.0, "radians, as BIDS has them")
+    return None
 
 
 def _check_values(data: np.ndarray, what: str) -> list[str]:

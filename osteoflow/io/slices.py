@@ -1,4 +1,7 @@
-"""Where the slices of a DICOM series lie: an even, straight stack, or the reason why not."""
+"""Where the slices of a DICOM series lie: an even, straight stack, or the reason why not.
+
+And whether a converted image holds what the slices hold, where they hold it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ import numpy as np
 import pydicom
 
 from osteoflow.errors import SubjectDataError
+from osteoflow.io.frames import frame_pixels
 from osteoflow.io.header import VALUE_ERRORS, header_number
 from osteoflow.io.nifti import nib
+from osteoflow.io.scaling import rescaled
 from osteoflow.io.volume import Volume
 
 # Slices may be off an even grid by this much (mm) before a volume is called irregular.
@@ -15,6 +20,8 @@ SPACING_TOLERANCE = 0.05
 AFFINE_TOLERANCE = 0.02
 # A stated gantry tilt below this (degrees) shears slices by less than the tolerance.
 TILT_TOLERANCE = 1.0
+# float32 keeps about seven digits; what lies further off was scaled in another way.
+VALUE_TOLERANCE = 1e-5
 REEXPORT = "Export the series from the archive again and check that every slice is there."
 
 
@@ -163,4 +170,35 @@ def compare_geometry(converted: Volume, stated: Volume) -> None:
             "geometry_mismatch",
             f"the converted grid {theirs.shape} differs from that of the headers {ours.shape}",
             "Report this series: converting it would misplace the masks.",
+        )
+
+
+def compare_values(converted: Volume, stated: Volume, slices: list[pydicom.Dataset]) -> None:
+    """The converted voxels are the stored ones, rescaled as each slice states.
+
+    Parameters
+    ----------
+    converted
+        Image as converted.
+    stated
+        Grid of the slices: columns, rows from last to first, slices in the order given.
+    slices
+        Images in an uncompressed transfer syntax, along their normal.
+
+    Raises
+    ------
+    SubjectDataError
+        ``values_mismatch``.
+    """
+    wrong = 0 if converted.same_grid(stated, AFFINE_TOLERANCE) else len(slices)
+    for index, item in enumerate(slices if not wrong else []):
+        expected = rescaled(frame_pixels(item), [item])[0, ::-1].T.astype(np.float64)
+        off = np.abs(converted.data[..., index] - expected).max(initial=0)
+        # Written so that a NaN fails as well.
+        wrong += not off <= VALUE_TOLERANCE * max(np.abs(expected).max(initial=0), 1)
+    if wrong:
+        raise SubjectDataError(
+            "values_mismatch",
+            f"{wrong} of {len(slices)} slices were converted to other values than they state",
+            "Report this series: converting it would misstate its values.",
         )

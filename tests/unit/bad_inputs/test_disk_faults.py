@@ -59,7 +59,7 @@ def test_a_converter_stopped_by_the_system(tmp_path, series, monkeypatch):
         convert_series(series)
 
 
-@pytest.mark.parametrize("script", ["exit 2", "kill -SEGV $$", 'touch "${14}/image.nii"'])
+@pytest.mark.parametrize("script", ["exit 2", "kill -SEGV $$", 'touch "${16}/image.nii"'])
 def test_a_failure_with_room_to_write_is_the_series(tmp_path, series, monkeypatch, script):
     monkeypatch.setattr("dcm2niix.bin", converter(tmp_path, script))
     error = excluded(lambda: convert_series(series), "conversion_failed")
@@ -67,7 +67,7 @@ def test_a_failure_with_room_to_write_is_the_series(tmp_path, series, monkeypatc
 
 
 def test_a_series_that_falls_apart(tmp_path, series, monkeypatch):
-    script = 'touch "${14}/a.nii" "${14}/b.nii"'
+    script = 'touch "${16}/a.nii" "${16}/b.nii"'
     monkeypatch.setattr("dcm2niix.bin", converter(tmp_path, script))
     error = excluded(lambda: convert_series(series), "conversion_failed")
     assert "split 3 files into 2 images" in error.message
