@@ -43,6 +43,7 @@ from osteoflow.io.scaling import (
     floating_point_factor,
     real_world_map,
     rescaled,
+    rescaling,
 )
 from osteoflow.io.slices import (
     REEXPORT,
@@ -124,8 +125,8 @@ def convert_series(
         ``transfer_syntax_unsupported``, ``multiframe_unsupported``, ``colour_image``,
         ``missing_slice``, ``duplicate_slices``, ``irregular_slices``, ``gantry_tilt``,
         ``mixed_geometry``, ``geometry_missing``, ``rescale_missing``, ``not_hounsfield``,
-        ``scale_slope_missing``, ``conversion_failed``, ``geometry_mismatch`` or
-        ``values_mismatch``.
+        ``mosaic_unsupported``, ``scale_slope_missing``, ``conversion_failed``,
+        ``geometry_mismatch`` or ``values_mismatch``.
     OSError
         The disk, not the data: a file is gone, the temporary folder is full.
     """
@@ -135,7 +136,7 @@ def convert_series(
         warnings.simplefilter("ignore")
         files = [(_read_file(source.path, kept), source.frames) for source in chosen]
         several = any(holds_several(dataset) for dataset, _ in files)
-        slices, pixels = _slices(files, several)
+        slices, pixels = _slices(files) if several else ([dataset for dataset, _ in files], {})
         notes = _check_pixels(slices)
         slices, affine = stack_slices(slices)
         shape = (int(slices[0].Columns), int(slices[0].Rows), len(slices))
@@ -156,6 +157,8 @@ def convert_series(
         headers, withheld = zip(*map(acquisition, slices), strict=True)
         for header, item, own in zip(headers, slices, elements, strict=True):
             header.update(real_world_map(item), **own)
+            if (pair := rescaling(item)) != (1.0, 0.0):
+                header["RescaleSlope"], header["RescaleIntercept"] = pair
     notes += stated_tilt(slices)
     for name in sorted(set().union(*withheld)):
         notes.append(f"identity_withheld: {name} holds words of the patient's identity: left out")
@@ -202,12 +205,8 @@ def _read_file(path: Path, kept: dict[Path, pydicom.Dataset] | None) -> pydicom.
             f"a file holds {frames} frames that do not say where they lie",
             "Export the original images, as enhanced or as single-frame DICOM.",
         )
-    if syntax not in UNCOMPRESSED + COMPRESSED or (several and not _is_decodable(syntax)):
-        raise SubjectDataError(
-            "transfer_syntax_unsupported",
-            f"the images are stored as {plain_text(syntax.name)}, which cannot be read",
-            "Export as uncompressed DICOM (Explicit VR Little Endian).",
-        )
+    if syntax not in UNCOMPRESSED + COMPRESSED:
+        raise _unsupported(syntax)
     if samples != 1:
         raise SubjectDataError(
             "colour_image",
@@ -230,6 +229,14 @@ def _unreadable() -> SubjectDataError:
     return SubjectDataError("unreadable_file", "an image file cannot be read to its end", REEXPORT)
 
 
+def _unsupported(syntax: UID) -> SubjectDataError:
+    return SubjectDataError(
+        "transfer_syntax_unsupported",
+        f"the images are stored as {plain_text(syntax.name)}, which cannot be read",
+        "Export as uncompressed DICOM (Explicit VR Little Endian).",
+    )
+
+
 def _is_whole(dataset: pydicom.Dataset, frames: int) -> bool:
     """Whether each compressed frame reaches to its end."""
     if frames == 1:
@@ -241,25 +248,20 @@ def _is_whole(dataset: pydicom.Dataset, frames: int) -> bool:
     return len(found) >= frames and all(found)
 
 
-def _is_decodable(syntax: UID) -> bool:
-    """Whether the installed packages decode a transfer syntax outside dcm2niix."""
-    return get_decoder(syntax).is_available
-
-
 def _slices(
-    files: list[tuple[pydicom.Dataset, tuple[int, ...] | None]], several: bool
+    files: list[tuple[pydicom.Dataset, tuple[int, ...] | None]],
 ) -> tuple[list[pydicom.Dataset], dict[int, np.ndarray]]:
-    """Header of each slice, and stored pixels by its ``id`` where dcm2niix is not to read them."""
-    if not several:
-        return [dataset for dataset, _ in files], {}
+    """Header of each slice, and its stored pixels by the header's ``id``, without dcm2niix."""
     slices: list[pydicom.Dataset] = []
     pixels: dict[int, np.ndarray] = {}
     for dataset, numbers in files:
+        if not get_decoder(_syntax(dataset)).is_available:
+            raise _unsupported(_syntax(dataset))
         try:
             single = not holds_several(dataset)
             found = [dataset] if single else frame_headers(dataset, numbers)
             stored = frame_pixels(dataset, None if single else numbers)
-        except PARSE_ERRORS:
+        except (*PARSE_ERRORS, RuntimeError):  # the latter where a stream cannot be decoded
             raise _unreadable() from None
         slices += found
         pixels |= {id(item): plane for item, plane in zip(found, stored, strict=True)}
@@ -275,6 +277,12 @@ def _check_pixels(slices: list[pydicom.Dataset]) -> list[str]:
                 f"slices of one series differ in {name}: {values}",
                 "Keep only one reconstruction in the folder.",
             )
+    if any("MOSAIC" in (header_text(item, "ImageType") or []) for item in slices):
+        raise SubjectDataError(
+            "mosaic_unsupported",
+            "the slices of a volume are stored side by side in one picture (Siemens mosaic)",
+            "Export the series as enhanced DICOM, or with one file for each slice.",
+        )
     if header_text(slices[0], "Modality") == "CT":
         _check_hounsfield(slices)
     if any(_is_lossy(item) for item in slices):

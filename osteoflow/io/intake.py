@@ -121,14 +121,15 @@ def load_multi_echo(
             warnings += _check_values(volume.data, f"{part} (echo {number})")
         data = np.stack([volume.data for volume in volumes], axis=-1).astype(np.float32)
         stacks[part] = Volume(data, volumes[0].affine)
-    magnitude, phase, scaling, notes = _polar(stacks, headers, entry["source"])
-    warnings += notes
-    if not magnitude.same_grid(phase, tolerance=1e-2):
+    (first, stack), (second, other) = stacks.items()
+    if not stack.same_grid(other, tolerance=1e-2):
         raise SubjectDataError(
             "echoes_on_other_grids",
-            "magnitude and phase images lie on different grids",
+            f"{first} and {second} images lie on different grids",
             "Export both from the same acquisition.",
         )
+    magnitude, phase, scaling, notes = _polar(stacks, headers, entry["source"])
+    warnings += notes
     fields = dict(next(iter(headers.values()))[0])
     _check_field_strength(fields)
     files = [f for echoes in entry["parts"].values() for echo in echoes for f in echo["files"]]

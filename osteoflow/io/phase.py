@@ -61,6 +61,9 @@ END_DENSITY = (0.25, 4.0)
 """How often values lie in the first and last of the bins, against the median bin: far less often
 where the range is not a circle, far more often where values were clipped at its ends."""
 
+BLANKED = 0.05
+"""Share of voxels that hold 0 from which on they are a background that was blanked."""
+
 SIGN_ALTERNATES = -0.5
 SIGN_STEADY = 0.0
 """Mean cosine of the phase step between neighbouring slices: below the first the sign alternates,
@@ -185,10 +188,11 @@ def _radians(values: np.ndarray, low: float, high: float) -> PhaseScale | None:
 
 
 def _milliradians(values: np.ndarray, low: float, high: float) -> PhaseScale | None:
-    ends = (abs(low + MILLIRADIANS), abs(high - MILLIRADIANS))
-    if max(ends) > MILLIRADIAN_TOLERANCE + FILLED * MILLIRADIANS:
-        return None
-    if max(-low, high) > MILLIRADIANS + MILLIRADIAN_TOLERANCE or not _fills(values, low, high):
+    """Whole numbers from -3142 to 3142."""
+    slack = MILLIRADIAN_TOLERANCE + FILLED * MILLIRADIANS
+    near = max(abs(low + MILLIRADIANS), abs(high - MILLIRADIANS)) <= slack
+    within = max(-low, high) <= MILLIRADIANS + MILLIRADIAN_TOLERANCE
+    if not near or not within or not _fills(values):
         return None
     source = "the values fill -3142 to 3142, which are milliradians"
     return PhaseScale(1e-3, 0.0, source, inferred=True)
@@ -206,7 +210,7 @@ def _full_circle(
     start = -levels // 2 if first < 0 else 0
     slack = FILLED * levels
     reaches = 0 <= first - start <= slack and 0 <= start + levels - 1 - last <= slack
-    if levels < FEWEST_LEVELS or not reaches or not _fills(values, low, high):
+    if levels < FEWEST_LEVELS or not reaches or not _fills((values - intercept) / slope):
         return None
     factor = 2 * np.pi / (levels * slope)
     # The middle level is phase 0, as for all vendors that state it.
@@ -215,9 +219,13 @@ def _full_circle(
     return PhaseScale(factor, offset, source, inferred=True)
 
 
-def _fills(values: np.ndarray, low: float, high: float) -> bool:
+def _fills(stored: np.ndarray) -> bool:
     """Whether values are about as frequent at both ends of their range as elsewhere."""
-    counts, _ = np.histogram(values, BINS, (low, high))
+    span = stored.min(), stored.max()
+    blank = np.rint(stored) == 0
+    if np.count_nonzero(blank) > BLANKED * stored.size:
+        stored = stored[~blank]
+    counts, _ = np.histogram(stored, BINS, span)
     usual = np.median(counts)
     least, most = END_DENSITY
     return bool(usual > 0 and all(least <= counts[end] / usual <= most for end in (0, -1)))

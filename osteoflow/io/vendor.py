@@ -150,13 +150,15 @@ def component(item: Header) -> str | None:
         return OTHER
     if words[:1] == ["DERIVED"] and DERIVED_WORDS.intersection(words[2:]):
         return OTHER
+    code = _number(private_value(item, GE_KIND)) if made_by == "ge" else None
+    # GE's 0 is also what stands in field maps and in what other software made of the images.
+    if code in GE_KINDS and code != 0:
+        return GE_KINDS[code]
     stated = str(header_text(item, "ComplexImageComponent") or "").upper()
     if stated in COMPONENTS:
         return COMPONENTS[stated]
-    if made_by == "ge":
-        code = _number(private_value(item, GE_KIND))
-        if code in GE_KINDS:
-            return GE_KINDS[code]
+    if code in GE_KINDS:
+        return GE_KINDS[code]
     for name, known in COMPONENT_WORDS.items():
         if known.intersection(words[2:]):
             return name

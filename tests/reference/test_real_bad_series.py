@@ -90,22 +90,25 @@ def test_jpeg_2000_with_contrast_and_overlapping_slices(tmp_path):
     assert [warning.split(":")[0] for warning in found] == ["contrast_agent", "slice_step"]
 
 
+NONE = {"ct": "no_usable_series", "mri": "no_usable_series"}
+
+
 @pytest.mark.parametrize(
     ("folder", "expected"),
     [
         # Combined echoes, magnitude and phase in one series.
         ("dicom2nifti/philips/anatomical/002", {"mri": "echo_time_missing"}),
-        # Magnitude frames and a field map in one multi-frame object.
-        ("dcm_qa_fmap/In/Philips", {"mri": "multiframe_unsupported"}),
+        # One echo's magnitude and a field map in one multi-frame object.
+        ("dcm_qa_fmap/In/Philips", NONE),
         ("dcm_qa_fmap/In/Siemens", {"mri": "too_few_echoes"}),
-        ("dcm_qa_fmap/In/GE", {"ct": "no_usable_series", "mri": "no_usable_series"}),
-        ("dcm_qa_uih/In", {"ct": "no_usable_series", "mri": "no_usable_series"}),
-        ("dicom2nifti/philips_enhanced/anatomical/001", {"mri": "multiframe_unsupported"}),
-        ("dicom2nifti/siemens_multiframe/anatomical/001", {"mri": "multiframe_unsupported"}),
-        (
-            "dicom2nifti/hitachi/anatomical/001",
-            {"ct": "no_usable_series", "mri": "no_usable_series"},
-        ),
+        ("dcm_qa_fmap/In/GE", NONE),
+        ("dcm_qa_uih/In", NONE),
+        ("dicom2nifti/philips_enhanced/anatomical/001", NONE),
+        ("dicom2nifti/siemens_multiframe/anatomical/001", NONE),
+        ("dicom2nifti/hitachi/anatomical/001", NONE),
+        # Functional MRI: gradient echoes, but echo-planar.
+        ("dicom2nifti/ge/fmri/001", NONE),
+        ("dicom2nifti/philips_enhanced/fmri/001", NONE),
     ],
 )
 def test_mri_that_is_no_multi_echo_acquisition(folder, expected, tmp_path):

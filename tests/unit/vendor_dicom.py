@@ -1,4 +1,4 @@
-"""One multi-echo acquisition as the DICOM of each vendor: its elements, private ones too, and units.
+"""One multi-echo acquisition as DICOM of each vendor: its elements, private ones too, its units.
 
 Written from the vendors' public conformance statements and from images of theirs that are not
 multi-echo Dixon; no scanner made these files.
@@ -17,7 +17,6 @@ from dicom_series import MR_CLASS
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-ENHANCED_MR_CLASS = "1.2.840.10008.5.1.4.1.1.4.1"
 ROW, COLUMN = (0.0, 1.0, 0.0), (0.0, 0.0, -1.0)  # sagittal
 SPACING = (1.6, 1.5, 4.0)  # mm between rows, columns, slices
 ORIGIN = (12.0, -20.0, 30.0)
@@ -66,7 +65,7 @@ class Written:
 # ---------------------------------------------------------------- single-frame images
 
 
-def _file(path: Path, sop_class: str) -> FileDataset:
+def new_file(path: Path, sop_class: str) -> FileDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = sop_class
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -80,7 +79,7 @@ def _file(path: Path, sop_class: str) -> FileDataset:
     return dataset
 
 
-def _set_pixels(dataset: Dataset, stored: np.ndarray, bits: int, signed: bool) -> None:
+def set_pixels(dataset: Dataset, stored: np.ndarray, bits: int, signed: bool) -> None:
     """``stored`` of shape (columns, rows) or (columns, rows, frames)."""
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     assert low <= stored.min(), "below what these bits hold"
@@ -105,7 +104,7 @@ def _classic(
     """One image of one slice and echo."""
     index, echo = place
     path = folder / f"{name}_{echo}_{index:02d}.dcm"
-    dataset = _file(path, MR_CLASS)
+    dataset = new_file(path, MR_CLASS)
     common = {
         "ImagePositionPatient": acquisition.position(index),
         "ImageOrientationPatient": [*ROW, *COLUMN],
@@ -130,7 +129,7 @@ def _classic(
         setattr(dataset, keyword, value)
     if private is not None:
         private(dataset)
-    _set_pixels(dataset, stored, bits, signed)
+    set_pixels(dataset, stored, bits, signed)
     folder.mkdir(parents=True, exist_ok=True)
     pydicom.dcmwrite(path, dataset, enforce_file_format=True)
 
@@ -142,7 +141,7 @@ def _element(group: int, creator: str, offset: int, vr: str, value: Any) -> Call
     return add
 
 
-def _wrapped(signal: np.ndarray, levels: float) -> np.ndarray:
+def wrapped(signal: np.ndarray, levels: float) -> np.ndarray:
     """Phase in ``levels`` steps per circle, from -levels / 2; pi is -pi."""
     steps = np.rint(np.angle(signal) / (2 * np.pi) * levels)
     return (steps + levels / 2) % levels - levels / 2
@@ -185,7 +184,7 @@ def siemens_classic(folder: Path, acquisition: Acquisition) -> Written:
     gain = 4000 / acquisition.peak
     for index, echo in acquisition.images():
         plane = acquisition.signal[:, :, index, echo]
-        phase = _wrapped(plane, 4096) + 2048
+        phase = wrapped(plane, 4096) + 2048
         for part, stored in (("M", np.rint(gain * np.abs(plane))), ("P", phase)):
             elements = {
                 "Manufacturer": "SIEMENS",
@@ -209,10 +208,10 @@ def philips_classic(
     names = {"M": "M_FFE", "P": "PHASE MAP", "R": "R_FFE", "I": "I_FFE"}
     for index, echo in acquisition.images():
         plane = acquisition.signal[:, :, index, echo]
-        scaled = {part: _philips_scale(acquisition, part, echo) for part in parts}
+        scaled = {part: philips_scale(acquisition, part, echo) for part in parts}
         for part, (scale, slope, intercept) in scaled.items():
             # Stored values are offset where signed values must fit: shown = stored x slope + int.
-            stored = _philips_stored(plane, part, scale, slope, intercept)
+            stored = philips_stored(plane, part, scale, slope, intercept)
             elements = {
                 "Manufacturer": "Philips Medical Systems",
                 "ImageType": ["ORIGINAL", "PRIMARY", names[part], part, "FFE"],
@@ -229,12 +228,12 @@ def philips_classic(
 
             place = index, echo
             _classic(folder, part, acquisition, place, stored, elements, private=private)
-    coarsest = min(_philips_scale(acquisition, parts[0], e)[0] for _, e in acquisition.images())
+    coarsest = min(philips_scale(acquisition, parts[0], e)[0] for _, e in acquisition.images())
     phase_step = 2 * np.pi / 4095 if parts[:2] == "MP" else None
     return Written(1.0, 1 / coarsest, phase_step)
 
 
-def _philips_scale(acquisition: Acquisition, part: str, echo: int) -> tuple[float, float, float]:
+def philips_scale(acquisition: Acquisition, part: str, echo: int) -> tuple[float, float, float]:
     """Scale slope (stored per floating-point value), rescale slope and intercept."""
     echoes = np.abs(acquisition.signal[..., echo]).max()
     if part == "P":
@@ -247,7 +246,7 @@ def _philips_scale(acquisition: Acquisition, part: str, echo: int) -> tuple[floa
     return float(np.float32(2000 / echoes)), slope, -2047 * slope
 
 
-def _philips_stored(
+def philips_stored(
     plane: np.ndarray, part: str, scale: float, slope: float, intercept: float
 ) -> np.ndarray:
     if part == "P":
@@ -261,7 +260,7 @@ def uih_classic(folder: Path, acquisition: Acquisition) -> Written:
     gain = 4000 / acquisition.peak
     for index, echo in acquisition.images():
         plane = acquisition.signal[:, :, index, echo]
-        phase = _wrapped(plane, 4096) + 2048
+        phase = wrapped(plane, 4096) + 2048
         for part, stored in (("M", np.rint(gain * np.abs(plane))), ("P", phase)):
             elements = {
                 "Manufacturer": "UIH",
@@ -280,7 +279,7 @@ def hitachi_classic(folder: Path, acquisition: Acquisition) -> Written:
     gain = 2000 / acquisition.peak
     for index, echo in acquisition.images():
         plane = acquisition.signal[:, :, index, echo]
-        images = (("OTHER", np.rint(gain * np.abs(plane))), ("PHASE MAP", _wrapped(plane, 4096)))
+        images = (("OTHER", np.rint(gain * np.abs(plane))), ("PHASE MAP", wrapped(plane, 4096)))
         for kind, stored in images:
             elements = {
                 "Manufacturer": "Hitachi Medical Corporation",
@@ -290,212 +289,3 @@ def hitachi_classic(folder: Path, acquisition: Acquisition) -> Written:
             place = index, echo
             _classic(folder, kind[:1], acquisition, place, stored, elements, signed=True)
     return Written(gain, 1 / gain, 2 * np.pi / 4096)
-
-
-# ---------------------------------------------------------------- enhanced objects
-
-
-def _sequence(**elements: Any) -> pydicom.Sequence:
-    item = Dataset()
-    for keyword, value in elements.items():
-        setattr(item, keyword, value)
-    return pydicom.Sequence([item])
-
-
-def _enhanced(path: Path, acquisition: Acquisition, **elements: Any) -> FileDataset:
-    """An object with what its frames share."""
-    dataset = _file(path, ENHANCED_MR_CLASS)
-    common = {
-        "SeriesInstanceUID": "1.2.3.5",
-        "FrameOfReferenceUID": "1.2.3.4",
-        "AcquisitionNumber": 1,
-        "MagneticFieldStrength": 3.0,
-        "MRAcquisitionType": "3D",
-        "EchoPulseSequence": "GRADIENT",
-        "EchoPlanarPulseSequence": "NO",
-    }
-    for keyword, value in {**common, **elements}.items():
-        setattr(dataset, keyword, value)
-    shared = Dataset()
-    shared.PixelMeasuresSequence = _sequence(PixelSpacing=list(SPACING[:2]), SliceThickness=4.0)
-    shared.PlaneOrientationSequence = _sequence(ImageOrientationPatient=[*ROW, *COLUMN])
-    shared.MRTimingAndRelatedParametersSequence = _sequence(RepetitionTime=14.0, FlipAngle=3.0)
-    shared.MRImagingModifierSequence = _sequence(TransmitterFrequency=acquisition.megahertz)
-    dataset.SharedFunctionalGroupsSequence = pydicom.Sequence([shared])
-    return dataset
-
-
-def _frame(
-    acquisition: Acquisition,
-    index: int,
-    echo_time: float,
-    frame_type: list[str],
-    component: str,
-    slope: float = 1.0,
-    intercept: float = 0.0,
-) -> Dataset:
-    """The functional groups of one frame."""
-    frame = Dataset()
-    frame.FrameContentSequence = _sequence(
-        StackID="1", InStackPositionNumber=index + 1, TemporalPositionIndex=1
-    )
-    frame.PlanePositionSequence = _sequence(ImagePositionPatient=acquisition.position(index))
-    frame.MREchoSequence = _sequence(EffectiveEchoTime=1000 * float(echo_time))
-    frame.MRImageFrameTypeSequence = _sequence(
-        FrameType=frame_type, ComplexImageComponent=component
-    )
-    frame.PixelValueTransformationSequence = _sequence(
-        RescaleSlope=f"{slope:.14g}", RescaleIntercept=f"{intercept:.14g}", RescaleType="US"
-    )
-    return frame
-
-
-def _save(
-    dataset: FileDataset,
-    path: Path,
-    frames: list[Dataset],
-    planes: list[np.ndarray],
-    bits: int = 12,
-) -> Path:
-    dataset.NumberOfFrames = len(frames)
-    dataset.PerFrameFunctionalGroupsSequence = pydicom.Sequence(frames)
-    _set_pixels(dataset, np.stack(planes, axis=-1), bits, signed=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
-    return path
-
-
-def siemens_xa(folder: Path, acquisition: Acquisition) -> Written:
-    """Siemens XA: one object for magnitude and one for phase, each with all echoes."""
-    gain = 4000 / acquisition.peak
-    for number, (part, component) in enumerate((("M", "MAGNITUDE"), ("P", "PHASE"))):
-        path = folder / f"{part}.dcm"
-        dataset = _enhanced(
-            path,
-            acquisition,
-            Manufacturer="Siemens Healthineers",
-            SoftwareVersions="syngo MR XA30",
-            ImageType=["ORIGINAL", "PRIMARY", part, "NONE"],
-            ComplexImageComponent=component,
-            SeriesInstanceUID=f"1.2.3.{6 + number}",
-        )
-        frames, planes = [], []
-        for echo, time in enumerate(acquisition.echo_times):
-            for index in range(acquisition.signal.shape[2]):
-                plane = acquisition.signal[:, :, index, echo]
-                scale = (2.0, -4096.0) if part == "P" else (1.0, 0.0)
-                kind = ["ORIGINAL", "PRIMARY", part, "NONE", "ND"]
-                frame = _frame(acquisition, index, time, kind, component, *scale)
-                block = frame.private_block(0x0021, "SIEMENS MR SDI 02", create=True)
-                block.add_new(0xFE, "SQ", _sequence(ImageComments="of the vendor"))
-                frames.append(frame)
-                stored = np.rint(gain * np.abs(plane))
-                planes.append(_wrapped(plane, 4096) + 2048 if part == "P" else stored)
-        _save(dataset, path, frames, planes)
-    return Written(gain, 1 / gain, 2 * np.pi / 4096)
-
-
-def philips_enhanced(
-    folder: Path, acquisition: Acquisition, parts: str = "MPRI", maps: bool = True
-) -> Written:
-    """Philips: everything in one object, frame by frame: echoes, a field map, water and fat.
-
-    Slopes and scale slopes differ between frames; positions in Philips' own sequence are those of
-    corners; the field map calls itself REAL.
-    """
-    path = folder / "IM_0001.dcm"
-    dataset = _enhanced(
-        path,
-        acquisition,
-        Manufacturer="Philips Medical Systems",
-        ImageType=["ORIGINAL", "PRIMARY", "T1", "MIXED"],
-        ComplexImageComponent="MIXED",
-    )
-    components = {"M": "MAGNITUDE", "P": "PHASE", "R": "REAL", "I": "IMAGINARY"}
-    frames, planes = [], []
-    scales = []
-
-    def add(index: int, time: float, kind: list[str], component: str, code: str, scaling, stored):
-        scale, slope, intercept = scaling
-        frame = _frame(acquisition, index, time, kind, component, slope, intercept)
-        own = Dataset()
-        own.ImageType = ["ORIGINAL", "PRIMARY", f"{code}_FFE", code, "FFE"]
-        own.EchoTime = round(1000 * float(time), 3)
-        own.ImagePositionPatient = [v - 0.75 for v in acquisition.position(index)]
-        block = own.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
-        block.add_new(0x0E, "FL", scale)
-        block.add_new(0x11, "CS", code)
-        outer = frame.private_block(0x2005, "Philips MR Imaging DD 005", create=True)
-        outer.add_new(0x0F, "SQ", pydicom.Sequence([own]))
-        frames.append(frame)
-        planes.append(stored)
-
-    for index in range(acquisition.signal.shape[2]):
-        for part in parts:
-            for echo, time in enumerate(acquisition.echo_times):
-                plane = acquisition.signal[:, :, index, echo]
-                scale, slope, intercept = _philips_scale(acquisition, part, echo)
-                if part != "P":
-                    # Slice by slice as well; kept in float32, as the element holds it.
-                    scale = float(np.float32(scale * (1 - 0.01 * index)))
-                    slope, intercept = slope * (1 + 0.02 * index), intercept * (1 + 0.02 * index)
-                stored = _philips_stored(plane, part, scale, slope, intercept)
-                kind = ["ORIGINAL", "PRIMARY", "T1", part]
-                scaling = scale, slope, intercept
-                add(index, time, kind, components[part], part, scaling, stored)
-                scales += [scale] if part == parts[0] else []
-        if maps:
-            flat = np.full(acquisition.signal.shape[:2], 100 + index)
-            field, own = ["ORIGINAL", "PRIMARY", "T1", "FIELD_MAP"], (4.095, 0.2442002442, -500.0)
-            add(index, 0.0, field, "REAL", "B0", own, flat)
-            for code in ("W", "F"):
-                kind = ["DERIVED", "PRIMARY", "T1", "NONE"]
-                time = acquisition.echo_times[0]
-                add(index, time, kind, "MAGNITUDE", code, (0.5, 2.0, 0.0), flat)
-    _save(dataset, path, frames, planes)
-    phase_step = 2 * np.pi / 4095 if parts[:2] == "MP" else None
-    return Written(1.0, 1 / min(scales), phase_step)
-
-
-def units_stated(folder: Path, acquisition: Acquisition) -> Written:
-    """A vendor that states the unit of phase in a real-world map, as the standard provides."""
-    gain = 4000 / acquisition.peak
-    path = folder / "all.dcm"
-    dataset = _enhanced(
-        path, acquisition, Manufacturer="CANON_MEC", ImageType=["ORIGINAL", "PRIMARY", "M", "NONE"]
-    )
-    frames, planes = [], []
-    for index, echo in acquisition.images():
-        plane = acquisition.signal[:, :, index, echo]
-        time = acquisition.echo_times[echo]
-        kind = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
-        frames.append(_frame(acquisition, index, time, kind, "MAGNITUDE"))
-        planes.append(np.rint(gain * np.abs(plane)))
-        phase = _frame(acquisition, index, time, kind, "PHASE", 0.5, 3.0)
-        unit = _sequence(CodeValue="mrad", CodingSchemeDesignator="UCUM", CodeMeaning="mrad")
-        phase.RealWorldValueMappingSequence = _sequence(
-            RealWorldValueSlope=4.0,
-            RealWorldValueIntercept=-4000.0,
-            RealWorldValueFirstValueMapped=0,
-            RealWorldValueLastValueMapped=2000,
-            MeasurementUnitsCodeSequence=unit,
-        )
-        frames.append(phase)
-        planes.append(np.rint((1000 * np.angle(plane) + 4000) / 4))
-    _save(dataset, path, frames, planes)
-    return Written(gain, 1 / gain, 4e-3)
-
-
-VENDORS: dict[str, Callable[[Path, Acquisition], Written]] = {
-    "GE, real and imaginary": ge_real_imaginary,
-    "GE, magnitude and phase": ge_magnitude_phase,
-    "Siemens": siemens_classic,
-    "Siemens XA, enhanced": siemens_xa,
-    "Philips": philips_classic,
-    "Philips, real and imaginary": lambda f, a: philips_classic(f, a, "RI"),
-    "Philips, enhanced": philips_enhanced,
-    "Philips, enhanced, real and imaginary": lambda f, a: philips_enhanced(f, a, "RI"),
-    "UIH": uih_classic,
-    "Hitachi": hitachi_classic,
-    "Canon, enhanced, units stated": units_stated,
-}

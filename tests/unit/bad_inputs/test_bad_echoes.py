@@ -147,6 +147,19 @@ def test_echoes_on_other_grids(tmp_path):
     excluded(lambda: load_multi_echo(entry, tmp_path), "echoes_on_other_grids")
 
 
+@pytest.mark.parametrize("parts", [("M", "P"), ("R", "I")])
+def test_parts_on_other_grids(tmp_path, parts):
+    multi_echo_series(tmp_path / "raw", dict.fromkeys(parts, SIX))
+
+    def shift(_, dataset):
+        position = [float(v) for v in dataset.ImagePositionPatient]
+        dataset.ImagePositionPatient = [position[0], position[1] + 3, position[2]]
+
+    edit(images(tmp_path / "raw", f"{parts[1]}*"), shift)
+    entry = look(tmp_path)["mri"]
+    excluded(lambda: load_multi_echo(entry, tmp_path), "echoes_on_other_grids")
+
+
 @pytest.mark.parametrize("tesla", [None, 0, 15000])
 def test_a_field_strength_that_is_none(tmp_path, tesla):
     multi_echo_series(tmp_path / "raw", BOTH, MagneticFieldStrength=tesla)
