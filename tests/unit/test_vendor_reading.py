@@ -168,7 +168,8 @@ def test_frames_are_chosen_by_what_each_is(tmp_path, acquisition):
             assert frame_numbers(file["frames"]) == numbers
             assert sorted(file) == ["frames", "path", "sha256", "size"]
     groups = read_header(tmp_path / "raw" / "IM_0001.dcm")["FrameGroups"]
-    assert len(groups) == n_echoes * 4 + 3
+    # Nothing tells water from fat here; neither is an image of the signal.
+    assert len(groups) == n_echoes * 4 + 2
     kinds = {(group["Component"], group["ImageType"][3]) for group in groups}
     signal = {("mag", "M"), ("phase", "P"), ("real", "R"), ("imag", "I")}
     assert kinds == signal | {("other", "FIELD_MAP"), ("other", "NONE")}
