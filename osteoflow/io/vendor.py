@@ -53,7 +53,8 @@ HIGHEST_MHZ = 1e4
 
 # How Manufacturer begins, in capitals.
 VENDORS = {
-    "GE": "ge",
+    "GE ": "ge",
+    "GEMS": "ge",
     "SIEMENS": "siemens",
     "PHILIPS": "philips",
     "UIH": "uih",
@@ -91,7 +92,7 @@ COMPONENT_WORDS = {
 def vendor(item: Header) -> str:
     """``ge``, ``siemens``, ``philips``, ``uih``, ``hitachi``, ``canon`` or an empty text."""
     name = header_text(item, "Manufacturer")
-    name = name.upper() if isinstance(name, str) else ""
+    name = f"{name.upper()} " if isinstance(name, str) else ""
     return next((known for start, known in VENDORS.items() if name.startswith(start)), "")
 
 

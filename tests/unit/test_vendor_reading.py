@@ -29,6 +29,7 @@ from osteoflow.inventory.headers import read_header
 from osteoflow.io.dicom import convert_series
 from osteoflow.io.frames import frame_numbers, frames_text
 from osteoflow.io.intake import load_multi_echo
+from osteoflow.io.vendor import vendor
 from osteoflow.mri.fat_water import fit_fat_water
 from osteoflow.mri.field_strength import true_field_strength
 from osteoflow.mri.signal_model import simulate_signal
@@ -149,6 +150,25 @@ def test_what_was_decided_is_told(tmp_path, acquisition):
     assert "Siemens" in said["Siemens XA, enhanced"][0]
     assert "(Philips)" in said["Philips, enhanced"][0]
     assert "real-world" in said["Canon, enhanced, units stated"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("GE MEDICAL SYSTEMS", "ge"),
+        ("GE", "ge"),
+        ("Generic", ""),
+        ("Siemens Healthineers", "siemens"),
+        ("Philips", "philips"),
+        ("UIH", "uih"),
+        ("FUJIFILM Healthcare Corporation", "hitachi"),
+        ("TOSHIBA_MEC", "canon"),
+        (["GE", "x"], ""),
+        (None, ""),
+    ],
+)
+def test_vendors_by_their_names(name, known):
+    assert vendor({"Manufacturer": name}) == known
 
 
 # ---------------------------------------------------------------- the inventory of frames

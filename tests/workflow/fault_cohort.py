@@ -178,10 +178,13 @@ def two_voltages(person: Person) -> None:
 
 
 @fault(("mri", "convert", "phase_unit_unknown"), only="MR")
-def phase_in_degrees(person: Person) -> None:
+def phase_in_no_known_unit(person: Person) -> None:
+    """Three quarters of the levels are used, in a unit that no element names."""
+
     def change(_: int, dataset: pydicom.Dataset) -> None:
         if "P" in dataset.ImageType:
-            dataset.RescaleSlope, dataset.RescaleIntercept = 0.087890625, -180
+            dataset.PixelData = (dataset.pixel_array * 0.75).astype("<u2").tobytes()
+            dataset.RescaleSlope, dataset.RescaleIntercept = 1, 0
 
     person.edit("MR", change)
 
