@@ -154,7 +154,7 @@ def fit_t2(
     if method != "epg":
         warnings.append(
             "a mono-exponential fit takes stimulated echoes for slow decay: where the refocusing "
-            "pulses miss 180 degrees T2 reads too long (a true 80 ms about 84 ms at B1 0.8)"
+            "pulses miss 180 degrees T2 reads too long (a true 80 ms as 85 ms at B1 0.8)"
         )
     inside = voxels_to_fit(signal, mask, warnings, flags)
     inside = voxels_with_b1(inside, b1, warnings, flags)
@@ -163,7 +163,7 @@ def fit_t2(
     ceiling = np.inf if clip_level is None else clip_level
     fitter = VoxelFitter(signal, train.used, model, ceiling, b1)
     if noise is None:
-        noise = estimate_background(signal[..., train.used[0] :], inside, flags)
+        noise = estimate_background(signal[..., train.used[0] :], flags)
     if noise is None:
         noise = fitter.noise_of_misfit(inside, warnings, flags)
     if noise is not None:

@@ -102,7 +102,9 @@ def refine(
     """Least squares between the data and the mean that noise gives the model.
 
     Damped Gauss-Newton steps inside the bounds; an unknown at its bound stays there while the
-    misfit falls beyond it.
+    misfit falls beyond it. In simulations of one channel (T2 20..200 ms, SNR 20..100) weights of
+    inverse variance and the Rician likelihood gave all but the bias and scatter of plain squares
+    about the mean; leaving out samples in the noise widened the scatter.
 
     Parameters
     ----------
@@ -165,7 +167,7 @@ def refine(
         log_t2=current[:, 1],
         fitted=current[:, 2],
         squares=normal[:, 3, 3],
-        log_t2_variance=_log_t2_variance(normal, current, lower, upper, free),
+        log_t2_variance=_log_t2_variance(normal, free),
         converged=converged,
     )
 
@@ -261,16 +263,9 @@ def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.stack([(y0 - l10 * x1 - l20 * x2) / l00, x1, x2], axis=1)
 
 
-def _log_t2_variance(
-    normal: np.ndarray,
-    unknowns: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
-    free: np.ndarray,
-) -> np.ndarray:
+def _log_t2_variance(normal: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Element of the inverse normal matrix for log T2; B1 at its bound counts as unknown."""
-    moving = np.broadcast_to(free, unknowns.shape)
-    matrix = _restricted(normal, moving)
-    right = np.zeros_like(unknowns)
+    matrix = _restricted(normal, np.broadcast_to(free, (normal.shape[0], 3)))
+    right = np.zeros((normal.shape[0], 3))
     right[:, 1] = 1
     return _solve(matrix, right)[:, 1]

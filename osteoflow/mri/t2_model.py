@@ -70,7 +70,7 @@ class EchoModel:
 
     @property
     def has_floor(self) -> bool:
-        """Whether the noise floor is added to the train: a fitted constant stands for it."""
+        """Whether noise raises the train to a floor; not where a fitted constant stands for it."""
         return self.has_b1 or self.table.unknowns == 2
 
     @property
@@ -238,11 +238,16 @@ def make_model(
         raise ValueError("nominal refocusing angles end at 180 degrees, excitation below")
     profile = AngleFactors() if profile is None else profile
     ambiguous, fold = one_angle(angles, profile), 180.0 / angles.max()
-    if b1_bounds is None:
-        # a measured map may lie anywhere
-        known = np.zeros(0) if b1 is None or ambiguous else b1[np.isfinite(b1)]
-        upper = fold if ambiguous else float(known.max(initial=B1_HIGHEST))
-        b1_bounds = (B1_LOWEST, upper)
+    if b1 is not None:
+        if b1_bounds is not None:
+            raise ValueError("b1_bounds mean nothing with a B1 map")
+        known = b1[np.isfinite(b1) & (b1 > 0)].astype(float)
+        if ambiguous:
+            known = np.rad2deg(np.arccos(np.cos(np.deg2rad(known * angles[0])))) / angles[0]
+        lowest = float(known.min(initial=B1_LOWEST))
+        b1_bounds = (lowest, fold if ambiguous else float(known.max(initial=B1_HIGHEST)))
+    elif b1_bounds is None:
+        b1_bounds = (B1_LOWEST, fold if ambiguous else B1_HIGHEST)
     low, high = b1_bounds
     if not 0 < low < high:
         raise ValueError(f"b1_bounds must be positive and increasing, not {b1_bounds}")

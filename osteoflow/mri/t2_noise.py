@@ -11,11 +11,15 @@ from scipy import special
 TABLE_STEP = 0.02
 """Spacing, in noise standard deviations, of the tabulated correction to the mean."""
 
-BACKGROUND_SAMPLE = 100_000
-"""Most voxels outside the tissue in which the noise is measured."""
+BACKGROUND_SAMPLE = 150_000
+"""About so many voxels, evenly spread, in which the noise is looked for."""
 
 BACKGROUND_VOXELS = 200
 """Fewest voxels of pure noise that give its size."""
+
+BACKGROUND_STARTS = (0.1, 0.01)
+"""Parts of the voxels, those of least power, with which the choice begins; the first that leads
+to noise counts."""
 
 BACKGROUND_EXCLUDED = 0.01
 """Part of the voxels of pure noise that the choice by their power may miss."""
@@ -45,6 +49,11 @@ class MagnitudeNoise:
     channels
         Independent complex channels; correlated ones count as fewer, so any number >= 1.
 
+    Raises
+    ------
+    ValueError
+        Noise that is not positive, or fewer channels than one.
+
     References
     ----------
     Constantinides CD et al., Magn Reson Med 1997;38:852-857 (the distribution); Koay CG,
@@ -53,6 +62,12 @@ class MagnitudeNoise:
 
     sd: float
     channels: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.sd) and self.sd > 0):
+            raise ValueError(f"the noise must be positive, not {self.sd}")
+        if not (np.isfinite(self.channels) and self.channels >= 1):
+            raise ValueError(f"channels must be 1 or more, not {self.channels}")
 
     @property
     def floor(self) -> float:
@@ -111,22 +126,18 @@ def chi_mean(a: np.ndarray, channels: float) -> tuple[np.ndarray, np.ndarray]:
     return weight @ central[:-1], a * (weight @ np.diff(central))
 
 
-def estimate_background(
-    signal: np.ndarray, tissue: np.ndarray, flags: dict[str, float]
-) -> MagnitudeNoise | None:
+def estimate_background(signal: np.ndarray, flags: dict[str, float]) -> MagnitudeNoise | None:
     """Noise seen in voxels that hold nothing else, over all echoes.
 
-    Of the voxels outside the tissue those with the least power start; the mean and the variance of
-    their squared magnitude give the noise and the number of channels together, and with these the
-    voxels are chosen whose power over all echoes is one that noise can have, until the choice
-    stays the same. Ghosts and zero-filled margins drop out.
+    The voxels with the least power start; the mean and the variance of their squared magnitude
+    give the noise and the number of channels together, and with these the voxels are chosen whose
+    power over all echoes is one that noise can have, until the choice stays the same. Tissue,
+    ghosts and zero-filled margins drop out.
 
     Parameters
     ----------
     signal
         Magnitudes, shape (i, j, k, echoes).
-    tissue
-        bool, shape (i, j, k): voxels that are none of the background.
     flags
         Receives the number of voxels that were chosen.
 
@@ -142,21 +153,31 @@ def estimate_background(
     number of channels is given there); Constantinides CD et al., Magn Reson Med 1997;38:852-857.
     """
     flags["noise_voxels"] = 0
-    candidates = np.flatnonzero(~tissue)
-    stride = max(1, candidates.size // BACKGROUND_SAMPLE)
-    where = np.unravel_index(candidates[::stride], tissue.shape)
-    values = signal[where].astype(np.float32)
+    voxels = int(np.prod(signal.shape[:3]))
+    sample = np.linspace(0, voxels - 1, min(voxels, BACKGROUND_SAMPLE)).astype(np.int64)
+    values = signal[np.unravel_index(sample, signal.shape[:3])].astype(np.float32)
     # scanners fill margins and masked air with zeros; whole numbers round some noise to zero
     filled = np.count_nonzero(values > 0, axis=1) > 0.5 * values.shape[1]
     values = values[filled & np.isfinite(values).all(axis=1)]
     if values.shape[0] < BACKGROUND_VOXELS:
         return None
     squares = values * values
-    echoes = values.shape[1]
+    for start in BACKGROUND_STARTS:
+        found = _self_consistent(squares, start)
+        if found is not None:
+            chosen, power, channels = found
+            flags["noise_voxels"] = int(chosen.sum())
+            return MagnitudeNoise(float(np.sqrt(power / (2 * channels))), channels)
+    return None
+
+
+def _self_consistent(squares: np.ndarray, start: float) -> tuple[np.ndarray, float, float] | None:
+    """Voxels of pure noise, mean power there, and channels; from squares (voxels, echoes)."""
+    echoes = squares.shape[1]
     power = squares.mean(axis=1, dtype=float)
     # between every other echo a ghost changes least: odd and even echoes differ
     spread = 0.5 * np.mean((squares[:, 2:] - squares[:, :-2]) ** 2, axis=1, dtype=float)
-    chosen = power <= np.quantile(power, 0.1)
+    chosen = power <= np.quantile(power, start)
     for _ in range(BACKGROUND_ITERATIONS):
         mean, variance = power[chosen].mean(), spread[chosen].mean()
         channels = max(1.0, mean**2 / max(variance, np.finfo(float).tiny))
@@ -164,13 +185,12 @@ def estimate_background(
         tail = 0.5 * BACKGROUND_EXCLUDED
         limits = special.gammaincinv(channels * echoes, [tail, 1 - tail]) / (channels * echoes)
         last, chosen = chosen, (power >= limits[0] * mean) & (power <= limits[1] * mean)
-        if np.array_equal(last, chosen):
-            break
         if chosen.sum() < BACKGROUND_VOXELS:
             return None
+        if np.array_equal(last, chosen):
+            break
     halves = np.array_split(squares[chosen], 2, axis=1)
     decay = halves[0].mean(dtype=float) / halves[1].mean(dtype=float)
     if channels > BACKGROUND_CHANNELS or decay > BACKGROUND_DECAY:
         return None
-    flags["noise_voxels"] = int(chosen.sum())
-    return MagnitudeNoise(float(np.sqrt(mean / (2 * channels))), float(channels))
+    return chosen, float(mean), float(channels)

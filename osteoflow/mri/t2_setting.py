@@ -149,7 +149,8 @@ def find_clip_level(signal: np.ndarray, used: np.ndarray) -> float | None:
     highest = -np.inf
     for index in used:
         finite = signal[..., index][np.isfinite(signal[..., index])]
-        highest = max(highest, float(finite.max(initial=-np.inf)))
+        if finite.size:
+            highest = max(highest, float(finite.max()))
     if not highest > 0:
         return None
     at_top, below = 0, []

@@ -10,6 +10,9 @@ import numpy as np
 PULSE_STEPS = 128
 """Hard pulses by which a shaped pulse is replaced."""
 
+REWINDING = np.linspace(0.4, 0.7, 601)
+"""Areas of the rewinding gradient, relative to the excitation pulse's, that are tried."""
+
 SLICE_EXTENT = 1.5
 """Half width, in slice thicknesses, of the region whose signal is added up."""
 
@@ -163,18 +166,17 @@ class SelectivePulses:
     ) -> tuple[np.ndarray, np.ndarray]:
         """True angles, see `SliceProfile.angles`.
 
-        Of the excited magnetisation the part counts that the rewinding gradient, set for the
-        nominal angle, brings into phase with the slice's centre.
+        Of the excited magnetisation the part counts that the rewinding gradient, set for the most
+        signal at the nominal angle, brings into phase with the slice's centre.
         """
         b1 = np.asarray(b1, dtype=float)
         pulse = hann_sinc(self.excitation_time_bandwidth)
         turn = 2 * np.pi * self.excitation_time_bandwidth * self.position
         nominal = np.deg2rad(excitation_angle)
-        # half the pulse's gradient rewinds nearly all phase, a linear fit the rest
-        half_rewound = excited(np.array([nominal]), pulse, turn)[0] * np.exp(-0.5j * turn)
-        power, phase = np.abs(half_rewound) ** 2, np.angle(half_rewound)
-        rewound = 0.5 + (power * turn) @ phase / ((power * turn) @ turn)
-        transverse = np.real(excited(nominal * b1, pulse, turn) * np.exp(-1j * rewound * turn))
+        whole = excited(np.array([nominal]), pulse, turn)[0]
+        rewound = np.exp(-1j * REWINDING[:, None] * turn)
+        best = REWINDING[np.argmax(np.real(rewound * whole) @ self.weight)]
+        transverse = np.real(excited(nominal * b1, pulse, turn) * np.exp(-1j * best * turn))
         excitation = np.rad2deg(np.arcsin(np.clip(transverse, -1, 1)))
 
         pulse = hann_sinc(self.refocusing_time_bandwidth)

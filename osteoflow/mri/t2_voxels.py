@@ -14,10 +14,10 @@ from osteoflow.mri.t2_noise import MagnitudeNoise
 from osteoflow.mri.t2_quality import MAPS, NOISE_FACTOR, RESIDUAL_LIMIT
 from osteoflow.mri.t2_setting import MIN_SAMPLES
 
-CHUNK = 8192
+CHUNK = 2048
 """Voxels fitted at once; small enough for the arrays to stay near the processor."""
 
-NOISE_SAMPLE = 20_000
+NOISE_SAMPLE = 8000
 """Voxels whose misfit tells the noise of images without background."""
 
 NOISE_SEEN = 1e-4
@@ -176,6 +176,7 @@ class VoxelFitter:
         else:
             b1 = np.full(fit.fitted.size, np.nan)
         norm = np.sqrt(np.sum(data * data * usable, axis=1))
+        norm = np.maximum(norm, np.finfo(np.float32).tiny)
         freedom = count - self._unknowns
         misfit = np.full(count.size, np.nan)
         np.divide(fit.squares, freedom, out=misfit, where=freedom > 0)
