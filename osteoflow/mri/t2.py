@@ -106,9 +106,10 @@ def fit_t2(
     t1_ms
         T1 in ms, the same in all voxels.
     profile
-        Flip angles across the slice; rectangular by default. In 2D imaging the refocusing pulses
-        are selective and miss 180 degrees at the edges of the slice even where B1 is 1; T2 then
-        reads too long with the default, see `osteoflow.mri.t2_slice_profile`.
+        Flip angles across the slice, `osteoflow.mri.t2_slice_profile.SelectivePulses` or
+        ``AngleFactors``. In 2D imaging the refocusing pulses are selective and miss 180 degrees at
+        the edges of the slice even where B1 is 1. By default the profile is taken for rectangular,
+        with a warning; ``AngleFactors()`` states that it is (3D imaging).
     b1
         Measured B1 relative to the nominal one, shape (i, j, k), where it is not to be fitted.
         It helps only with the true slice profile.
@@ -151,7 +152,14 @@ def fit_t2(
         raise ValueError(f"clip_level must be positive, not {clip_level}")
     warnings: list[str] = []
     flags: dict[str, float] = {}
-    if method != "epg":
+    if method == "epg":
+        flags["t1_ms"] = float(t1_ms)
+        if profile is None:
+            warnings.append(
+                "a rectangular slice profile was assumed: with the selective pulses of 2D imaging "
+                "T2 reads too long, by 4 to 16 % in simulations of T2 40 to 200 ms"
+            )
+    else:
         warnings.append(
             "a mono-exponential fit takes stimulated echoes for slow decay: where the refocusing "
             "pulses miss 180 degrees T2 reads too long (a true 80 ms as 85 ms at B1 0.8)"
