@@ -81,7 +81,7 @@ def fit_t2(
     refocusing angle, pulses above and below 180 degrees by the same amount give the same train;
     the solution at or below 180 degrees is given, so B1 never exceeds ``180 / refocusing_angle``.
     T2 is the same for both. Selective pulses tell the two apart, but barely: noise may choose the
-    wrong one, which moves T2 by up to 2 % and B1 to the other side of 1.
+    wrong one, which moves T2 by 1 to 2 % on average and B1 to the other side of 1.
 
     The misfit is taken between the data and the *mean* that the noise gives the modelled
     magnitude, so samples at the noise floor neither pull T2 up nor have to be left out.
