@@ -36,7 +36,18 @@ def steps_of(ct: bool, mri: bool) -> list[str]:
 
 # Suffix of each image after the subject's name, by the step that makes it.
 IMAGE_SUFFIXES = {
-    "convert": {"ct": "ct", "mag": "part-mag_MEGRE", "phase": "part-phase_MEGRE"},
+    "convert": {
+        "ct": "ct",
+        "mag": "part-mag_MEGRE",
+        "phase": "part-phase_MEGRE",
+        "scanner_pdff": "desc-scanner_PDFFmap",
+        "scanner_water": "desc-scannerWater_MEGRE",
+        "scanner_fat": "desc-scannerFat_MEGRE",
+        "mese": "MESE",
+        "dwi": "dwi",
+        "scanner_adc": "desc-scanner_ADCmap",
+        "t1w": "T1w",
+    },
     "calibrate_ct": {"vbmd": "vBMDmap"},
     "map_mri": {
         "pdff": "PDFFmap",
@@ -47,6 +58,15 @@ IMAGE_SUFFIXES = {
         "fat": "desc-fat_MEGRE",
         "residual": "desc-residual_MEGRE",
         "quality": "desc-quality_mask",
+        "sff": "desc-signalFatFraction_map",
+        "t2star_in_phase": "desc-inPhase_T2starmap",
+        "swap": "desc-swapSuspicion_mask",
+        "t2": "T2map",
+        "t2_error": "desc-standardError_T2map",
+        "b1": "TB1map",
+        "t2_quality": "desc-qualityT2_mask",
+        "adc": "ADCmap",
+        "adc_quality": "desc-qualityADC_mask",
     },
 }
 
@@ -113,7 +133,7 @@ class SubjectFiles:
         Parameters
         ----------
         item
-            ``ct``, ``mri``, ``ct_rater2`` or ``mri_rater2``.
+            A mask of :data:`osteoflow.images.RATERS`: ``ct``, ``mri_rater2``, ``t2`` ...
         kind
             ``mask`` (whole vertebrae) or ``voi`` (trabecular volumes).
         """

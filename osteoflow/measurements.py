@@ -28,6 +28,8 @@ STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
     "mean": lambda values: float(np.mean(values)),
     "median": lambda values: float(np.median(values)),
     "sd": lambda values: float(np.std(values, ddof=1)) if values.size > 1 else float("nan"),
+    # Of marks of 0 and 1.
+    "share": lambda values: float(100 * np.mean(values)),
 }
 
 
@@ -57,7 +59,7 @@ def measure_regions(
     Parameters
     ----------
     image
-        ``ct``, ``vbmd``, ``pdff``, ``r2star`` or ``t2star``.
+        Name of the map in :data:`osteoflow.images.IMAGES`.
     values
         The map, shape (i, j, k).
     labels

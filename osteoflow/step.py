@@ -110,6 +110,11 @@ def find_item(status: dict[str, Any], item: str) -> dict[str, Any]:
     raise KeyError(f"step {status['step']} has no item '{item}'")
 
 
+def has_item(status: dict[str, Any], item: str) -> bool:
+    """Whether a status file has an item: data of which a subject has none need not be listed."""
+    return any(entry["item"] == item for entry in status["items"])
+
+
 def is_ok(status: dict[str, Any], item: str) -> bool:
     """Whether an item of a status file can be used."""
     return find_item(status, item)["status"] == "ok"

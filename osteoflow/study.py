@@ -25,8 +25,8 @@ from osteoflow.subjects import SubjectsTable, is_number, read_subjects
 
 SUBJECTS_TSV = Path("config") / "subjects.tsv"
 CONFIG_YAML = Path("config") / "config.yaml"
-# Settings and table with which a run began, for its cluster jobs.
-SNAPSHOT = Path(".snakemake") / "osteoflow-run"
+# Settings and table with which a run began, for its cluster jobs; the table holds raw paths.
+SNAPSHOT = INVENTORY / "run"
 
 
 @dataclass(frozen=True)

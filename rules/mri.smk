@@ -1,4 +1,4 @@
-"""Fat fraction, R2*, T2* and field maps from the complex multi-echo signal."""
+"""Maps of whatever MRI was acquired: fat fraction, R2*, T2*, T2, ADC."""
 
 
 rule map_mri:
@@ -14,8 +14,7 @@ rule map_mri:
         mem_mb=by_size(1000, 30),
         runtime=by_size(10, 0.3),
     params:
-        spectrum=CONFIG.mri.spectrum,
-        phase_sign=CONFIG.mri.phase_sign,
-        code=code_version("map_fat_water.py"),
+        settings=canonical(CONFIG.mri.model_dump(exclude={"scores"}, mode="json")),
+        code=code_version("map_mri.py"),
     script:
-        "../scripts/map_fat_water.py"
+        "../scripts/map_mri.py"

@@ -17,6 +17,7 @@ rule measure:
         runtime=by_size(5, 0.1),
     params:
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
+        scores=canonical(CONFIG.mri.scores),
         title=CONFIG.study.title,
         code=code_version("measure_subject.py"),
     script:

@@ -7,8 +7,9 @@ import json
 
 import numpy as np
 
+from osteoflow.errors import SubjectDataError
 from osteoflow.features import feature_rows
-from osteoflow.images import IMAGES, RATERS
+from osteoflow.images import IMAGES, QUALITY, RATERS
 from osteoflow.io.tables import FEATURE_KEYS, write_rows
 from osteoflow.io.volume import read_json, read_volume
 from osteoflow.layout import SubjectFiles
@@ -33,8 +34,14 @@ def main(folder, params, log):
     table = []
 
     def extract(name):
-        quality = files.image("quality") if IMAGES[name].space == "mri" else None
-        image = usable(files.image(name), quality)
+        if not files.image(name).exists():
+            raise SubjectDataError(
+                "map_not_made",
+                f"the {IMAGES[name].label} map cannot be made of what was acquired",
+                "Two-point Dixon and the scanner's water and fat images give no PDFF and no R2*.",
+            )
+        quality = QUALITY.get(IMAGES[name].space)
+        image = usable(files.image(name), files.image(quality) if quality else None)
         recipe = RadiomicsSettings.model_validate(settings[name])
         warnings = []
         for item, (space, rater) in RATERS.items():

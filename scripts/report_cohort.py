@@ -50,6 +50,9 @@ def main(inputs, output, params, log):
     described["reliability"] = main_reliability(described["reliability"], described["bland_altman"])
     others = [name for name in params.cohort_figures if name not in ("flow", "truth")]
     truth = "truth" in params.cohort_figures
+    measured = read_table(cohort / "measurements.tsv")
+    single = measured[~measured["method"].str.endswith("mean of levels", na=True)]
+    made = {image: sorted(set(found)) for image, found in single.groupby("image")["method"]}
     page = render_cohort(
         CohortReport(
             title=params.title,
@@ -65,7 +68,7 @@ def main(inputs, output, params, log):
             analyses=[analysis(n, params.model_figures) for n in params.analyses],
             truth_summary=read_table(cohort / "truth_summary.tsv") if truth else None,
             truth_figure=saved_figure("truth", FIGURES, "../figures") if truth else None,
-            methods=describe_methods(json.loads(params.settings)),
+            methods=describe_methods(json.loads(params.settings), made),
             versions=software_versions(),
             label=lambda name: column_label(name, columns),
         )

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from osteoflow.images import RATERS
+from osteoflow.images import FURTHER_MRI, GRIDS, RATERS
 from osteoflow.io.tables import write_rows
 from osteoflow.io.volume import read_json, read_volume, write_volume
 from osteoflow.layout import SubjectFiles
 from osteoflow.segmentation.prepare import agreement_rows, prepare_mask
 from osteoflow.segmentation.schemes import labels_table
-from osteoflow.step import Step
+from osteoflow.step import Step, has_item
 
 
 def write_prepared(prepared, mask_path, voi_path, scheme, erosion_mm):
@@ -27,32 +27,37 @@ def write_prepared(prepared, mask_path, voi_path, scheme, erosion_mm):
 
 
 def main(masks_path, folder, params, log):
-    """Segment both images of one subject for both raters."""
+    """Segment every grid of one subject, CT and the multi-echo MRI for both raters."""
     masks = read_json(masks_path)["masks"]
     files = SubjectFiles.beside(folder)
     step = Step("segment", folder, log)
-    images = {"ct": files.image("ct"), "mri": files.image("mag")}
+    converted = files.step_status("convert")
     prepared = {}
 
     def work(item, space, given):
-        found = prepare_mask(given, Path.cwd(), read_volume(images[space]), params.erosion_mm)
+        image = next(p for name in GRIDS[space] if (p := files.image(name)).exists())
+        found = prepare_mask(given, Path.cwd(), read_volume(image), params.erosion_mm)
         paths = (files.regions(item, "mask"), files.regions(item, "voi"))
         write_prepared(found, *paths, given["scheme"], params.erosion_mm)
         prepared[item] = found.labels
         return found.label_warnings + found.voi_warnings
 
     for item, (space, rater) in RATERS.items():
+        if not has_item(read_json(converted), space):
+            continue
         given = masks.get(f"{space}_mask" + ("_rater2" if rater == 2 else ""))
-        if rater == 2 and given is None:
+        if given is None and space in FURTHER_MRI:
+            given = masks.get("mri_mask")
+        if given is None and (rater == 2 or space == "t1w"):
             step.absent(item)
         else:
-            source = [(files.step_status("convert"), space)]
+            source = [(converted, space)]
             step.run(item, lambda i=item, s=space, g=given: work(i, s, g), after=source)
     step.finish()
     present = {int(label) for mask in prepared.values() for label in np.unique(mask.data)} - {0}
     write_rows(files.labels, ["index", "name"], labels_table(sorted(present)))
     rows = []
-    for space in images:
+    for space in GRIDS:
         if space in prepared and f"{space}_rater2" in prepared:
             pair = prepared[space], prepared[f"{space}_rater2"]
             rows += agreement_rows(*pair, f"seg_{space}")

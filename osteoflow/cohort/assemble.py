@@ -202,7 +202,7 @@ def status_table(
             "participant_id": subject.participant_id,
             "session": subject.session or None,
         }
-        for modality in ("ct", "mri"):
+        for modality in ("ct", "mri", "t2", "dwi"):
             found = excluded.get((subject.participant_id, subject.session, modality))
             if found is not None:
                 rows.append(

@@ -12,6 +12,8 @@ from osteoflow.subjects import SubjectsTable
 
 # What has to be usable for a modality's main map, and its name in the diagram.
 MODALITIES = {"ct": "CT: vBMD", "mri": "MRI: PDFF"}
+# Shown where a study has any.
+FURTHER_MODALITIES = {"t2": "MRI: T2", "dwi": "MRI: ADC"}
 FLOW_COLUMNS = ("modality", "label", "outcome", "step", "code", "reason", "n")
 STEPS = ("inventory", "convert", "segment", "map_mri", "calibrate_ct")
 
@@ -39,7 +41,9 @@ def cohort_flow(statuses: pd.DataFrame, table: SubjectsTable) -> pd.DataFrame:
         ],
         columns=used.columns,
     )
-    return count_flow(pd.concat([used, unseen], ignore_index=True), MODALITIES)
+    acquired = set(used.loc[used["status"] != "absent", "modality"])
+    further = {key: label for key, label in FURTHER_MODALITIES.items() if key in acquired}
+    return count_flow(pd.concat([used, unseen], ignore_index=True), {**MODALITIES, **further})
 
 
 def read_flow(path: str | Path) -> pd.DataFrame:

@@ -27,6 +27,8 @@ from osteoflow.io.volume import Volume
 SLICE_AXIS = 2
 # Magnets for people; anything else is no field strength in tesla.
 FIELD_STRENGTHS = (0.01, 15.0)
+# Elements that DICOM has in ms and BIDS in s.
+TIMES = ("RepetitionTime", "EchoTime", "InversionTime")
 # Header fields of each modality that sidecars carry, from DICOM and BIDS alike; everything else
 # stays outside.
 CT_NUMBERS = ("KVP", "Exposure", "XRayTubeCurrent", "SliceThickness", "ContrastBolusVolume")
@@ -69,18 +71,18 @@ def load_ct(entry: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any],
         # A contrast agent may be named in some of the slices only.
         sidecar: dict[str, Any] = {}
         for header in headers:
-            sidecar = {**_fields(header, CT_NUMBERS, CT_TEXTS), **sidecar}
+            sidecar = {**fields_of(header, CT_NUMBERS, CT_TEXTS), **sidecar}
     else:
         volume, content = _read_bids(entry["files"][0], study)
-        sidecar, warnings = _fields(content, CT_NUMBERS, CT_TEXTS), []
-    warnings += _check_values(volume.data, "CT")
+        sidecar, warnings = fields_of(content, CT_NUMBERS, CT_TEXTS), []
+    warnings += check_values(volume.data, "CT")
     sidecar.update(
         {
             "Units": "HU",
             "SliceStep": round(volume.spacing[SLICE_AXIS], 4),
             "Source": entry["source"],
             "SourceSeries": entry["series"],
-            "SourceFiles": _count(entry["files"]),
+            "SourceFiles": count_files(entry["files"]),
         }
     )
     return Volume(compact(volume.data), volume.affine), sidecar, warnings
@@ -88,8 +90,10 @@ def load_ct(entry: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any],
 
 def load_multi_echo(
     entry: dict[str, Any], study: Path
-) -> tuple[Volume, Volume, dict[str, Any], list[str]]:
+) -> tuple[Volume, Volume | None, dict[str, Any], list[str]]:
     """Magnitude and phase (radians) stacks of shape (i, j, k, echo), sidecar and warnings.
+
+    Phase is None where magnitudes are all that was exported.
 
     Raises
     ------
@@ -105,44 +109,90 @@ def load_multi_echo(
     kept: dict[Path, Any] = {}
     for part, echoes in entry["parts"].items():
         echo_times = [float(echo["echo_time"]) for echo in echoes]
-        loaded = [_load_echo(entry["source"], echo, study, kept) for echo in echoes]
-        volumes = [volume for volume, _, _ in loaded]
-        for volume in volumes[1:]:
-            if not volume.same_grid(volumes[0], tolerance=1e-2):
-                raise SubjectDataError(
-                    "echoes_on_other_grids",
-                    f"the echoes of the {part} images lie on different grids",
-                    "Export all echoes of one acquisition.",
-                )
-        headers[part] = [header for _, found, _ in loaded for header in found]
-        for _, _, notes in loaded:
-            warnings.extend(note for note in notes if note not in warnings)
-        for number, volume in enumerate(volumes, 1):
-            warnings += _check_values(volume.data, f"{part} (echo {number})")
-        data = np.stack([volume.data for volume in volumes], axis=-1).astype(np.float32)
-        stacks[part] = Volume(data, volumes[0].affine)
-    (first, stack), (second, other) = stacks.items()
-    if not stack.same_grid(other, tolerance=1e-2):
-        raise SubjectDataError(
-            "echoes_on_other_grids",
-            f"{first} and {second} images lie on different grids",
-            "Export both from the same acquisition.",
-        )
-    magnitude, phase, scaling, notes = _polar(stacks, headers, entry["source"])
-    warnings += notes
+        stacks[part], headers[part], notes = load_stack(entry["source"], echoes, study, part, kept)
+        warnings.extend(note for note in notes if note not in warnings)
+    first, *others = stacks
+    for second in others:
+        if not stacks[first].same_grid(stacks[second], tolerance=1e-2):
+            raise SubjectDataError(
+                "echoes_on_other_grids",
+                f"{first} and {second} images lie on different grids",
+                "Export both from the same acquisition.",
+            )
+    if others:
+        magnitude, phase, scaling, notes = _polar(stacks, headers, entry["source"])
+        warnings += notes
+    else:
+        magnitude, phase, scaling = stacks["mag"], None, {}
+        if entry["source"] == "dicom":
+            scaling["SignalScaling"], notes = signal_scaling(headers["mag"])
+            warnings += notes
     fields = dict(next(iter(headers.values()))[0])
     _check_field_strength(fields)
     files = [f for echoes in entry["parts"].values() for echo in echoes for f in echo["files"]]
     sidecar = {
-        **_fields(fields, MRI_NUMBERS, MRI_TEXTS),
+        **fields_of(fields, MRI_NUMBERS, MRI_TEXTS),
         **scaling,
+        "Kind": entry["kind"],
         "EchoTime": echo_times,
         "SliceStep": round(magnitude.spacing[SLICE_AXIS], 4),
         "Source": entry["source"],
         "SourceSeries": entry["series"],
-        "SourceFiles": _count(files),
+        "SourceFiles": count_files(files),
     }
     return magnitude, phase, sidecar, warnings
+
+
+def load_stack(
+    source: str,
+    images: list[dict[str, Any]],
+    study: Path,
+    what: str,
+    kept: dict[Path, Any],
+) -> tuple[Volume, list[Mapping[str, Any]], list[str]]:
+    """Images of one grid (echoes, b-values) stacked along a fourth axis.
+
+    Parameters
+    ----------
+    source
+        ``dicom`` or ``bids``.
+    images
+        Each with its ``files`` and, where a file holds several volumes, ``volume``.
+    study
+        Folder where relative paths start.
+    what
+        What they are, for messages.
+    kept
+        Decoded files that hold several images, for the next call.
+
+    Returns
+    -------
+    stack, headers, warnings
+        float32 of shape (i, j, k, n); headers of all slices of all images in BIDS's units.
+
+    Raises
+    ------
+    SubjectDataError
+        ``echoes_on_other_grids``, ``empty_image`` and as
+        :func:`osteoflow.io.dicom.convert_series`.
+    """
+    loaded = [load_image(source, image, study, kept) for image in images]
+    volumes = [volume for volume, _, _ in loaded]
+    for volume in volumes[1:]:
+        if not volume.same_grid(volumes[0], tolerance=1e-2):
+            raise SubjectDataError(
+                "echoes_on_other_grids",
+                f"the {what} images lie on different grids",
+                "Export all images of one acquisition.",
+            )
+    warnings: list[str] = []
+    for _, _, notes in loaded:
+        warnings.extend(note for note in notes if note not in warnings)
+    for number, volume in enumerate(volumes, 1):
+        warnings += check_values(volume.data, f"{what} (number {number})")
+    data = np.stack([volume.data for volume in volumes], axis=-1).astype(np.float32)
+    headers = [header for _, found, _ in loaded for header in found]
+    return Volume(data, volumes[0].affine), headers, warnings
 
 
 def compact(data: np.ndarray) -> np.ndarray:
@@ -153,27 +203,30 @@ def compact(data: np.ndarray) -> np.ndarray:
     return data.astype(np.float32)
 
 
-def _count(files: Iterable[dict[str, Any]]) -> int:
+def count_files(files: Iterable[dict[str, Any]]) -> int:
     """Files; one that holds several images is listed with each kind of them."""
     return len({file["path"] for file in files})
 
 
-def _load_echo(
-    source: str, echo: dict[str, Any], study: Path, kept: dict[Path, Any]
+def load_image(
+    source: str, image: dict[str, Any], study: Path, kept: dict[Path, Any]
 ) -> tuple[Volume, list[dict[str, Any]], list[str]]:
-    """An echo's image, its slices' headers in BIDS's units, and warnings."""
+    """One image, its slices' headers in BIDS's units, and warnings; as :func:`load_stack`."""
     if source == "bids":
-        volume, content = _read_bids(echo["files"][0], study)
+        volume, content = _read_bids(image["files"][0], study, image.get("volume"))
         return volume, [content], []
-    volume, headers, warnings = convert_series(sources(echo["files"], study), kept)
+    volume, headers, warnings = convert_series(sources(image["files"], study), kept)
     for header in headers:
-        if "RepetitionTime" in header:  # ms in DICOM, s in BIDS and in our sidecars
-            header["RepetitionTime"] /= 1000.0
+        for name in TIMES:
+            if name in header:  # ms in DICOM, s in BIDS and in our sidecars
+                header[name] /= 1000.0
     return volume, headers, warnings
 
 
-def _read_bids(file: dict[str, Any], study: Path) -> tuple[Volume, dict[str, Any]]:
-    volume = read_nifti(study / file["path"], "nifti")
+def _read_bids(
+    file: dict[str, Any], study: Path, number: int | None = None
+) -> tuple[Volume, dict[str, Any]]:
+    volume = read_nifti(study / file["path"], "nifti", number)
     return volume.like(volume.data.astype(np.float32)), read_sidecar(study / file["path"])
 
 
@@ -185,7 +238,7 @@ def _polar(
     warnings: list[str] = []
     if source == "dicom":
         signal = [header for part in headers if part != "phase" for header in headers[part]]
-        scaling["SignalScaling"], warnings = _signal_scaling(signal)
+        scaling["SignalScaling"], warnings = signal_scaling(signal)
     if "mag" in stacks:
         magnitude, phase = stacks["mag"], stacks["phase"]
         scale = _bids_scale(phase.data) if source == "bids" else None
@@ -207,7 +260,7 @@ def _polar(
     return magnitude, phase, scaling, warnings
 
 
-def _signal_scaling(headers: list[Mapping[str, Any]]) -> tuple[str, list[str]]:
+def signal_scaling(headers: list[Mapping[str, Any]]) -> tuple[str, list[str]]:
     """How the values of magnitude, or real and imaginary, images were scaled, and a warning."""
     check_scales(headers)
     if any("PhilipsScaleSlope" in header for header in headers):
@@ -230,7 +283,7 @@ def _bids_scale(data: np.ndarray) -> PhaseScale | None:
     return None
 
 
-def _check_values(data: np.ndarray, what: str) -> list[str]:
+def check_values(data: np.ndarray, what: str) -> list[str]:
     """An image holds more than one value; voxels that hold no number are counted.
 
     Raises
@@ -283,7 +336,7 @@ def _check_field_strength(fields: Mapping[str, Any]) -> None:
         )
 
 
-def _fields(
+def fields_of(
     header: Mapping[str, Any], numbers: tuple[str, ...], texts: tuple[str, ...]
 ) -> dict[str, Any]:
     """The named elements that are what they should be: numbers, and text on one line."""

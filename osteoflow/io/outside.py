@@ -37,7 +37,7 @@ def permission_denied(message: str) -> SubjectDataError:
     )
 
 
-def read_nifti(path: str | Path, kind: str) -> Volume:
+def read_nifti(path: str | Path, kind: str, number: int | None = None) -> Volume:
     """One volume, shape (i, j, k), of real numbers with a position.
 
     Parameters
@@ -46,6 +46,8 @@ def read_nifti(path: str | Path, kind: str) -> Volume:
         The file.
     kind
         ``mask`` or ``nifti`` (an image): first part of the codes.
+    number
+        Which volume of a file that holds several along its fourth axis, from 0.
 
     Raises
     ------
@@ -74,6 +76,14 @@ def read_nifti(path: str | Path, kind: str) -> Volume:
             f"{kind}_unreadable", f"the {what} cannot be read as NIfTI to its end", again
         ) from None
     data = np.asarray(volume.data)
+    if number is not None and data.ndim > 3:
+        if number >= data.shape[3]:
+            raise SubjectDataError(
+                f"{kind}_unreadable",
+                f"the {what} holds {data.shape[3]} volumes where number {number + 1} is asked for",
+                again,
+            )
+        data = data[:, :, :, number]
     while data.ndim > 3 and data.shape[-1] == 1:
         data = data[..., 0]
     if data.ndim != 3 or data.size == 0:

@@ -7,29 +7,38 @@ from typing import Any
 
 from osteoflow.ct.certificate import phantom
 
+# Images of MRI in words, in the order of the text.
+MRI_IMAGES = {
+    "pdff": "Proton density fat fraction",
+    "sff": "Signal fat fraction",
+    "t2": "T2",
+    "adc": "Apparent diffusion coefficient",
+}
 
-def describe_methods(settings: Mapping[str, Any]) -> dict[str, str]:
+
+def describe_methods(
+    settings: Mapping[str, Any], methods: Mapping[str, list[str]]
+) -> dict[str, str]:
     """Step -> sentences for a methods section.
 
     Parameters
     ----------
     settings
         Sections ``segmentation``, ``mri``, ``ct`` and ``radiomics`` of the configuration.
+    methods
+        Image -> what the cohort's measurements say of how it was made.
     """
     certificate = phantom(settings["ct"]["phantom"])
     own = " with this study's own certificate" if settings["ct"]["certificate"] else ""
     erosion = settings["segmentation"]["erosion_mm"]
     texts = {
         "convert": "DICOM series were chosen by header content, checked for missing, duplicate and "
-        "unevenly spaced slices, converted by dcm2niix, and the resulting grid was compared with "
-        "the headers",
+        "unevenly spaced slices, converted by dcm2niix (enhanced objects were read frame by "
+        "frame), and the resulting grid and values were compared with the headers",
         "segment": "Vertebral masks were brought to the image grid without interpolation of "
         "labels; trabecular volumes of interest are the masks with their surface moved inwards by "
         f"{erosion:g} mm, equally in all directions",
-        "map_mri": "Proton density fat fraction and R2* come from a joint complex fit of water, "
-        f"fat ({settings['mri']['spectrum'].replace('_', ' ')} multi-peak spectrum), field and one "
-        "R2* per voxel by variable projection, with a spatially smooth choice among the field's "
-        "candidate values and magnitude discrimination",
+        "map_mri": _mri_text(methods),
         "calibrate_ct": f"CT numbers were converted to bone mineral density "
         f"({certificate.mineral} equivalent) by the {len(certificate.rods)} rods of the "
         f"{settings['ct']['phantom'].replace('_', ' ')} phantom in the same scan{own}",
@@ -44,4 +53,20 @@ def describe_methods(settings: Mapping[str, Any]) -> dict[str, str]:
             "Radiomic features were computed by pyradiomics' feature classes after pre-processing "
             f"as the Image Biomarker Standardisation Initiative defines it, on {'; '.join(parts)}"
         )
-    return texts
+    return {step: text for step, text in texts.items() if text}
+
+
+def _mri_text(methods: Mapping[str, list[str]]) -> str:
+    """What was mapped and how; empty where there is no MRI."""
+    parts = [
+        f"{words}: {'; or '.join(sorted(methods[image]))}"
+        for image, words in MRI_IMAGES.items()
+        if methods.get(image)
+    ]
+    if any(text.startswith("complex") for text in methods.get("pdff", [])):
+        parts.append(
+            "The complex fit finds water, fat, field and R2* by variable projection, with a "
+            "spatially smooth choice among the field's candidate values and magnitude "
+            "discrimination"
+        )
+    return ". ".join(parts)

@@ -15,6 +15,7 @@ from osteoflow.reports.overlay import ImageView
 from osteoflow.reports.subject import render_subject
 from osteoflow.reports.versions import software_versions
 from osteoflow.reports.views import LOOKS, image_view
+from osteoflow.segmentation.structures import only_vertebrae
 
 
 def write_subject_page(files: SubjectFiles, items: list[dict[str, Any]], title: str) -> None:
@@ -55,11 +56,11 @@ def _views(files: SubjectFiles, usable: set[tuple[str, str]]) -> Iterator[ImageV
     """What to show of each image that is usable, with the outlines that are."""
     for name in LOOKS:
         image = IMAGES[name]
-        if (image.step, image.item) not in usable:
+        if (image.step, image.item) not in usable or not files.image(name).exists():
             continue
         outlined = ("segment", image.space) in usable
         mask, voi = (
-            read_volume(files.regions(image.space, kind)).data if outlined else None
+            only_vertebrae(read_volume(files.regions(image.space, kind))).data if outlined else None
             for kind in ("mask", "voi")
         )
         rods = []

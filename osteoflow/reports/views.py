@@ -26,7 +26,10 @@ LOOKS = {
     "ct": Look((-200.0, 500.0), ("sagittal", "axial"), "gray"),
     "vbmd": Look((0.0, 250.0)),
     "pdff": Look((0.0, 100.0)),
+    "sff": Look((0.0, 100.0)),
     "r2star": Look((0.0, 250.0), colours="magma"),
+    "t2": Look((0.0, 200.0), colours="magma"),
+    "adc": Look((0.0, 1500.0), colours="magma"),
 }
 
 

@@ -20,7 +20,7 @@ FINISHED = INVENTORY / "finished.json"
 SUBJECT_SCRIPTS = (
     "convert_images.py",
     "segment_vertebrae.py",
-    "map_fat_water.py",
+    "map_mri.py",
     "calibrate_ct.py",
     "extract_features.py",
     "measure_subject.py",

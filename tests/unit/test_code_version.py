@@ -61,13 +61,13 @@ def test_a_constant_reaches_the_rules_that_import_it(clone):
     path = "osteoflow/ct/calibration.py"
     assert edited(clone, path, "BETA_WATER = 999.6", "BETA_WATER = 999.7") >= {"calibrate_ct.py"}
     changed = edited(clone, path, "BETA_WATER = 999.6", "BETA_WATER = 999.7")
-    assert not changed & {"map_fat_water.py", "convert_images.py", "fit_models.py"}
+    assert not changed & {"map_mri.py", "convert_images.py", "fit_models.py"}
 
 
 def test_a_resource_table_reaches_the_rules_that_read_it(clone):
     text = (clone / "resources/fat_spectra.tsv").read_text()
     changed = edited(clone, "resources/fat_spectra.tsv", text[-4:], "9" + text[-4:])
-    assert changed == {"map_fat_water.py"}
+    assert changed == {"map_mri.py"}
 
 
 def test_the_dictionary_of_measurements_reaches_no_map(clone):
@@ -75,7 +75,7 @@ def test_the_dictionary_of_measurements_reaches_no_map(clone):
     text = (clone / "resources/measurements.tsv").read_text()
     changed = edited(clone, "resources/measurements.tsv", text[-4:], "9" + text[-4:])
     assert "measure_subject.py" in changed
-    images = {"convert_images.py", "segment_vertebrae.py", "map_fat_water.py", "calibrate_ct.py"}
+    images = {"convert_images.py", "segment_vertebrae.py", "map_mri.py", "calibrate_ct.py"}
     assert not changed & images
 
 
@@ -108,8 +108,8 @@ def test_reading_dicom_reaches_no_model(clone):
 def test_a_locked_package_reaches_the_rules_that_import_it(clone):
     changed = edited(clone, "requirements.lock", "scikit-learn==", "scikit-learn==9")
     assert "fit_models.py" in changed
-    assert not changed & {"convert_images.py", "calibrate_ct.py", "map_fat_water.py"}
+    assert not changed & {"convert_images.py", "calibrate_ct.py", "map_mri.py"}
 
 
 def test_a_script_reaches_its_own_rule_alone(clone):
-    assert edited(clone, "scripts/map_fat_water.py", '"Hz"', '"hertz"') == {"map_fat_water.py"}
+    assert edited(clone, "scripts/map_mri.py", '"Units"', '"Unit"') == {"map_mri.py"}

@@ -10,7 +10,8 @@ from scipy.optimize import approx_fprime, least_squares
 from scipy.special import hyp1f1
 
 from osteoflow.errors import SubjectDataError
-from osteoflow.mri.adc import METHODS, fit_adc, geometric_mean
+from osteoflow.io.repetitions import geometric_mean
+from osteoflow.mri.adc import METHODS, fit_adc
 from osteoflow.mri.adc_model import (
     _rician_mean_and_slope,
     adc_standard_error,

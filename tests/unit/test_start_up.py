@@ -12,7 +12,7 @@ HEAVY = {"pydicom", "pandas", "matplotlib", "requests", "pydantic", "sklearn", "
 NEEDED = {
     "convert_images.py": {"pydicom", "requests"},
     "segment_vertebrae.py": set(),
-    "map_fat_water.py": set(),
+    "map_mri.py": set(),
     "calibrate_ct.py": set(),
     "extract_features.py": {"pydantic"},
     "measure_subject.py": {"pandas", "matplotlib"},

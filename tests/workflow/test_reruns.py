@@ -346,7 +346,7 @@ def test_a_failed_step_costs_one_subject(study):
         done = study.osteoflow("run", study.folder, "--cores", 2, check=False)
         assert done.returncode != 0
         said = done.stdout
-        assert "1 jobs failed" in said
+        assert "1 job failed" in said
         assert "segment of sub-03: see results/logs/segment/sub-03.log" in said
         assert "ImageFileError" in said
         status = read_table(study.folder / "results" / "status.tsv").set_index("subject")

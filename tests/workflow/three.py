@@ -1,6 +1,7 @@
 """Studies of the same three simulated participants, and what their tables hold."""
 
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -41,4 +42,6 @@ def start(study):
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        # A shell that runs the tests in the background lets them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

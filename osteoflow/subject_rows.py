@@ -1,0 +1,136 @@
+"""All measurement rows of one subject: every map over every region, summaries and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from osteoflow.images import IMAGES, QUALITY, RATERS
+from osteoflow.io.volume import Volume, read_json, read_volume, sidecar_path
+from osteoflow.layout import SubjectFiles
+from osteoflow.measurements import (
+    TRABECULAR,
+    average_levels,
+    complete,
+    measure_regions,
+    measure_volumes,
+)
+from osteoflow.segmentation.structures import outlined_structures
+from osteoflow.step import has_item, is_ok
+
+Statuses = Mapping[str, dict[str, Any]]
+# Measured everywhere, also where the fit itself calls a voxel unreliable.
+WITHOUT_QUALITY = ("swap",)
+
+
+@dataclass(frozen=True)
+class _Map:
+    """A map, its unit and method, and which voxels may be used (None: all finite ones)."""
+
+    values: Volume
+    unit: str
+    method: str
+    reliable: np.ndarray | None
+
+
+def subject_rows(
+    files: SubjectFiles,
+    statuses: Statuses,
+    summaries: Sequence[Mapping[str, Any]],
+    scores: Mapping[str, Any],
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows of the measurements table, and warnings about scores that could not be made.
+
+    Parameters
+    ----------
+    files
+        The subject; its maps and masks are read.
+    statuses
+        Status of every step by its name.
+    summaries
+        Metrics averaged over levels, with ``metric`` and ``levels``.
+    scores
+        Section ``mri.scores`` of the configuration.
+    """
+    maps = _usable_maps(files, statuses)
+    rows: list[dict[str, Any]] = []
+    warnings: list[str] = []
+    segmented = statuses["segment"]
+    for item, (space, rater) in RATERS.items():
+        if not has_item(segmented, item) or not is_ok(segmented, item):
+            continue
+        labels, voi = (read_volume(files.regions(item, kind)) for kind in ("mask", "voi"))
+        measured: list[dict[str, Any]] = []
+        for regions, suffix in ((labels, ""), (voi, TRABECULAR)):
+            measured += measure_volumes(f"seg_{space}", regions, suffix)
+            for name, found in maps.items():
+                if IMAGES[name].space == space:
+                    measured += measure_regions(
+                        name,
+                        found.values,
+                        regions,
+                        suffix=suffix,
+                        unit=found.unit,
+                        method=found.method,
+                        reliable=found.reliable,
+                    )
+        more, notes = _scores(space, files, maps, labels, voi, scores)
+        measured += more
+        warnings += notes
+        for summary in summaries:
+            row = average_levels(measured, summary["metric"], summary["levels"])
+            measured += [row] if row else []
+        rows += complete(measured, files.participant_id, files.session, rater)
+    return rows, warnings
+
+
+def _usable_maps(files: SubjectFiles, statuses: Statuses) -> dict[str, _Map]:
+    """The subject's maps: of a step that ran, those that its data allowed."""
+    maps = {}
+    for name, image in IMAGES.items():
+        status = statuses.get(image.step)
+        if status is None or not has_item(status, image.item) or not is_ok(status, image.item):
+            continue
+        path = files.image(name)
+        if not path.exists():
+            continue
+        about = read_json(sidecar_path(path))
+        quality = QUALITY.get(image.space) if name not in WITHOUT_QUALITY else None
+        reliable = read_volume(files.image(quality)).data > 0 if quality else None
+        values = read_volume(path, float)
+        maps[name] = _Map(values, about["Units"], about.get("Method", "scanner"), reliable)
+    return maps
+
+
+def _scores(
+    space: str,
+    files: SubjectFiles,
+    maps: Mapping[str, _Map],
+    labels: Volume,
+    voi: Volume,
+    section: Mapping[str, Any],
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Scores of a T1-weighted image, and fat of outlined muscles."""
+    muscles = any("muscle" in name for name in outlined_structures(labels.data))
+    if space != "t1w" and not (space == "mri" and "pdff" in maps and muscles):
+        return [], []
+    # Most subjects have neither, and reading headers loads much.
+    from osteoflow.mri.scores import MScoreReference, ScoreSettings
+    from osteoflow.score_rows import score_rows
+
+    reference = section["reference"]
+    settings = ScoreSettings(
+        scores=tuple(section["wanted"]),
+        statistic=section["statistic"],
+        reference=None if reference is None else MScoreReference(**reference),
+        muscle_levels=tuple(section["muscle_levels"]),
+    )
+    if space == "t1w":
+        path = files.image("t1w")
+        image, about = read_volume(path, float), read_json(sidecar_path(path))
+        return score_rows("t1w", image, labels, about, settings, trabecular=voi)
+    found = maps["pdff"]
+    return score_rows("pdff", found.values, labels, {}, settings, reliable=found.reliable)
