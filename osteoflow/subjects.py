@@ -20,9 +20,15 @@ PATH_COLUMNS = (
     "mask_scheme",
     "ct_mask_rater2",
     "mri_mask_rater2",
+    "t2_mask",
+    "dwi_mask",
+    "t1w_mask",
 )
 ID_COLUMNS = ("participant_id", "session")
-MASK_COLUMNS = ("ct_mask", "mri_mask", "ct_mask_rater2", "mri_mask_rater2")
+MASK_COLUMNS = (
+    *("ct_mask", "mri_mask", "ct_mask_rater2", "mri_mask_rater2"),
+    *("t2_mask", "dwi_mask", "t1w_mask"),
+)
 MISSING = ("", "n/a")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")

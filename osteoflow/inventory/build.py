@@ -18,8 +18,8 @@ from typing import Any
 
 from osteoflow.code_version import facts_text, history_text
 from osteoflow.errors import StudyError
-from osteoflow.inventory.change import describe_change
-from osteoflow.inventory.entry import is_excluded, subject_entry
+from osteoflow.inventory.change import describe_change, listed_files
+from osteoflow.inventory.entry import MRI_ROLES, ROLES, is_excluded, subject_entry
 from osteoflow.io.tables import EXCLUSION_COLUMNS, INDEX_COLUMNS, read_rows
 from osteoflow.io.whole import write_text, write_text_if_different
 from osteoflow.layout import INVENTORY
@@ -92,8 +92,8 @@ def take_inventory(
             entry["subject"],
             entry["participant_id"],
             entry["session"] or "n/a",
-            _state(entry, "ct"),
-            _state(entry, "mri"),
+            _state(entry, ("ct",)),
+            _state(entry, MRI_ROLES),
             f"{_megabytes(entry):.1f}",
         ]
         for entry in entries
@@ -171,18 +171,17 @@ def study_salt(folder: Path) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
-def _state(entry: dict[str, Any], modality: str) -> str:
-    if entry[modality] is not None:
+def _state(entry: dict[str, Any], roles: tuple[str, ...]) -> str:
+    """``yes`` if images fill one of the roles."""
+    if any(entry[role] is not None for role in roles):
         return "yes"
-    return "excluded" if is_excluded(entry, modality) else "absent"
+    return "excluded" if any(is_excluded(entry, role) for role in roles) else "absent"
 
 
 def _megabytes(entry: dict[str, Any]) -> float:
-    files = list((entry["ct"] or {}).get("files", []))
-    for echoes in ((entry["mri"] or {}).get("parts") or {}).values():
-        files.extend(file for echo in echoes for file in echo["files"])
     # One file may hold all echoes and is listed with each.
-    return sum({file["path"]: file["size"] for file in files}.values()) / 1e6
+    files = {p: size for role in ROLES for p, size in listed_files(entry[role], "size").items()}
+    return sum(size or 0 for size in files.values()) / 1e6
 
 
 def _json(content: dict[str, Any]) -> str:

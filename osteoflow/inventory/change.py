@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-KINDS = {"ct": "CT", "mri": "MRI", "masks": "mask"}
+KINDS = {
+    "ct": "CT",
+    "mri": "MRI",
+    "t2": "T2 MRI",
+    "dwi": "diffusion MRI",
+    "t1w": "T1-weighted MRI",
+    "masks": "mask",
+}
 
 
 def describe_change(before: str, after: dict[str, Any]) -> str:
@@ -25,7 +32,7 @@ def describe_change(before: str, after: dict[str, Any]) -> str:
         text
         for key, kind in KINDS.items()
         if key in after
-        and (text := _files_words(kind, _files(earlier.get(key)), _files(after[key])))
+        and (text := _files_words(kind, listed_files(earlier.get(key)), listed_files(after[key])))
     ]
     if earlier.get("problems") != after.get("problems"):
         words.append("what can be used changed")
@@ -34,17 +41,17 @@ def describe_change(before: str, after: dict[str, Any]) -> str:
     return "; ".join(words) or "what is known of the data changed"
 
 
-def _files(content: Any) -> dict[str, str | None]:
-    """Path -> hash of every file mentioned anywhere below; a missing file has no hash."""
-    found: dict[str, str | None] = {}
+def listed_files(content: Any, fact: str = "sha256") -> dict[str, Any]:
+    """Path -> hash (or another fact) of every file below; a missing file has none."""
+    found: dict[str, Any] = {}
     if isinstance(content, dict):
         if "path" in content:
-            found[content["path"]] = content.get("sha256")
+            found[content["path"]] = content.get(fact)
         for value in content.values():
-            found |= _files(value)
+            found |= listed_files(value, fact)
     elif isinstance(content, list):
         for value in content:
-            found |= _files(value)
+            found |= listed_files(value, fact)
     return found
 
 

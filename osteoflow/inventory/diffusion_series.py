@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from osteoflow.errors import SubjectDataError
+from osteoflow.inventory.echoes import positions
 from osteoflow.io.diffusion import WEIGHTED_FROM
 
 Header = dict[str, Any]
@@ -33,7 +34,8 @@ MAP_WORDS = {"EADC", "EXP", "FA", "RA", "VR", "MD", "COLFA", "TENSOR", "TENSOR_B
 CALCULATED_WORDS = {"CALC_BVALUE", "CALCULATED", "COMPUTED", "SYNTHETIC", "CDWI"}
 TRACE_WORDS = {"TRACEW", "TRACE", "ISODWI", "ISOTROPIC"}
 PHASE_WORDS = {"P", "PHASE", "R", "REAL", "I", "IMAGINARY"}
-# Siemens and UIH may store all slices of a volume as the tiles of one image.
+# Siemens may store all slices of a volume as the tiles of one image; so does UIH, whose tiles are
+# read as frames where it says where they lie.
 MOSAIC_WORDS = {"MOSAIC", "VFRAME"}
 # Vendors that state a b-value for weighted images only.
 B0_UNSTATED = ("GE ", "GEMS", "CANON", "TOSHIBA")
@@ -41,7 +43,7 @@ B0_UNSTATED = ("GE ", "GEMS", "CANON", "TOSHIBA")
 
 @dataclass(frozen=True)
 class Image:
-    """A measured image: its path, b-value (s/mm2), whether it is a trace image (None where the
+    """A measured image: its name, b-value (s/mm2), whether it is a trace image (None where the
     header does not tell), and where it lies."""
 
     path: str
@@ -91,7 +93,10 @@ Run = list[Series]
 
 
 def is_measured(header: Header) -> bool:
-    """Whether this is a single-frame MR magnitude image as acquired, or a trace image of such."""
+    """Whether this is an MR magnitude image as acquired, or a trace image of such.
+
+    Frames count like single images as long as they say where they lie.
+    """
     if header.get("Modality") != "MR" or header.get("MultiFrame"):
         return False
     if header.get("SamplesPerPixel", 1) != 1:
@@ -103,6 +108,16 @@ def is_measured(header: Header) -> bool:
     if PHASE_WORDS & {word.upper() for word in _list(header.get("ImageType"))[2:]}:
         return False
     return "DERIVED" not in words or bool(words & TRACE_WORDS) or "DIFFUSION" in words
+
+
+def is_mosaic(header: Header) -> bool:
+    """Whether an image shows all slices of a volume as tiles that are not told apart."""
+    return bool(image_words(header) & MOSAIC_WORDS) and "Frames" not in header
+
+
+def is_adc_map(header: Header) -> bool:
+    """Whether an image is an ADC map as the scanner made it."""
+    return bool(image_words(header) & ADC_WORDS)
 
 
 def image_words(header: Header) -> set[str]:
@@ -159,9 +174,10 @@ def find_series(measured: dict[str, Header]) -> list[Series]:
         if _omits_zero(headers[0], stated):
             stated = [0.0 if b is None else b for b in stated]
         images = [
-            Image(path, float(b), _is_trace(header), _position(header))
+            Image(path, float(b), _is_trace(header), position)
             for path, header, b in zip(paths, headers, stated, strict=True)
             if b is not None
+            for position in _positions(header)
         ]
         if not images:
             continue
@@ -279,9 +295,9 @@ def _key(header: Header) -> tuple[Any, ...]:
     )
 
 
-def _position(header: Header) -> tuple[float, ...] | None:
-    position = header.get("ImagePositionPatient")
-    return None if position is None else tuple(np.round(position, 1) + 0.0)
+def _positions(header: Header) -> list[Any]:
+    """Positions of the images behind a header, None for each that is not stated."""
+    return positions(header) or [None] * header.get("FrameCount", 1)
 
 
 def _time(header: Header) -> float:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from osteoflow.errors import SubjectDataError
+from osteoflow.inventory.bids_roles import BidsRoles
+from osteoflow.inventory.dicom_roles import DicomRoles
 from osteoflow.inventory.fingerprint import FileCache
-from osteoflow.inventory.folder import read_folder, stored_path, unusable_folder
-from osteoflow.inventory.recognise import choose_ct, choose_multi_echo, series_key
+from osteoflow.inventory.folder import read_folder, unusable_folder
 from osteoflow.io import bids
 from osteoflow.io.outside import permission_denied
 from osteoflow.subjects import MASK_COLUMNS, Subject
 
 MODALITIES = ("ct", "mri")
+"""What a folder that cannot be read is excluded from."""
+
+MRI_ROLES = ("mri", "t2", "dwi", "t1w")
+"""What MRI images may serve: fat fraction and T2*, T2, ADC, scores from T1 weighting."""
+
+ROLES = ("ct", *MRI_ROLES)
 
 
 def subject_entry(
@@ -38,16 +44,17 @@ def subject_entry(
 
     Returns
     -------
-    ``ct`` and ``mri`` (the chosen files, or None), ``masks``, ``problems`` (why a modality cannot
-    be used) and ``warnings``.
+    dict
+        For each of :data:`ROLES` the chosen files or None (:mod:`osteoflow.inventory.dicom_roles`
+        and :mod:`osteoflow.inventory.bids_roles` say how), ``masks``, ``problems`` (why a role
+        cannot be filled; one that is merely absent is no problem) and ``warnings``.
     """
     cache = FileCache(folder / "cache" / f"{subject.name}.json", verify)
     entry: dict[str, Any] = {
         "subject": subject.name,
         "participant_id": subject.participant_id,
         "session": subject.session,
-        "ct": None,
-        "mri": None,
+        **dict.fromkeys(ROLES),
         "masks": {},
         "problems": [],
         "warnings": [],
@@ -97,7 +104,7 @@ def _scan_dicom(
         _problem_of_both(entry, unusable)
         return
     folder = read_folder(study, subject.paths["dicom"], cache)
-    headers, records = folder.headers, folder.records
+    headers = folder.headers
     if not headers:
         _problem_of_both(entry, folder.nothing())
         return
@@ -113,14 +120,13 @@ def _scan_dicom(
             ),
         )
         return
-    _choose(entry, "ct", lambda: _ct_entry(choose_ct(headers), records, headers, salt))
-    _choose(entry, "mri", lambda: _mri_entry(choose_multi_echo(headers), records, headers, salt))
+    _choose_all(entry, DicomRoles(folder, salt, entry["warnings"]))
     for problem in folder.losses():
         entry["warnings"].append(f"{problem.code}: {problem.message}")
         for modality in _lacking(entry):
             _problem(entry, modality, problem)
     entry["warnings"] += folder.ignored()
-    _account(entry, "neither a CT volume nor a multi-echo MRI")
+    _account(entry, "neither a CT volume nor an MRI that serves a measurement")
 
 
 def _lacking(entry: dict[str, Any]) -> list[str]:
@@ -130,7 +136,8 @@ def _lacking(entry: dict[str, Any]) -> list[str]:
 
 def _account(entry: dict[str, Any], without: str) -> None:
     """A folder with images of no use at all is told, so that nobody is lost without a word."""
-    if len(lacking := _lacking(entry)) == len(MODALITIES):
+    others = [r for r in MRI_ROLES if entry[r] is not None or is_excluded(entry, r)]
+    if len(lacking := _lacking(entry)) == len(MODALITIES) and not others:
         for modality in lacking:
             _problem(
                 entry,
@@ -147,6 +154,11 @@ def is_excluded(entry: dict[str, Any], modality: str) -> bool:
     return any(problem["modality"] == modality for problem in entry["problems"])
 
 
+def _choose_all(entry: dict[str, Any], roles: DicomRoles | BidsRoles) -> None:
+    for role in ROLES:
+        _choose(entry, role, getattr(roles, role))
+
+
 def _choose(entry: dict[str, Any], modality: str, choose: Callable[[], Any]) -> None:
     try:
         entry[modality] = choose()
@@ -160,33 +172,6 @@ def _choose(entry: dict[str, Any], modality: str, choose: Callable[[], Any]) -> 
         _problem(entry, modality, error)
 
 
-def _ct_entry(names: list[str] | None, records: Any, headers: Any, salt: str) -> Any:
-    if names is None:
-        return None
-    return {
-        "source": "dicom",
-        "series": _pseudonym(series_key(headers[names[0]]), salt),
-        "files": [_file(name, records[name]) for name in names],
-    }
-
-
-def _mri_entry(parts: Any, records: Any, headers: Any, salt: str) -> Any:
-    if parts is None:
-        return None
-    first = next(iter(next(iter(parts.values())).values()))[0]
-    return {
-        "source": "dicom",
-        "series": _pseudonym(series_key(headers[first]), salt),
-        "parts": {
-            part: [
-                {"echo_time": echo, "files": [_file(name, records[name]) for name in names]}
-                for echo, names in echoes.items()
-            ]
-            for part, echoes in parts.items()
-        },
-    }
-
-
 def _scan_bids(study: Path, subject: Subject, cache: FileCache, entry: dict[str, Any]) -> None:
     stored = subject.paths["bids"]
     folder = bids.session_folder(study / stored, subject.participant_id, subject.session)
@@ -194,39 +179,8 @@ def _scan_bids(study: Path, subject: Subject, cache: FileCache, entry: dict[str,
         _problem_of_both(entry, unusable)
         return
 
-    def described(path: Path) -> dict[str, Any]:
-        sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
-        item = _file(stored_path(study, stored, path), cache.record(path, header=False))
-        item["sidecar"] = _file(
-            stored_path(study, stored, sidecar), cache.record(sidecar, header=False)
-        )
-        return item
-
-    def ct() -> Any:
-        path = bids.find_ct(folder, subject.name)
-        if path is None:
-            return None
-        bids.read_sidecar(path)
-        return {"source": "bids", "series": None, "files": [described(path)]}
-
-    def mri() -> Any:
-        parts = bids.find_multi_echo(folder, subject.name)
-        if parts is None:
-            return None
-        return {
-            "source": "bids",
-            "series": None,
-            "parts": {
-                part: [
-                    {"echo_time": echo, "files": [described(path)]} for echo, path in echoes.items()
-                ]
-                for part, echoes in parts.items()
-            },
-        }
-
-    _choose(entry, "ct", ct)
-    _choose(entry, "mri", mri)
-    _account(entry, "neither ct/*_ct.nii.gz nor anat/*_MEGRE.nii.gz with echo and part")
+    _choose_all(entry, BidsRoles(study, stored, folder, subject.name, cache, entry["warnings"]))
+    _account(entry, "none with the names that config/README.md lists")
 
 
 def _mask(study: Path, subject: Subject, cache: FileCache, column: str) -> dict[str, Any]:
@@ -244,18 +198,3 @@ def _mask(study: Path, subject: Subject, cache: FileCache, column: str) -> dict[
     except (OSError, ValueError):
         entry["missing"] = True
     return entry
-
-
-def _file(name: str, record: dict[str, Any]) -> dict[str, Any]:
-    """A file with its fingerprint, and which of its frames are meant where it holds several."""
-    file = {
-        "path": record.get("path", name),
-        "size": record["size"],
-        "sha256": record["sha256"],
-    }
-    return file | ({"frames": record["frames"]} if "frames" in record else {})
-
-
-def _pseudonym(uid: str, salt: str) -> str:
-    """A salted hash instead of a UID: the series can be told apart but not looked up."""
-    return hashlib.sha256((salt + uid).encode()).hexdigest()[:16]

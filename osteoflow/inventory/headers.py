@@ -12,9 +12,11 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 
+from osteoflow.inventory.diffusion_series import is_adc_map
 from osteoflow.io.dicom import PARSE_ERRORS
+from osteoflow.io.diffusion import DIFFUSION_TAGS, adc_map_scale, b_value, directionality
 from osteoflow.io.frames import GROUPS, frame_headers, frames_text, holds_several, image_count
-from osteoflow.io.header import PERSON, TEXTS, acquisition
+from osteoflow.io.header import PERSON, TEXTS, acquisition, header_text
 from osteoflow.io.vendor import VENDOR_TAGS, vendor_elements
 
 # Only these elements are kept. Names, birth dates, addresses and descriptions are not among
@@ -51,6 +53,7 @@ TAGS = (
     "ContrastBolusAgent",
     "ScanningSequence",
     "SequenceVariant",
+    "ScanOptions",
     "MRAcquisitionType",
     "AcquisitionNumber",
     "EchoTime",
@@ -64,11 +67,49 @@ TAGS = (
     "TemporalPositionIndex",
     "StackID",
 )
+# What tells the runs of a diffusion acquisition apart, in the order that they were made. They stay
+# in the inventory's cache.
+WHEN = (
+    *("SequenceName", "SeriesNumber", "SeriesDate", "SeriesTime"),
+    *("AcquisitionDate", "AcquisitionTime", "ContentTime"),
+)
+
+
+def diffusion_elements(item: pydicom.Dataset) -> dict[str, Any]:
+    """What the choice of diffusion images looks at, where it is present.
+
+    Parameters
+    ----------
+    item
+        Header of a single-frame image, or of one frame as from
+        :func:`osteoflow.io.frames.frame_headers`.
+
+    Returns
+    -------
+    ``BValue`` in s/mm2, ``DiffusionDirectionality`` as
+    :func:`osteoflow.io.diffusion.directionality`, elements of :data:`WHEN` as text, and
+    ``AdcScale``, the factor from the values of a scanner-made ADC map to um2/s. Nothing for images
+    that are no MRI.
+    """
+    if header_text(item, "Modality") != "MR":
+        return {}
+    found: dict[str, Any] = {name: header_text(item, name) for name in WHEN}
+    found |= {"BValue": b_value(item), "DiffusionDirectionality": directionality(item)}
+    if is_adc_map({"ImageType": header_text(item, "ImageType")}):
+        found["AdcScale"] = adc_map_scale(item)
+    return {name: value for name, value in found.items() if value is not None}
+
+
 # Elements made of others, most of them vendors' own, image by image and frame by frame: functions
 # from a header to plain elements, and the tags that they look at.
-DERIVED: tuple[Callable[[pydicom.Dataset], dict[str, Any]], ...] = (vendor_elements,)
+DERIVED: tuple[Callable[[pydicom.Dataset], dict[str, Any]], ...] = (
+    vendor_elements,
+    diffusion_elements,
+)
 DERIVED_TAGS = (
     *VENDOR_TAGS,
+    *DIFFUSION_TAGS,
+    *WHEN,
     *("EchoPulseSequence", "EchoPlanarPulseSequence", "InversionRecovery"),
     *("ContrastBolusAgentSequence", "RealWorldValueMappingSequence"),
 )
@@ -77,6 +118,7 @@ WANTED = [Tag(name) for name in (*TAGS, *PERSON, *TEXTS, *DERIVED_TAGS, *GROUPS)
 PER_FRAME = (
     *("ImagePositionPatient", "RescaleSlope", "RescaleIntercept", "PhilipsScaleSlope"),
     *("Exposure", "XRayTubeCurrent", "ImagingFrequency", "SOPInstanceUID"),
+    *("AcquisitionDate", "AcquisitionTime", "ContentTime"),
 )
 # Only these have frames worth telling apart: segmentations may have thousands of frames.
 IMAGES = ("CT", "MR")
@@ -116,7 +158,8 @@ def read_header(path: Path) -> dict[str, Any] | None:
     A DICOM object without an image (a dose report) gives ``{"no_image": True}``, one whose header
     breaks off or cannot be understood ``{"damaged": True}``. A file of several images gives
     ``{"FrameGroups": [...]}``: for each kind of frame a header like that of a single-frame image,
-    with ``Frames`` (their numbers as :func:`osteoflow.io.frames.frames_text`) and ``FrameCount``.
+    with ``Frames`` (their numbers as :func:`osteoflow.io.frames.frames_text`), ``FrameCount`` and,
+    in MRI where they are all stated, ``Positions`` of the frames in mm, to 0.1 mm.
 
     Raises
     ------
@@ -159,15 +202,20 @@ def _file_header(dataset: pydicom.Dataset) -> dict[str, Any]:
 def _frame_groups(dataset: pydicom.Dataset) -> list[dict[str, Any]]:
     """Headers of the kinds of frames in a file, in the order of their first frames."""
     image_count(dataset)  # raises where not every frame is described
-    groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
+    groups: dict[str, tuple[dict[str, Any], list[int], list[Any]]] = {}
     for number, item in enumerate(frame_headers(dataset), 1):
         header = _header(item)
         kind = repr(sorted((k, v) for k, v in header.items() if k not in PER_FRAME))
-        groups.setdefault(kind, (header, []))[1].append(number)
-    return [
-        {**header, "Frames": frames_text(numbers), "FrameCount": len(numbers)}
-        for header, numbers in groups.values()
-    ]
+        _, numbers, places = groups.setdefault(kind, (header, [], []))
+        numbers.append(number)
+        places.append([round(v, 1) + 0.0 for v in header.get("ImagePositionPatient", [])])
+    found = []
+    for header, numbers, places in groups.values():
+        header |= {"Frames": frames_text(numbers), "FrameCount": len(numbers)}
+        if header.get("Modality") == "MR" and all(places):
+            header["Positions"] = places
+        found.append(header)
+    return found
 
 
 def _header(dataset: pydicom.Dataset) -> dict[str, Any]:

@@ -6,7 +6,15 @@ Each role has a module of its own; this one gathers what the inventory asks for.
 from __future__ import annotations
 
 from osteoflow.inventory.recognise_ct import MIN_CT_SLICES, choose_ct
-from osteoflow.inventory.recognise_gradient_echo import MIN_ECHOES, UNKNOWN, choose_multi_echo
+from osteoflow.inventory.recognise_diffusion import choose_scanner_adc, find_diffusion
+from osteoflow.inventory.recognise_gradient_echo import (
+    MIN_ECHOES,
+    UNKNOWN,
+    FatWaterImages,
+    choose_fat_water,
+    choose_multi_echo,
+)
+from osteoflow.inventory.recognise_spin_echo import choose_multi_spin_echo, choose_t1_weighted
 from osteoflow.inventory.series import Header, series_key
 from osteoflow.io.vendor import COMPONENTS
 
@@ -15,8 +23,14 @@ __all__ = [
     "MIN_CT_SLICES",
     "MIN_ECHOES",
     "UNKNOWN",
+    "FatWaterImages",
     "Header",
     "choose_ct",
+    "choose_fat_water",
     "choose_multi_echo",
+    "choose_multi_spin_echo",
+    "choose_scanner_adc",
+    "choose_t1_weighted",
+    "find_diffusion",
     "series_key",
 ]

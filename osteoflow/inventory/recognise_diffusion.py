@@ -12,7 +12,6 @@ from osteoflow.inventory.diffusion_series import (
     ADC_WORDS,
     CALCULATED_WORDS,
     MAP_WORDS,
-    MOSAIC_WORDS,
     Header,
     Image,
     Run,
@@ -22,10 +21,13 @@ from osteoflow.inventory.diffusion_series import (
     group_places,
     image_words,
     images_by_b,
+    is_adc_map,
     is_measured,
+    is_mosaic,
     series_id,
     split_runs,
 )
+from osteoflow.inventory.series import count_images, multi_frame
 from osteoflow.io.diffusion import WEIGHTED_FROM
 
 
@@ -36,8 +38,9 @@ class DiffusionAcquisition:
     Attributes
     ----------
     images
-        b-value in s/mm2 (mean of what its images state), ascending -> paths. Several images of a
-        slice are directions or repetitions, to be averaged geometrically.
+        b-value in s/mm2 (mean of what its images state), ascending -> names of files or of frames
+        of one kind (:class:`osteoflow.inventory.folder.Folder`). Several images of a slice are
+        directions or repetitions, to be averaged geometrically.
     trace
         Whether the weighted images are trace images made by the scanner.
     notes
@@ -50,12 +53,12 @@ class DiffusionAcquisition:
 
 
 def choose_diffusion(headers: dict[str, Header]) -> dict[float, list[str]] | None:
-    """Files of the one diffusion-weighted acquisition by b-value.
+    """Images of the one diffusion-weighted acquisition by b-value.
 
     Parameters
     ----------
     headers
-        Path -> header, as from :func:`osteoflow.inventory.headers.read_header`, with ``BValue``
+        Name -> header, as in :class:`osteoflow.inventory.folder.Folder`, with ``BValue``
         (:func:`osteoflow.io.diffusion.b_value`) where it is known. Used where present:
         ``DiffusionDirectionality`` (:func:`osteoflow.io.diffusion.directionality`),
         ``SequenceName``, ``SeriesNumber``, ``SeriesTime``, ``SeriesDate``, ``AcquisitionTime``,
@@ -104,9 +107,11 @@ def find_diffusion(headers: dict[str, Header]) -> DiffusionAcquisition | None:
     measured = {
         path: header
         for path, header in headers.items()
-        if is_measured(header) and not image_words(header) & MOSAIC_WORDS
+        if is_measured(header) and not is_mosaic(header)
     }
-    usable = [run for place in group_places(find_series(measured)) for run in _acquisitions(place)]
+    # GE and Philips state b = 0 in every MR image: where nothing is weighted, nothing is diffusion.
+    places = [place for place in group_places(find_series(measured)) if _has_weighted(place)]
+    usable = [run for place in places for run in _acquisitions(place)]
     if not usable:
         _explain_none(headers, measured)
         return None
@@ -119,16 +124,17 @@ def find_diffusion(headers: dict[str, Header]) -> DiffusionAcquisition | None:
         )
     images = images_by_b(usable[0])
     _check_slices(images)
-    paths = {b: sorted(image.path for image in found) for b, found in images.items()}
+    paths = {b: sorted({image.path for image in found}) for b, found in images.items()}
     trace = any(series.trace for series in usable[0])
     taken = {path for found in paths.values() for path in found}
     return DiffusionAcquisition(paths, trace, tuple(_left_out(headers, measured, taken)))
 
 
 def choose_scanner_adc(headers: dict[str, Header]) -> list[str] | None:
-    """Files of the one ADC map that the scanner made, for studies without its source images.
+    """Images of the one ADC map that the scanner made, for studies without its source images.
 
-    Its unit is not part of these headers: see :func:`osteoflow.io.diffusion.adc_map_scale`.
+    The factor to um2/s is ``AdcScale`` of its headers, as
+    :func:`osteoflow.io.diffusion.adc_map_scale` finds it.
 
     Parameters
     ----------
@@ -142,8 +148,8 @@ def choose_scanner_adc(headers: dict[str, Header]) -> list[str] | None:
     """
     series: dict[Any, list[str]] = defaultdict(list)
     for path, header in headers.items():
-        single = header.get("Modality") == "MR" and not header.get("MultiFrame")
-        if single and header.get("SamplesPerPixel", 1) == 1 and image_words(header) & ADC_WORDS:
+        placed = header.get("Modality") == "MR" and not header.get("MultiFrame")
+        if placed and header.get("SamplesPerPixel", 1) == 1 and is_adc_map(header):
             series[series_id(header)].append(path)
     if len(series) > 1:
         raise SubjectDataError(
@@ -152,6 +158,10 @@ def choose_scanner_adc(headers: dict[str, Header]) -> list[str] | None:
             "Leave only the map to be measured in the folder, or give its source images.",
         )
     return sorted(next(iter(series.values()))) if series else None
+
+
+def _has_weighted(place: list[Series]) -> bool:
+    return any(b >= WEIGHTED_FROM for series in place for b in series.b)
 
 
 def _acquisitions(place: list[Series]) -> list[Run]:
@@ -210,20 +220,29 @@ def _left_out(
     """Sentences on diffusion images that are not part of the acquisition."""
     notes = []
     rest = {path: header for path, header in measured.items() if path not in taken}
-    weighted = [b for h in rest.values() if (b := h.get("BValue") or 0.0) >= WEIGHTED_FROM]
+    weighted = {
+        path: b for path, h in rest.items() if (b := h.get("BValue") or 0.0) >= WEIGHTED_FROM
+    }
     if weighted:
-        levels = ", ".join(f"{b:g}" for b in distinct_b(weighted))
+        levels = ", ".join(f"{b:g}" for b in distinct_b(list(weighted.values())))
         notes.append(
-            f"{len(weighted)} other diffusion-weighted images (b = {levels} s/mm2) were left out: "
-            "single directions of the trace images, or acquisitions without a second b-value"
+            f"{count_images(headers, weighted)} other diffusion-weighted images (b = {levels} "
+            "s/mm2) were left out: single directions of the trace images, or acquisitions without "
+            "a second b-value"
         )
     series = {series_id(measured[path]) for path in taken}
-    unknown = sum(h.get("BValue") is None and series_id(h) in series for h in rest.values())
+    unknown = count_images(
+        headers, (p for p, h in rest.items() if h.get("BValue") is None and series_id(h) in series)
+    )
     if unknown:
         notes.append(f"{unknown} images of the diffusion series state no b-value: left out")
-    made = sum(
-        h.get("Modality") == "MR" and bool(image_words(h) & (ADC_WORDS | CALCULATED_WORDS))
-        for h in headers.values()
+    made = count_images(
+        headers,
+        (
+            path
+            for path, h in headers.items()
+            if h.get("Modality") == "MR" and image_words(h) & (ADC_WORDS | CALCULATED_WORDS)
+        ),
     )
     if made:
         notes.append(f"{made} images of scanner-made ADC maps or calculated b-values: not used")
@@ -233,15 +252,8 @@ def _left_out(
 def _explain_none(headers: dict[str, Header], measured: dict[str, Header]) -> None:
     """Why diffusion images that are there cannot be used; nothing where there are none."""
     if any(_is_multi_frame_diffusion(header) for header in headers.values()):
-        raise SubjectDataError(
-            "multiframe_unsupported",
-            "the diffusion images are stored as enhanced multi-frame DICOM, which is not read yet",
-            "Export them as classic single-frame DICOM, or convert them to BIDS first.",
-        )
-    tiled = sum(
-        is_measured(h) and bool(image_words(h) & MOSAIC_WORDS) and bool(h.get("BValue"))
-        for h in headers.values()
-    )
+        raise multi_frame("MR")
+    tiled = sum(is_measured(h) and is_mosaic(h) and bool(h.get("BValue")) for h in headers.values())
     if tiled:
         raise SubjectDataError(
             "dwi_mosaic",
@@ -249,12 +261,12 @@ def _explain_none(headers: dict[str, Header], measured: dict[str, Header]) -> No
             "Export the trace-weighted series, or convert the images to BIDS first.",
         )
     weighted = [b for h in measured.values() if (b := h.get("BValue") or 0.0) >= WEIGHTED_FROM]
-    named = [header for header in measured.values() if _is_named_diffusion(header)]
-    if named and all(header.get("BValue") is None for header in named) and not weighted:
+    named = {path: h for path, h in measured.items() if _is_named_diffusion(h)}
+    if named and all(h.get("BValue") is None for h in named.values()) and not weighted:
         raise SubjectDataError(
             "b_value_missing",
-            f"{len(named)} diffusion-weighted images were found, but their headers state no "
-            "b-value",
+            f"{count_images(headers, named)} diffusion-weighted images were found, but their "
+            "headers state no b-value",
             "Export the original images with their private elements, or convert them to BIDS with "
             "a .bval file.",
         )

@@ -1,0 +1,113 @@
+"""Entries of the roles that images of a BIDS folder fill, in the form that DICOM has.
+
+``source`` is ``bids`` and ``series`` None; files carry their ``sidecar``. The images of ``dwi`` are
+volumes of one file: each names the file and its ``volume``, counted from 0.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from osteoflow.errors import SubjectDataError
+from osteoflow.inventory.dicom_roles import file_entry
+from osteoflow.inventory.fingerprint import FileCache
+from osteoflow.inventory.folder import stored_path
+from osteoflow.io import bids
+
+SOURCE = {"source": "bids", "series": None}
+
+
+class BidsRoles:
+    """What the images of one participant (and session) serve.
+
+    Parameters
+    ----------
+    study, stored
+        Study folder, and the BIDS root as the subjects table gives it.
+    folder
+        Of the participant or session.
+    name
+        ``sub-01`` or ``sub-01_ses-1``.
+    cache
+        Fingerprints.
+    warnings
+        List to which sentences are added.
+    """
+
+    def __init__(
+        self,
+        study: Path,
+        stored: str,
+        folder: Path,
+        name: str,
+        cache: FileCache,
+        warnings: list[str],
+    ) -> None:
+        self._study = study
+        self._stored = stored
+        self._where = (folder, name)
+        self._cache = cache
+        self._warnings = warnings
+
+    def ct(self) -> dict[str, Any] | None:
+        """As :func:`osteoflow.io.bids.find_ct`."""
+        path = bids.find_ct(*self._where)
+        if path is None:
+            return None
+        bids.read_sidecar(path)
+        return {**SOURCE, "files": [self._described(path)]}
+
+    def mri(self) -> dict[str, Any] | None:
+        """As :func:`osteoflow.io.bids.find_fat_water`."""
+        found = bids.find_fat_water(*self._where, self._warnings)
+        if found is None:
+            return None
+        if found.maps:
+            maps = {kind: {"files": [self._described(p)]} for kind, p in found.maps.items()}
+            return {**SOURCE, "kind": found.kind, "maps": maps}
+        parts = {part: self._echoes(echoes) for part, echoes in found.parts.items()}
+        return {**SOURCE, "kind": found.kind, "parts": parts}
+
+    def t2(self) -> dict[str, Any] | None:
+        """As :func:`osteoflow.io.bids.find_multi_spin_echo`."""
+        echoes = bids.find_multi_spin_echo(*self._where)
+        return None if echoes is None else {**SOURCE, "echoes": self._echoes(echoes)}
+
+    def dwi(self) -> dict[str, Any] | None:
+        """As :func:`osteoflow.io.bids.find_diffusion`."""
+        found = bids.find_diffusion(*self._where)
+        if found is None:
+            return None
+        item = self._described(found.path)
+        images = [
+            {"b_value": b, "files": [item], "volume": volume}
+            for volume, b in enumerate(found.b_values)
+        ]
+        return {**SOURCE, "images": images, "trace": found.trace, "notes": list(found.notes)}
+
+    def t1w(self) -> dict[str, Any] | None:
+        """As :func:`osteoflow.io.bids.find_t1_weighted`; what cannot be used is a warning."""
+        try:
+            path = bids.find_t1_weighted(*self._where, self._warnings)
+            return None if path is None else {**SOURCE, "files": [self._described(path)]}
+        except SubjectDataError as error:
+            self._warnings.append(f"{error.code}: no T1-weighted image is used: {error.message}")
+        except OSError:
+            self._warnings.append("unreadable_files: the T1-weighted image cannot be read")
+        return None
+
+    def _echoes(self, echoes: dict[float, Path]) -> list[dict[str, Any]]:
+        return [
+            {"echo_time": echo, "files": [self._described(path)]} for echo, path in echoes.items()
+        ]
+
+    def _described(self, path: Path) -> dict[str, Any]:
+        sidecar = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+        item = self._file(path)
+        item["sidecar"] = self._file(sidecar)
+        return item
+
+    def _file(self, path: Path) -> dict[str, Any]:
+        stored = stored_path(self._study, self._stored, path)
+        return file_entry(stored, self._cache.record(path, header=False))
