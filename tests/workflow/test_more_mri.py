@@ -44,13 +44,13 @@ PEOPLE = ("complex", "bipolar", "magnitude", "dixon", "scanner", "spin", "none")
 
 def scene():
     """Four vertebrae in a body with muscles left and right and fluid behind, along the third axis
-    of the image (left to right is the first, back to front the second)."""
+    of the image (left to right is the first axis, back to front the second)."""
     labels = np.zeros(SHAPE, np.uint8)
     for number, (low, high) in zip((23, 22, 21, 20), ((0, 2), (2, 4), (4, 6), (6, 8)), strict=True):
         labels[13:27, 18:30, low:high] = number
     labels[18:22, 10:14] = 155
-    labels[5:10, 6:14] = 152
-    labels[30:35, 6:14] = 151
+    labels[5:10, 6:14] = 151
+    labels[30:35, 6:14] = 152
     body = np.zeros(SHAPE, bool)
     body[3:37, 3:37] = True
     return labels, body
