@@ -9,13 +9,16 @@ import numpy as np
 from osteoflow.mri.candidates import R2STAR_BOUNDS, find_candidates
 from osteoflow.mri.fit_setting import FitSetting
 from osteoflow.mri.noise import misfit_variance
-from osteoflow.mri.readout_phase import FEWEST_ECHOES, ReadoutPhase, find_readout_phase
+from osteoflow.mri.readout_phase import FEWEST_ECHOES, ReadoutPhase, ReadoutSearch
 
 SIGN_SAMPLE = 12000
 """Voxels from which the phase sign is decided."""
 
 SIGN_EVIDENCE = 10.0
 """Log-likelihood ratio below which the phase sign counts as undecided."""
+
+SIGN_EVIDENCE_OF_FEW = 100.0
+"""Log-likelihood ratio from which the voxels of the readout search decide the sign alone."""
 
 READOUTS = ("auto", "monopolar", "bipolar")
 
@@ -77,15 +80,15 @@ def decide_convention(
     warnings, flags
         Receive the evidence, what was taken out, and a warning where the data do not tell.
     """
-    found = {
-        s: _readout_phase(
-            data if s > 0 else data.conj(), norm, positions, spacing, setting, readout
-        )
-        for s in ((1, -1) if sign is None else (sign,))
-    }
+    signs = (1, -1) if sign is None else (sign,)
+    searches = {}
+    if readout != "monopolar" and setting.echo.seconds.size >= FEWEST_ECHOES:
+        for s in signs:
+            signed = data if s > 0 else data.conj()
+            searches[s] = ReadoutSearch(signed, norm, positions, spacing, setting)
     if sign is None:
-        sign = _decide_sign(data, norm, positions, setting, found, warnings, flags)
-    phase = found[sign]
+        sign = _decide_sign(data, norm, setting, searches, warnings, flags)
+    phase = searches[sign].phase() if searches else None
     if phase is not None:
         flags["readout_phase_rms_rad"] = phase.rms
         flags["readout_phase_log_likelihood"] = phase.log_likelihood
@@ -108,47 +111,28 @@ def decide_convention(
     return PhaseConvention(sign, phase)
 
 
-def _readout_phase(
-    data: np.ndarray,
-    norm: np.ndarray,
-    positions: np.ndarray,
-    spacing: np.ndarray,
-    setting: FitSetting,
-    readout: str,
-) -> ReadoutPhase | None:
-    if readout == "monopolar" or setting.echo.seconds.size < FEWEST_ECHOES:
-        return None
-    return find_readout_phase(data, norm, positions, spacing, setting)
-
-
 def _decide_sign(
     data: np.ndarray,
     norm: np.ndarray,
-    positions: np.ndarray,
     setting: FitSetting,
-    found: dict[int, ReadoutPhase | None],
+    searches: dict[int, ReadoutSearch],
     warnings: list[str],
     flags: dict[str, float],
 ) -> int:
-    """The sign of the smaller misfit, each with its own readout phase taken out if it is clear."""
-    stride = max(1, data.shape[1] // SIGN_SAMPLE)
-    costs = []
-    for sign, phase in found.items():
-        sample = data[:, ::stride].copy()
-        clear = phase if phase is not None and phase.is_clear else None
-        PhaseConvention(sign, clear).apply(sample, positions[::stride])
-        costs.append(
-            find_candidates(
-                sample,
-                setting.echo.seconds,
-                setting.phasor,
-                setting.search,
-                R2STAR_BOUNDS,
-                setting.prior,
-            ).cost[0]
-        )
-    variance = misfit_variance(np.minimum(*costs), norm[::stride], setting)
-    evidence = float(np.sum((costs[1] - costs[0]) / (2 * variance)))
+    """The sign of the smaller misfit, each with its own readout phase taken out if it has one.
+
+    The voxels in which a readout phase was searched decide where they do so clearly; else, or
+    where none was searched, a larger sample.
+    """
+    evidence = 0.0
+    if searches:
+        if any(search.seems_bipolar for search in searches.values()):
+            for search in searches.values():
+                search.refine()
+        costs = searches[1].least, searches[-1].least
+        evidence = _evidence(*costs, norm[searches[1].sample], setting)
+    if abs(evidence) < SIGN_EVIDENCE_OF_FEW:
+        evidence = _evidence_of_many(data, norm, setting)
     flags["phase_sign_log_likelihood_ratio"] = evidence
     if abs(evidence) < SIGN_EVIDENCE:
         warnings.append(
@@ -157,3 +141,29 @@ def _decide_sign(
         )
         return 1
     return 1 if evidence > 0 else -1
+
+
+def _evidence_of_many(data: np.ndarray, norm: np.ndarray, setting: FitSetting) -> float:
+    """Log-likelihood ratio of the signs +1 and -1 over ``SIGN_SAMPLE`` voxels."""
+    stride = max(1, data.shape[1] // SIGN_SAMPLE)
+    sample = np.ascontiguousarray(data[:, ::stride])
+    costs = [
+        find_candidates(
+            signed,
+            setting.echo.seconds,
+            setting.phasor,
+            setting.search,
+            R2STAR_BOUNDS,
+            setting.prior,
+        ).cost[0]
+        for signed in (sample, sample.conj())
+    ]
+    return _evidence(*costs, norm[::stride], setting)
+
+
+def _evidence(
+    positive: np.ndarray, negative: np.ndarray, norm: np.ndarray, setting: FitSetting
+) -> float:
+    """Log-likelihood ratio of the signs, from the squared misfits of the same voxels."""
+    variance = misfit_variance(np.minimum(positive, negative), norm, setting)
+    return float(np.sum((negative - positive) / (2 * variance)))

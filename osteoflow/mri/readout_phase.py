@@ -13,7 +13,7 @@ gradient without unwrapping anything; parabolas through the misfit near that sol
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,7 +28,7 @@ LARGE_SAMPLE = 30000
 """Voxels from which a clear phase is estimated: an error of 0.01 rad changes the fat fraction by
 about a percentage point, so that the estimate has to be an order of magnitude better."""
 
-STEPS = 8
+STEPS = 6
 """Values of the phase over its period at which the misfit is looked at first."""
 
 LARGEST_TURNS = 4.0
@@ -89,14 +89,8 @@ class ReadoutPhase:
         data[1::2] *= turn.conj()
 
 
-def find_readout_phase(
-    data: np.ndarray,
-    norm: np.ndarray,
-    positions: np.ndarray,
-    spacing: np.ndarray,
-    setting: FitSetting,
-) -> ReadoutPhase:
-    """Phase between odd and even echoes.
+class ReadoutSearch:
+    """Search for the phase between odd and even echoes in one sign of the data.
 
     Parameters
     ----------
@@ -110,36 +104,103 @@ def find_readout_phase(
         Voxel size in mm, shape (3,).
     setting
         The fit; it must have at least ``FEWEST_ECHOES`` echoes.
+
+    Attributes
+    ----------
+    sample
+        Indices of the voxels looked at.
+    without, found
+        Their squared misfit without a phase and with the one found so far.
     """
-    centre = positions.mean(axis=0)
-    sample = _spread(norm, SAMPLE)
-    signal, where = data[:, sample], positions[sample] - centre
-    grid = np.arange(STEPS) * (np.pi / 2 / STEPS)
-    costs = np.stack([_misfit(signal, phi, setting) for phi in grid])
-    weight = 1 / (2 * misfit_variance(costs.min(axis=0), norm[sample], setting))
-    phase = _first_guess(weight * (np.exp(4j * grid) @ -costs), where, spacing)
-    for refinement in range(REFINEMENTS):
-        step = REFINING_STEP / 2**refinement
-        phase = _refined(signal, where, weight, phase, step, setting)
-    gain = weight @ (costs[0] - _misfit(signal, phase[0] + where @ phase[1:], setting))
-    found = _as_phase(phase, where, centre, float(gain))
-    if found.is_clear:
-        sample = _spread(norm, LARGE_SAMPLE)
-        signal, where = data[:, sample], positions[sample] - centre
-        cost = _misfit(signal, phase[0] + where @ phase[1:], setting)
-        weight = 1 / (2 * misfit_variance(cost, norm[sample], setting))
-        phase = _refined(signal, where, weight, phase, step, setting)
-        found = _as_phase(phase, where, centre, float(gain))
-    return found
 
+    def __init__(
+        self,
+        data: np.ndarray,
+        norm: np.ndarray,
+        positions: np.ndarray,
+        spacing: np.ndarray,
+        setting: FitSetting,
+    ) -> None:
+        self._all = data, norm, positions, setting
+        self.centre = positions.mean(axis=0)
+        self._take(_spread(norm, SAMPLE))
+        grid = np.arange(STEPS) * (np.pi / 2 / STEPS)
+        costs = np.stack([_misfit(self.signal, phi, setting) for phi in grid])
+        self.weight = 1 / (2 * misfit_variance(costs.min(axis=0), norm[self.sample], setting))
+        harmonic = self.weight * (np.exp(4j * grid) @ -costs)
+        self._phase = _first_guess(harmonic, self.where, spacing)
+        self.without, self.found = costs[0], self._cost()
+        self._refined = False
 
-def _as_phase(
-    phase: np.ndarray, where: np.ndarray, centre: np.ndarray, gain: float
-) -> ReadoutPhase:
-    """Without multiples of pi/2, which are the field's affair."""
-    offset = float((phase[0] - phase[1:] @ centre + np.pi / 4) % (np.pi / 2) - np.pi / 4)
-    wrapped = (phase[0] + where @ phase[1:] + np.pi / 4) % (np.pi / 2) - np.pi / 4
-    return ReadoutPhase(offset, phase[1:], gain, float(np.sqrt(np.mean(wrapped**2))))
+    @property
+    def seems_bipolar(self) -> bool:
+        """Whether the phase found so far explains the voxels better than none."""
+        return self._gain() > CLEAR_EVIDENCE
+
+    @property
+    def least(self) -> np.ndarray:
+        """Squared misfit of the sampled voxels, with a phase where there seems to be one."""
+        return self.found if self.seems_bipolar else self.without
+
+    def refine(self) -> None:
+        """Improve the first guess; one that explains less than no phase is no start."""
+        if self._refined:
+            return
+        if not self.seems_bipolar:
+            self._phase = np.zeros_like(self._phase)
+        for refinement in range(REFINEMENTS):
+            self._step(REFINING_STEP / 2**refinement)
+        self.found = self._cost()
+        self._refined = True
+
+    def phase(self) -> ReadoutPhase:
+        """The phase as well as the data tell it."""
+        self.refine()
+        found = self._as_phase()
+        if not found.is_clear:
+            return found
+        _, norm, _, setting = self._all
+        self._take(_spread(norm, LARGE_SAMPLE))
+        self.weight = 1 / (2 * misfit_variance(self._cost(), norm[self.sample], setting))
+        self._step(REFINING_STEP / 2**REFINEMENTS)
+        return replace(self._as_phase(), log_likelihood=found.log_likelihood)
+
+    def _gain(self) -> float:
+        return float(self.weight @ (self.without - self.found))
+
+    def _take(self, sample: np.ndarray) -> None:
+        data, _, positions, _ = self._all
+        self.sample = sample
+        self.signal, self.where = data[:, sample], positions[sample] - self.centre
+
+    def _design(self) -> np.ndarray:
+        return np.column_stack([np.ones(len(self.where)), self.where])
+
+    def _cost(self) -> np.ndarray:
+        return _misfit(self.signal, self._design() @ self._phase, self._all[3])
+
+    def _as_phase(self) -> ReadoutPhase:
+        """Without multiples of pi/2, which are the field's affair."""
+        offset, gradient = self._phase[0], self._phase[1:]
+        at_zero = float((offset - gradient @ self.centre + np.pi / 4) % (np.pi / 2) - np.pi / 4)
+        wrapped = (self._design() @ self._phase + np.pi / 4) % (np.pi / 2) - np.pi / 4
+        gain = self._gain() if self.found.size == self.weight.size else 0.0
+        return ReadoutPhase(at_zero, gradient, gain, float(np.sqrt(np.mean(wrapped**2))))
+
+    def _step(self, step: float) -> None:
+        """A Gauss-Newton step: a parabola in every voxel, weighted least squares over all."""
+        design = self._design()
+        now = design @ self._phase
+        setting = self._all[3]
+        below, here, above = (_misfit(self.signal, now + d, setting) for d in (-step, 0, step))
+        slope = self.weight * (above - below) / (2 * step)
+        curvature = self.weight * (above - 2 * here + below) / step**2
+        # a voxel between two minima says nothing about where the phase lies
+        known = curvature > 0
+        normal = (design[known] * curvature[known, None]).T @ design[known]
+        change = np.linalg.lstsq(normal, -design[known].T @ slope[known], rcond=1e-9)[0]
+        largest = np.abs(design @ change).max()
+        self._phase = self._phase + change * min(1.0, 2 * step / max(largest, 1e-12))
 
 
 def _spread(norm: np.ndarray, most: int) -> np.ndarray:
@@ -155,7 +216,14 @@ def _misfit(signal: np.ndarray, phi: np.ndarray | float, setting: FitSetting) ->
     turned[0::2] *= turn
     turned[1::2] *= turn.conj()
     return find_candidates(
-        turned, setting.echo.seconds, setting.phasor, setting.search, R2STAR_BOUNDS, setting.prior
+        turned,
+        setting.echo.seconds,
+        setting.phasor,
+        setting.search,
+        R2STAR_BOUNDS,
+        setting.prior,
+        count=2,
+        iterations=3,
     ).cost[0]
 
 
@@ -177,25 +245,3 @@ def _first_guess(harmonic: np.ndarray, where: np.ndarray, spacing: np.ndarray) -
             best = (float(np.abs(sums[index])), gradient)
     total = np.exp(-4j * (where @ best[1])) @ harmonic
     return np.concatenate([[np.angle(total) / 4], best[1]])
-
-
-def _refined(
-    signal: np.ndarray,
-    where: np.ndarray,
-    weight: np.ndarray,
-    phase: np.ndarray,
-    step: float,
-    setting: FitSetting,
-) -> np.ndarray:
-    """One Gauss-Newton step: a parabola in every voxel, weighted least squares over all."""
-    design = np.column_stack([np.ones(len(where)), where])
-    now = design @ phase
-    below, here, above = (_misfit(signal, now + d, setting) for d in (-step, 0, step))
-    slope = weight * (above - below) / (2 * step)
-    curvature = weight * (above - 2 * here + below) / step**2
-    # a voxel between two minima says nothing about where the phase lies
-    known = curvature > 0
-    normal = (design[known] * curvature[known, None]).T @ design[known]
-    change = np.linalg.lstsq(normal, -design[known].T @ slope[known], rcond=1e-9)[0]
-    largest = np.abs(design @ change).max()
-    return phase + change * min(1.0, 2 * step / max(largest, 1e-12))

@@ -225,7 +225,7 @@ def test_monopolar_data_are_left_as_they_are():
         for readout in ("auto", "monopolar")
     )
     np.testing.assert_array_equal(found.pdff, stated.pdff)
-    assert found.flags["readout_phase_rms_rad"] < 0.003
+    assert found.flags["readout_phase_rms_rad"] < 0.015
     # what else deviates from the model is not taken for it
     eddy = signal.copy()
     eddy[..., 0] *= np.exp(0.15j)
