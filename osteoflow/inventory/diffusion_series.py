@@ -110,6 +110,12 @@ def is_measured(header: Header) -> bool:
     return "DERIVED" not in words or bool(words & TRACE_WORDS) or "DIFFUSION" in words
 
 
+def diffusion_word(sequence_name: str) -> str | None:
+    """The part of a sequence's name that says diffusion (``ep_b800``), or None."""
+    found = re.search(r"(ep|re)_b\d+|dwi|dti|diff", sequence_name, re.IGNORECASE)
+    return found[0] if found else None
+
+
 def is_mosaic(header: Header) -> bool:
     """Whether an image shows all slices of a volume as tiles that are not told apart."""
     return bool(image_words(header) & MOSAIC_WORDS) and "Frames" not in header

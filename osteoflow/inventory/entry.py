@@ -180,7 +180,11 @@ def _scan_bids(study: Path, subject: Subject, cache: FileCache, entry: dict[str,
         return
 
     _choose_all(entry, BidsRoles(study, stored, folder, subject.name, cache, entry["warnings"]))
-    _account(entry, "none with the names that config/README.md lists")
+    _account(
+        entry,
+        "neither ct/*_ct.nii.gz nor anat/*_MEGRE, *_PDFFmap, *_MESE or "
+        "*_T1w.nii.gz nor dwi/*_dwi.nii.gz",
+    )
 
 
 def _mask(study: Path, subject: Subject, cache: FileCache, column: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 
-from osteoflow.inventory.diffusion_series import is_adc_map
+from osteoflow.inventory.diffusion_series import diffusion_word, is_adc_map
 from osteoflow.io.dicom import PARSE_ERRORS
 from osteoflow.io.diffusion import DIFFUSION_TAGS, adc_map_scale, b_value, directionality
 from osteoflow.io.frames import GROUPS, frame_headers, frames_text, holds_several, image_count
@@ -67,10 +68,9 @@ TAGS = (
     "TemporalPositionIndex",
     "StackID",
 )
-# What tells the runs of a diffusion acquisition apart, in the order that they were made. They stay
-# in the inventory's cache.
+# What tells the runs of a diffusion acquisition apart: digits, which stay in the inventory's cache.
 WHEN = (
-    *("SequenceName", "SeriesNumber", "SeriesDate", "SeriesTime"),
+    *("SeriesNumber", "SeriesDate", "SeriesTime"),
     *("AcquisitionDate", "AcquisitionTime", "ContentTime"),
 )
 
@@ -87,13 +87,17 @@ def diffusion_elements(item: pydicom.Dataset) -> dict[str, Any]:
     Returns
     -------
     ``BValue`` in s/mm2, ``DiffusionDirectionality`` as
-    :func:`osteoflow.io.diffusion.directionality`, elements of :data:`WHEN` as text, and
-    ``AdcScale``, the factor from the values of a scanner-made ADC map to um2/s. Nothing for images
-    that are no MRI.
+    :func:`osteoflow.io.diffusion.directionality`, elements of :data:`WHEN` as text,
+    ``SequenceName`` as far as it says diffusion, and ``AdcScale``, the factor from the values of a
+    scanner-made ADC map to um2/s. Nothing for images that are no MRI.
     """
     if header_text(item, "Modality") != "MR":
         return {}
-    found: dict[str, Any] = {name: header_text(item, name) for name in WHEN}
+    when = {name: header_text(item, name) for name in WHEN}
+    found: dict[str, Any] = {
+        name: text for name, text in when.items() if re.fullmatch(r"\d+(\.\d*)?", str(text))
+    }
+    found["SequenceName"] = diffusion_word(str(header_text(item, "SequenceName")))
     found |= {"BValue": b_value(item), "DiffusionDirectionality": directionality(item)}
     if is_adc_map({"ImageType": header_text(item, "ImageType")}):
         found["AdcScale"] = adc_map_scale(item)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from osteoflow.inventory.diffusion_series import (
     Image,
     Run,
     Series,
+    diffusion_word,
     distinct_b,
     find_series,
     group_places,
@@ -287,9 +287,8 @@ def _is_multi_frame_diffusion(header: Header) -> bool:
 
 
 def _is_named_diffusion(header: Header) -> bool:
-    name = str(header.get("SequenceName", ""))
-    named = re.search(r"(ep|re)_b\d|dwi|dti|diff", name, re.IGNORECASE)
-    return "DIFFUSION" in image_words(header) or named is not None
+    named = diffusion_word(str(header.get("SequenceName", ""))) is not None
+    return named or "DIFFUSION" in image_words(header)
 
 
 def _is_evident(header: Header) -> bool:

@@ -249,7 +249,7 @@ def _explain_none(frames: bool, timeless: int) -> None:
 
 def _check_echoes(parts: dict[str, Echoes], headers: dict[str, Header]) -> None:
     """All parts have the same echoes, each echo as many images, from one acquisition."""
-    both = ", of both the magnitude and the phase images" if len(parts) > 1 else ""
+    both = ", of both the magnitude and the phase images" if len(parts) > 1 else " again"
     first, *others = parts
     for other in others:
         if list(parts[first]) != list(parts[other]):

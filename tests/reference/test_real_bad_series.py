@@ -100,9 +100,10 @@ NONE = {"ct": "no_usable_series", "mri": "no_usable_series"}
         ("dicom2nifti/philips/anatomical/002", {"mri": "echo_time_missing"}),
         # One echo's magnitude and a field map in one multi-frame object.
         ("dcm_qa_fmap/In/Philips", NONE),
-        ("dcm_qa_fmap/In/Siemens", {"mri": "too_few_echoes"}),
+        ("dcm_qa_fmap/In/Siemens", NONE),
         ("dcm_qa_fmap/In/GE", NONE),
-        ("dcm_qa_uih/In", NONE),
+        # Diffusion, which serves another measurement.
+        ("dcm_qa_uih/In", {}),
         ("dicom2nifti/philips_enhanced/anatomical/001", NONE),
         ("dicom2nifti/siemens_multiframe/anatomical/001", NONE),
         ("dicom2nifti/hitachi/anatomical/001", NONE),

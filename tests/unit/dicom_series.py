@@ -85,6 +85,38 @@ def ct_series(folder: Path, depths: list[float], **elements) -> list[Path]:
     return paths
 
 
+def diffusion_series(
+    folder: Path, b_values: list[float], n_slices: int = 3, **elements
+) -> list[Path]:
+    """A sagittal echo-planar spin echo: trace images, a series for each b-value in s/mm2."""
+    frame = generate_uid()
+    paths = []
+    for index, b in enumerate(b_values):
+        common = {
+            "Modality": "MR",
+            "ImageType": ["ORIGINAL", "PRIMARY", "DIFFUSION", "TRACEW"],
+            "SeriesInstanceUID": generate_uid(),
+            "FrameOfReferenceUID": frame,
+            "SeriesNumber": index + 1,
+            "SeriesTime": "101500",
+            "ScanningSequence": ["EP", "SE"],
+            "RepetitionTime": 4000.0,
+            "EchoTime": 70.0,
+            "DiffusionBValue": float(b),
+            "PixelSpacing": [1.5, 1.5],
+            "ImageOrientationPatient": [0, 1, 0, 0, 0, -1],
+            "SliceThickness": 4.0,
+            **elements,
+        }
+        for number in range(n_slices):
+            path = folder / f"b{index}_{number}.dcm"
+            place = [4.0 * number, -10.0, 20.0]
+            pixels = np.full((8, 8), round(1000 * np.exp(-b / 1000)) + number)
+            write_slice(path, pixels, ImagePositionPatient=place, **common)
+            paths.append(path)
+    return paths
+
+
 def multi_echo_series(
     folder: Path, echoes: dict[str, list[float]], n_slices: int = 3, **elements
 ) -> None:

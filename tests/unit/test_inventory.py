@@ -109,11 +109,11 @@ def test_absent_and_unusable_folders_exclude_with_a_reason(study):
     (study / "empty").mkdir()
     ct_series(study / "two" / "a", [0, 2, 4])
     ct_series(study / "two" / "b", [0, 2, 4])
-    multi_echo_series(study / "nophase", {"M": SIX})
+    multi_echo_series(study / "nomagnitude", {"P": SIX})
     ct_series(study / "scout", [0], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     ct_series(study / "people" / "a", [0, 2, 4])
     ct_series(study / "people" / "b", [0, 2, 4], PatientID="MRN2")
-    rows = ["1\tnowhere", "2\tempty", "3\ttwo", "4\tnophase", "5\tscout", "6\tpeople", "7\tn/a"]
+    rows = ["1\tnowhere", "2\tempty", "3\ttwo", "4\tnomagnitude", "5\tscout", "6\tpeople", "7\tn/a"]
     inventory(study, rows)
     assert exclusions(study) == {
         ("sub-1", "ct"): "folder_missing",
@@ -131,22 +131,23 @@ def test_absent_and_unusable_folders_exclude_with_a_reason(study):
 
 
 def test_nothing_is_lost_without_a_word(tmp_path):
-    """Multi-frame objects, damaged files, foreign series, too few echoes: each has its row."""
+    """Multi-frame objects, damaged files, foreign series, one echo: each has its row."""
     ct_series(tmp_path / "frames", [0, 2, 4], NumberOfFrames=3)
     ct_series(tmp_path / "damaged", [0, 2, 4])
     multi_echo_series(tmp_path / "damaged", {"M": SIX, "P": SIX})
     for path in (tmp_path / "damaged").glob("[MP]*.dcm"):
         path.write_bytes(path.read_bytes()[:400])
     multi_echo_series(tmp_path / "other", {"M": [1.2]}, ScanningSequence="SE")
-    multi_echo_series(tmp_path / "dixon", {"M": SIX[:2], "P": SIX[:2]})
+    multi_echo_series(tmp_path / "single", {"M": SIX[:1], "P": SIX[:1]})
     multi_echo_series(tmp_path / "text", {"M": SIX, "P": SIX}, FlipAngle=[3.0, 5.0])
-    inventory(tmp_path, ["1\tframes", "2\tdamaged", "3\tother", "4\tdixon", "5\ttext"])
+    inventory(tmp_path, ["1\tframes", "2\tdamaged", "3\tother", "4\tsingle", "5\ttext"])
     assert exclusions(tmp_path) == {
         ("sub-1", "ct"): "multiframe_unsupported",
         ("sub-2", "mri"): "unreadable_files",
         ("sub-3", "ct"): "no_usable_series",
         ("sub-3", "mri"): "no_usable_series",
-        ("sub-4", "mri"): "too_few_echoes",
+        ("sub-4", "ct"): "no_usable_series",
+        ("sub-4", "mri"): "no_usable_series",
         ("sub-5", "ct"): "unreadable_files",
         ("sub-5", "mri"): "unreadable_files",
     }

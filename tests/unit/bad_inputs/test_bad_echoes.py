@@ -9,6 +9,7 @@ from reasons import codes, excluded, look, warned
 from osteoflow.io.intake import load_multi_echo
 
 SIX = [1.2, 2.2, 3.2, 4.2, 5.2, 6.2]
+DIXON = [1.15, 2.3]
 BOTH = {"M": SIX, "P": SIX}
 
 
@@ -85,7 +86,53 @@ def test_phase_that_calls_itself_magnitude(tmp_path):
     multi_echo_series(
         tmp_path / "raw", BOTH, ImageType=["ORIGINAL", "PRIMARY", "M"], SeriesInstanceUID="1.2"
     )
+    entry = look(tmp_path)
+    assert codes(entry) == {"mri": "mri_parts_unknown"}
+    assert message(entry).startswith("an echo has 2 images of the same slice")
+
+
+@pytest.mark.parametrize("parts", ["P", "R", "I", "MR", "PI"])
+def test_half_of_a_complex_acquisition(tmp_path, parts):
+    multi_echo_series(tmp_path / "raw", dict.fromkeys(parts, SIX))
     assert codes(look(tmp_path)) == {"mri": "mri_phase_missing"}
+
+
+@pytest.mark.parametrize("phase", [SIX[:1], SIX[:2], [t + 0.1 for t in SIX]])
+def test_phase_that_does_not_fit_is_not_dropped(tmp_path, phase):
+    multi_echo_series(tmp_path / "raw", {"M": SIX, "P": phase})
+    assert codes(look(tmp_path)) == {"mri": "echoes_unequal"}
+
+
+def test_magnitude_beside_images_that_nothing_names(tmp_path):
+    multi_echo_series(tmp_path / "raw", BOTH)
+
+    def unname(_, dataset):
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
+
+    edit(images(tmp_path / "raw", "P*"), unname)
+    assert codes(look(tmp_path)) == {"mri": "mri_parts_unknown"}
+
+
+def test_magnitude_alone_with_an_echo_or_slices_missing(tmp_path):
+    multi_echo_series(tmp_path / "raw", {"M": SIX})
+    (tmp_path / "raw" / "M3_2.dcm").unlink()
+    assert codes(look(tmp_path)) == {"mri": "echoes_unequal"}
+    for path in images(tmp_path / "raw", "M3_*"):
+        path.unlink()
+    entry = look(tmp_path)
+    assert codes(entry) == {"mri": "echo_missing"}
+    assert message(entry).endswith("echo 4")
+    (problem,) = entry["problems"]
+    assert "phase" not in problem["hint"]
+
+
+def test_dixon_with_unequal_parts_or_an_echo_between(tmp_path):
+    multi_echo_series(tmp_path / "raw", {"M": DIXON, "P": DIXON[:1]})
+    assert codes(look(tmp_path)) == {"mri": "echoes_unequal"}
+    multi_echo_series(tmp_path / "gap", {"M": [1.15, 1.7, 2.3]})
+    for path in images(tmp_path / "gap", "M1_*"):
+        path.unlink()
+    assert codes(look(tmp_path, "gap")) == {"mri": "echo_missing"}
 
 
 @pytest.mark.parametrize("time", [0.0, None, -1.0])
