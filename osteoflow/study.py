@@ -90,14 +90,30 @@ def take_snapshot(folder: Path) -> None:
     shutil.copytree(folder / "config", target / "config")
 
 
-def frozen_study(folder: Path) -> Study:
+def frozen_study(folder: Path, given: dict[str, Any]) -> Study:
     """The study as it was when its run began.
 
     A cluster job parses the workflow hours after the run began: rows added or settings changed in
-    the meantime are the next run's. Without a snapshot (plain Snakemake) it is as it is now.
+    the meantime are the next run's.
+
+    Parameters
+    ----------
+    folder
+        Study folder with a snapshot.
+    given
+        Settings given on the command line, which override the file's.
     """
-    settings = folder / SNAPSHOT if (folder / SNAPSHOT).is_dir() else folder
-    return load_study(folder, _read_yaml(settings / CONFIG_YAML), settings)
+    content = _read_yaml(folder / SNAPSHOT / CONFIG_YAML)
+    return load_study(folder, _overridden(content, given), folder / SNAPSHOT)
+
+
+def _overridden(content: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings with some of them replaced."""
+    result = dict(content)
+    for key, value in given.items():
+        nested = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = _overridden(result[key], value) if nested else value
+    return result
 
 
 def check_study(

@@ -1,5 +1,6 @@
 """What all rules share: the checked study, paths, lookups, memory requests, code versions."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from osteoflow.errors import StudyError
 from osteoflow.images import IMAGES
 from osteoflow.layout import SubjectFiles, steps_of
 from osteoflow.resources import share_package
+from osteoflow.running.owner import MARKER
 from osteoflow.study import frozen_study, load_study
 
 if Path(osteoflow.__file__).resolve().parents[1] != CLONE:
@@ -27,12 +29,12 @@ if Path(osteoflow.__file__).resolve().parents[1] != CLONE:
 share_package()
 
 try:
-    # Cluster jobs parse this file again, perhaps hours later.
-    STUDY = (
-        frozen_study(Path.cwd())
-        if workflow.remote_exec
-        else load_study(Path.cwd(), config)
-    )
+    # `osteoflow run` fixes settings and table when it begins: its cluster jobs parse this file
+    # again, perhaps hours later. Plain Snakemake takes them as they are.
+    if os.environ.get(MARKER) == str(Path.cwd()):
+        STUDY = frozen_study(Path.cwd(), workflow.config_settings.overwrite_config)
+    else:
+        STUDY = load_study(Path.cwd(), config)
 except StudyError as error:
     raise WorkflowError(f"The study cannot run:\n{error}")
 

@@ -149,6 +149,7 @@ def load_stack(
     study: Path,
     what: str,
     kept: dict[Path, Any],
+    one: str = "echo",
 ) -> tuple[Volume, list[Mapping[str, Any]], list[str]]:
     """Images of one grid (echoes, b-values) stacked along a fourth axis.
 
@@ -164,6 +165,8 @@ def load_stack(
         What they are, for messages.
     kept
         Decoded files that hold several images, for the next call.
+    one
+        What one of them is called in messages.
 
     Returns
     -------
@@ -189,7 +192,7 @@ def load_stack(
     for _, _, notes in loaded:
         warnings.extend(note for note in notes if note not in warnings)
     for number, volume in enumerate(volumes, 1):
-        warnings += check_values(volume.data, f"{what} (number {number})")
+        warnings += check_values(volume.data, f"{what} ({one} {number})")
     data = np.stack([volume.data for volume in volumes], axis=-1).astype(np.float32)
     headers = [header for _, found, _ in loaded for header in found]
     return Volume(data, volumes[0].affine), headers, warnings

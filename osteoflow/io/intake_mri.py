@@ -64,7 +64,7 @@ def load_diffusion(entry: dict[str, Any], study: Path) -> Loaded:
     affine = None
     for b in b_values:
         same = [image for image in entry["images"] if float(image["b_value"]) == b]
-        stack, found, notes = load_stack(entry["source"], same, study, f"b = {b:g}", kept)
+        stack, found, notes = load_stack(entry["source"], same, study, f"b = {b:g}", kept, "image")
         if affine is not None and not stack.same_grid(Volume(averaged[0], affine), tolerance=1e-2):
             raise SubjectDataError(
                 "echoes_on_other_grids",
@@ -92,7 +92,9 @@ def load_t1w(entry: dict[str, Any], study: Path) -> Loaded:
     SubjectDataError
         As :func:`osteoflow.io.intake.load_stack`.
     """
-    stack, headers, warnings = load_stack(entry["source"], [entry], study, "T1-weighted", {})
+    stack, headers, warnings = load_stack(
+        entry["source"], [entry], study, "T1-weighted", {}, "image"
+    )
     volume = Volume(stack.data[..., 0], stack.affine)
     sidecar, notes = _about(entry, headers, volume, [entry])
     sidecar |= fields_of(headers[0], T1W_NUMBERS, T1W_TEXTS)

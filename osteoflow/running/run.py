@@ -68,10 +68,10 @@ def run_study(
     asked = asked_for(options)
     with Ownership(study, say, on_cluster=profile == "slurm") as owner:
         prepare()
+        take_snapshot(study)
         if not asked.runs:
             return snakemake(study, profile, cores, options)
         begun = begin(study)
-        take_snapshot(study)
         code, failed = _run(study, owner, profile, cores, options)
         left = [end for end in failed if end.subject]
         if asked.subjects and every_subject_ended(study):

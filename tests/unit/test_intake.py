@@ -74,6 +74,7 @@ def multi_echo_entry(folder):
     return {
         "source": "dicom",
         "series": "abc",
+        "kind": "complex",
         "parts": {
             part: [
                 {"echo_time": time, "files": [{"path": name} for name in names]}
