@@ -41,11 +41,13 @@ reference: setup
 	$(BIN)/python -m osteoflow.config_files
 
 # Maintainers: docs/validation.md from a finished demo and from tests that keep what they measure;
-# OSTEOFLOW_EXTERNAL_DATA must point to the third-party data.
+# OSTEOFLOW_EXTERNAL_DATA must point to the third-party data, and OSTEOFLOW_PEER_PYTHON may name the
+# interpreter of the fat-water peer (docs/how-to/benchmarks.md).
 validation: demo
 	rm -f results/measured.jsonl
 	$(BIN)/python -m pytest --measured results/measured.jsonl tests/reference \
-	  tests/unit/test_mri_fat_water.py tests/unit/test_ct.py tests/unit/test_models.py
+	  tests/unit/test_mri_*.py tests/unit/test_vendor_reading.py tests/unit/test_ct.py \
+	  tests/unit/test_models.py tests/unit/test_segmentation.py
 	$(BIN)/python docs/make_validation.py results/measured.jsonl results docs/validation.md
 	$(BIN)/python docs/make_demo_figure.py results docs/images/demo.png
 

@@ -25,8 +25,10 @@ Made by `make validation` from measured results; no number here is typed by hand
 phantoms show that the software computes what it says. **None of this is clinical accuracy.**
 
 Sources: limits of the fat-water reference object and of the phantom calibration are this project's
-own; the multi-site fat-fraction phantom is Hernando et al., Magn Reson Med 2017;77:1516; IBSI is
-Zwanenburg et al., Radiology 2020;295:328; the R packages are pROC, psych, rms and glmnet.
+own; the multi-site fat-fraction phantom is Hernando et al., Magn Reson Med 2017;77:1516; MR-BIAS is
+the open program of Korte et al. (github.com/JamesCKorte/mrbias); IBSI is Zwanenburg et al., Radiology 2020;295:328; the R
+packages are pROC, psych, rms and glmnet. SNR is the signal at echo time (or b) zero over the standard
+deviation of one real channel.
 """
 
 

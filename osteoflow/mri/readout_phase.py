@@ -21,7 +21,7 @@ from osteoflow.mri.candidates import R2STAR_BOUNDS, find_candidates
 from osteoflow.mri.fit_setting import FitSetting
 from osteoflow.mri.noise import misfit_variance
 
-SAMPLE = 1600
+SAMPLE = 1200
 """Voxels from which is decided whether there is such a phase."""
 
 LARGE_SAMPLE = 30000
@@ -34,6 +34,9 @@ STEPS = 6
 LARGEST_TURNS = 4.0
 """Largest phase difference across the image, in turns of the first harmonic (pi / 2 each): a shift
 of the echoes by two samples against each other."""
+
+SLOPES = 97
+"""Gradients tried along each axis: a twelfth of a turn across the image apart."""
 
 REFINEMENTS = 3
 """Rounds of parabolas; each starts from the last one's solution."""
@@ -236,7 +239,7 @@ def _first_guess(harmonic: np.ndarray, where: np.ndarray, spacing: np.ndarray) -
             continue
         # half a turn from voxel to voxel would be taken for a jump of the field
         largest = min(LARGEST_TURNS * 2 * np.pi / extent, np.pi / 2 / spacing[axis])
-        slopes = np.linspace(-largest, largest, 321)
+        slopes = np.linspace(-largest, largest, SLOPES)
         sums = np.exp(-1j * np.outer(slopes, where[:, axis])) @ harmonic
         index = int(np.abs(sums).argmax())
         if np.abs(sums[index]) > best[0]:
