@@ -51,7 +51,8 @@ def main(inputs, output, params, log):
     others = [name for name in params.cohort_figures if name not in ("flow", "truth")]
     truth = "truth" in params.cohort_figures
     measured = read_table(cohort / "measurements.tsv")
-    single = measured[~measured["method"].str.endswith("mean of levels", na=True)]
+    single = measured[measured["metric"] == measured["image"] + "_mean"]
+    single = single[~single["method"].str.endswith("mean of levels", na=True)]
     made = {image: sorted(set(found)) for image, found in single.groupby("image")["method"]}
     page = render_cohort(
         CohortReport(

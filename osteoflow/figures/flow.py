@@ -60,7 +60,7 @@ def draw_flow(
     width = settings.double_column_mm
     modalities = list(dict.fromkeys(flow["modality"]))
     column = (width - 2 * MARGIN_MM - GAP_MM * (len(modalities) - 1)) / len(modalities)
-    box_width = min(0.42 * column, 48)
+    box_width = min((0.42 if len(modalities) < 3 else 0.36) * column, 48)
     side_width = column - box_width - GAP_MM
     n = int(flow.loc[flow["outcome"] == "enrolled", "n"].iloc[0])
     top = Box(("Participants in the study", f"n = {n}"))
@@ -131,18 +131,25 @@ def _side_box(rows: pd.DataFrame, width: float) -> Box | None:
     if lost.empty:
         return None
     lines: list[str] = []
-    bold = set()
+    bold: set[int] = set()
+
+    def title(text: str, n: int) -> None:
+        space = width - 2 * PAD_MM
+        wrapped = wrap(f"{text} (n = {n})", space, weight="bold")
+        if len(wrapped) > 1:  # the number stays in one piece
+            wrapped = [*wrap(text, space, weight="bold"), f"(n = {n})"]
+        bold.update(range(len(lines), len(lines) + len(wrapped)))
+        lines.extend(wrapped)
+
     excluded = lost[lost["outcome"] == "excluded"]
     absent = int(lost.loc[lost["outcome"] == "absent", "n"].sum())
     if len(excluded):
-        bold.add(len(lines))
-        lines.append(f"Excluded (n = {int(excluded['n'].sum())})")
+        title("Excluded", int(excluded["n"].sum()))
         for row in excluded.itertuples():
             text = f"{row.n} {row.reason} ({step_name(str(row.step))})"
             lines += wrap(text, width - 2 * PAD_MM)
     if absent:
-        bold.add(len(lines))
-        lines.append(f"Not acquired (n = {absent})")
+        title("Not acquired", absent)
     return Box(tuple(lines), frozenset(bold))
 
 

@@ -43,6 +43,8 @@ def describe_methods(
         f"({certificate.mineral} equivalent) by the {len(certificate.rods)} rods of the "
         f"{settings['ct']['phantom'].replace('_', ' ')} phantom in the same scan{own}",
     }
+    if not methods.get("vbmd"):
+        del texts["calibrate_ct"]
     images = settings["radiomics"]["images"]
     if images:
         parts = [
