@@ -13,6 +13,7 @@ from typing import Any
 from osteoflow.layout import STEPS
 
 EVENTS = Path("results") / "logs" / "events.jsonl"
+SECONDS_TO_NOTE = 5.0
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,9 @@ def read_events(study: Path) -> Events:
     for item in items:
         if item["event"] == "planned":
             planned = item["counts"]
-        # What Ctrl-C ended did not fail.
-        if "rule" not in item or (
-            item["event"] == "failed" and stop is not None and item["time"] >= stop
-        ):
+        # What Ctrl-C ended did not fail; Snakemake may tell it before the stop is noted.
+        stopped = stop is not None and item["time"] >= stop - SECONDS_TO_NOTE
+        if "rule" not in item or (item["event"] == "failed" and stopped):
             continue
         wildcards = item["wildcards"]
         key = item["rule"], "_".join(wildcards.values())

@@ -29,6 +29,7 @@ IMAGES = [
     "mri/{s}_desc-fat_MEGRE",
     "mri/{s}_desc-residual_MEGRE",
     "mri/{s}_desc-quality_mask",
+    "mri/{s}_desc-swapSuspicion_mask",
     *(
         f"seg/{{s}}_space-{space}{entity}_dseg"
         for space in ("ct", "mri")
