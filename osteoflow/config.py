@@ -121,6 +121,12 @@ class Adc(Section):
     )
     b_max: float | None = Field(None, gt=0, description="Greatest b-value used in s/mm2.")
 
+    @model_validator(mode="after")
+    def _range_is_one(self) -> Adc:
+        if self.b_min is not None and self.b_max is not None and self.b_min >= self.b_max:
+            raise ValueError("b_min must be below b_max")
+        return self
+
 
 class MScoreReference(Section):
     """The site's own young adults, measured with the same protocol."""
@@ -164,7 +170,8 @@ class Mri(Section):
     )
     phase_sign: Literal["auto", "positive", "negative"] = Field(
         "auto",
-        description="Sign convention of the phase images; `auto` decides from the data.",
+        description="Sign convention of the phase images; `auto` decides from the data, which two "
+        "echoes (Dixon) do not allow.",
     )
     readout: Literal["auto", "monopolar", "bipolar"] = Field(
         "auto",
@@ -214,6 +221,8 @@ class Mri(Section):
     def _times_belong_together(self) -> Mri:
         if (self.t1_water_ms is None) != (self.t1_fat_ms is None):
             raise ValueError("give both t1_water_ms and t1_fat_ms, or neither")
+        if len(set(self.magnitude_echoes)) < len(self.magnitude_echoes):
+            raise ValueError("magnitude_echoes names an echo twice")
         return self
 
 

@@ -94,6 +94,10 @@ class Step:
         """The item was excluded before the workflow began; the reason stands at its origin."""
         self._not_usable(item, {"status": "excluded", "origin": origin})
 
+    def note(self, item: str, warnings: list[str]) -> None:
+        """Warnings that belong to none of the items with data."""
+        self.items.append({"item": item, "status": "ok", "warnings": warnings})
+
     def finish(self) -> None:
         """Write the status file: the last file of the step's folder."""
         write_json(self.folder / "status.json", {"step": self.name, "items": self.items})

@@ -23,6 +23,7 @@ from osteoflow.step import has_item, is_ok
 
 Statuses = Mapping[str, dict[str, Any]]
 # Measured everywhere, also where the fit itself calls a voxel unreliable.
+MUSCLES = ("paraspinal_muscle", "iliopsoas")
 WITHOUT_QUALITY = ("swap",)
 
 
@@ -114,7 +115,8 @@ def _scores(
     section: Mapping[str, Any],
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Scores of a T1-weighted image, and fat of outlined muscles."""
-    muscles = any("muscle" in name for name in outlined_structures(labels.data))
+    outlined = outlined_structures(labels.data)
+    muscles = any(name.startswith(tuple(MUSCLES)) for name in outlined)
     if space != "t1w" and not (space == "mri" and "pdff" in maps and muscles):
         return [], []
     # Most subjects have neither, and reading headers loads much.
@@ -133,4 +135,5 @@ def _scores(
         image, about = read_volume(path, float), read_json(sidecar_path(path))
         return score_rows("t1w", image, labels, about, settings, trabecular=voi)
     found = maps["pdff"]
-    return score_rows("pdff", found.values, labels, {}, settings, reliable=found.reliable)
+    about = {"Method": found.method}
+    return score_rows("pdff", found.values, labels, about, settings, reliable=found.reliable)

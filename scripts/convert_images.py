@@ -78,6 +78,10 @@ def main(entry_path, folder, log):
             step.excluded_before(item, origin="inventory")
         elif item in ("ct", "mri"):
             step.absent(item)
+    # What the inventory says of the folder stands with CT and MRI, where one of them is usable.
+    told = any(item["item"] in ("ct", "mri") and item["status"] == "ok" for item in step.items)
+    if entry["warnings"] and not told:
+        step.note("inventory", entry["warnings"])
     step.finish()
 
 

@@ -11,7 +11,7 @@ from osteoflow.io.tables import read_table
 from osteoflow.subjects import SubjectsTable
 
 # What has to be usable for a modality's main map, and its name in the diagram.
-MODALITIES = {"ct": "CT: vBMD", "mri": "MRI: PDFF"}
+MODALITIES = {"ct": "CT: vBMD", "mri": "MRI: fat fraction"}
 # Shown where a study has any.
 FURTHER_MODALITIES = {"t2": "MRI: T2", "dwi": "MRI: ADC"}
 FLOW_COLUMNS = ("modality", "label", "outcome", "step", "code", "reason", "n")

@@ -6,7 +6,8 @@ Each is None, or a dict with ``source`` (``dicom``), ``series`` (a pseudonym) an
 - ``mri``: ``kind`` and ``parts``, ``{part: [{"echo_time": s, "files": [...]}, ...]}``, or, for the
   kind ``scanner_maps``, ``maps``, ``{"pdff" | "water" | "fat": {"files": [...]}}``;
 - ``t2``: ``echoes``, ``[{"echo_time": s, "files": [...]}, ...]``;
-- ``dwi``: ``images``, ``[{"b_value": s/mm2, "files": [...]}, ...]``, ``trace`` and ``notes``; or,
+- ``dwi``: ``images``, one a volume, ``[{"b_value": s/mm2, "files": [...]}, ...]``, ``trace`` and
+  ``notes``; or,
   for a map of the scanner alone, ``map``, ``{"files": [...], "factor_to_um2_per_s": factor}``.
 """
 
@@ -14,10 +15,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from osteoflow.errors import SubjectDataError
+from osteoflow.inventory.echoes import positions
 from osteoflow.inventory.folder import Folder
 from osteoflow.inventory.recognise import (
     choose_ct,
@@ -28,6 +31,7 @@ from osteoflow.inventory.recognise import (
     find_diffusion,
     series_key,
 )
+from osteoflow.io.frames import frame_numbers, frames_text
 
 NO_SOURCE = ("too_few_b_values", "b_value_missing", "dwi_mosaic")
 """Diffusion images from which nothing can be fitted; a map of the scanner may stand in."""
@@ -100,7 +104,9 @@ class DicomRoles:
         return {
             **self._source(next(iter(found.images.values()))),
             "images": [
-                {"b_value": b, "files": self._files(names)} for b, names in found.images.items()
+                {"b_value": b, "files": files}
+                for b, names in found.images.items()
+                for files in self._volumes(names)
             ],
             "trace": found.trace,
             "notes": list(found.notes),
@@ -132,6 +138,35 @@ class DicomRoles:
 
     def _echoes(self, echoes: dict[float, list[str]]) -> list[dict[str, Any]]:
         return [{"echo_time": echo, "files": self._files(names)} for echo, names in echoes.items()]
+
+    def _volumes(self, names: list[str]) -> list[list[dict[str, Any]]]:
+        """Images of one b-value as volumes: each has one image at every position.
+
+        Directions and repetitions lie at the same positions. Which direction of one slice shares a
+        volume with which of another does not matter, since all of them are averaged.
+        """
+        taken: Counter[tuple[float, ...]] = Counter()
+        volumes: dict[int, dict[str, list[int]]] = {}
+        for name in names:
+            record = self._records[name]
+            frames = frame_numbers(record["frames"]) if "frames" in record else (0,)
+            places = positions(self._headers[name])
+            if len(places) != len(frames):
+                return [self._files(names)]
+            for frame, place in zip(frames, places, strict=True):
+                volumes.setdefault(taken[place], {}).setdefault(name, []).append(frame)
+                taken[place] += 1
+        return [
+            [self._part(name, frames) for name, frames in volume.items()]
+            for _, volume in sorted(volumes.items())
+        ]
+
+    def _part(self, name: str, frames: list[int]) -> dict[str, Any]:
+        """A file, or some of its frames."""
+        record = self._records[name]
+        return file_entry(
+            name, record | ({"frames": frames_text(frames)} if "frames" in record else {})
+        )
 
     def _files(self, names: Iterable[str]) -> list[dict[str, Any]]:
         return [file_entry(name, self._records[name]) for name in names]

@@ -257,7 +257,7 @@ def find_diffusion(folder: Path, name: str) -> DiffusionFile | None:
     (path,) = found
     read_sidecar(path)
     b_values = _numbers(path, ".bval")
-    if not b_values or len(b_values[0]) < 1 or min(b_values[0]) < 0:
+    if not b_values or not b_values[0] or min(map(min, filter(None, b_values))) < 0:
         raise SubjectDataError(
             "b_value_missing",
             "the .bval file beside the diffusion-weighted image is missing or holds no b-values",

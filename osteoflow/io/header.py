@@ -23,6 +23,7 @@ NUMBERS = (
     "InversionTime",
     "ParallelReductionFactorInPlane",
     "BitsStored",
+    "PixelRepresentation",
     "RescaleSlope",
     "RescaleIntercept",
     "ContrastBolusVolume",

@@ -20,12 +20,16 @@ from osteoflow.io.intake import (
     load_stack,
     signal_scaling,
 )
+from osteoflow.io.outside import count_volumes
 from osteoflow.io.repetitions import geometric_mean
 from osteoflow.io.volume import Volume
 
 # What scores need to know of a T1-weighted image.
 T1W_NUMBERS = ("EchoTime", "InversionTime", "ParallelReductionFactorInPlane")
 T1W_TEXTS = ("ContrastBolusAgent", "ScanOptions", "ScanningSequence")
+
+# b-values that differ by no more than this (s/mm2, share) are one nominal value.
+SAME_B = (2.0, 0.015)
 
 Loaded = tuple[Volume, dict[str, Any], list[str]]
 
@@ -54,17 +58,21 @@ def load_diffusion(entry: dict[str, Any], study: Path) -> Loaded:
     Raises
     ------
     SubjectDataError
-        As :func:`osteoflow.io.intake.load_stack`.
+        ``b_values_unequal`` and as :func:`osteoflow.io.intake.load_stack`.
     """
-    b_values = sorted({float(image["b_value"]) for image in entry["images"]})
+    if entry["source"] == "bids":
+        _check_volumes(entry["images"], study)
+    groups = _by_b_value(entry["images"])
+    b_values = sorted(groups)
     kept: dict[Path, Any] = {}
     averaged: list[np.ndarray] = []
     headers: list[Mapping[str, Any]] = []
     counts, warnings = [], [*entry.get("notes", [])]
     affine = None
     for b in b_values:
-        same = [image for image in entry["images"] if float(image["b_value"]) == b]
-        stack, found, notes = load_stack(entry["source"], same, study, f"b = {b:g}", kept, "image")
+        stack, found, notes = load_stack(
+            entry["source"], groups[b], study, f"b = {b:g}", kept, "image"
+        )
         if affine is not None and not stack.same_grid(Volume(averaged[0], affine), tolerance=1e-2):
             raise SubjectDataError(
                 "echoes_on_other_grids",
@@ -82,6 +90,39 @@ def load_diffusion(entry: dict[str, Any], study: Path) -> Loaded:
     if (level := _saturation(headers)) is not None:
         sidecar["Saturation"] = level
     return data, sidecar, warnings + notes
+
+
+def _by_b_value(images: list[dict[str, Any]]) -> dict[float, list[dict[str, Any]]]:
+    """Images of one nominal b-value, by their mean b: scanners state 995 and 1005 for 1000."""
+    groups: list[list[dict[str, Any]]] = []
+    for image in sorted(images, key=lambda image: float(image["b_value"])):
+        b = float(image["b_value"])
+        if groups and b - float(groups[-1][-1]["b_value"]) <= max(SAME_B[0], SAME_B[1] * b):
+            groups[-1].append(image)
+        else:
+            groups.append([image])
+    return {
+        round(float(np.mean([float(image["b_value"]) for image in group])), 2): group
+        for group in groups
+    }
+
+
+def _check_volumes(images: list[dict[str, Any]], study: Path) -> None:
+    """A BIDS image has as many volumes as its ``.bval`` has numbers.
+
+    Raises
+    ------
+    SubjectDataError
+        ``b_values_unequal``.
+    """
+    volumes = count_volumes(study / images[0]["files"][0]["path"])
+    if volumes != len(images):
+        raise SubjectDataError(
+            "b_values_unequal",
+            f"the diffusion-weighted image holds {volumes} volumes, its .bval file {len(images)} "
+            "numbers",
+            "Give the .bval file that belongs to the image.",
+        )
 
 
 def load_t1w(entry: dict[str, Any], study: Path) -> Loaded:
@@ -170,6 +211,7 @@ def _saturation(headers: list[Mapping[str, Any]]) -> float | None:
             return None
         slope = header_number(header, "RescaleSlope")
         intercept = header_number(header, "RescaleIntercept")
-        top = 2 ** int(bits) - 1
+        signed = header_number(header, "PixelRepresentation") == 1
+        top = 2 ** (int(bits) - signed) - 1
         found.add((1.0 if slope is None else slope) * top + (intercept or 0.0))
     return found.pop() if len(found) == 1 else None

@@ -105,3 +105,12 @@ def read_nifti(path: str | Path, kind: str, number: int | None = None) -> Volume
             f"Export the {what} with its position and orientation, as most tools do by default.",
         )
     return Volume(data, volume.affine)
+
+
+def count_volumes(path: str | Path) -> int:
+    """Volumes of a NIfTI file by its header; 1 where it cannot be read, which reading it tells."""
+    try:
+        shape = nib.load(str(path)).shape
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error):
+        return 1
+    return int(shape[3]) if len(shape) > 3 else 1

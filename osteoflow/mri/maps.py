@@ -137,8 +137,16 @@ def _complex(
     sign = SIGNS[settings["phase_sign"]]
     if settings["fit"] == "mixed":
         left = [number - 1 for number in settings["magnitude_echoes"]]
+        if max(left) >= times.size:
+            raise SubjectDataError(
+                "echo_missing",
+                f"mri.magnitude_echoes names echo {max(left) + 1} of {times.size}",
+                "Name only echoes that every acquisition of the study has.",
+            )
+        signal, told = _monopolar(_signal(images), times, tesla, spacing, sign, settings)
+        warnings = warnings + told
         result = fit_phase_robust(
-            _signal(images),
+            signal,
             times,
             tesla,
             spacing,
@@ -159,10 +167,48 @@ def _complex(
         )
         how = "complex multi-peak fit"
     found = _pdff_maps(result, how, images, about, settings, tesla, warnings)
-    found.images["swap"] = swap_suspicion(
-        result.field, result.quality, spacing, result.field_period, tesla
-    )
+    swap = swap_suspicion(result.field, result.quality, spacing, result.field_period, tesla)
+    if np.isfinite(swap).any():
+        found.images["swap"] = swap
+    else:
+        found.warnings.append(
+            "swaps of water and fat cannot be seen in the field: fat turns by nearly whole circles "
+            "between these echoes"
+        )
     return found
+
+
+def _monopolar(
+    signal: np.ndarray,
+    times: np.ndarray,
+    tesla: float,
+    spacing: np.ndarray,
+    sign: int | None,
+    settings: Settings,
+) -> tuple[np.ndarray, list[str]]:
+    """Signal without the phase between odd and even echoes, for fits that do not look for it."""
+    from osteoflow.mri.fat_water import fit_fat_water
+
+    if settings["readout"] == "monopolar":
+        return signal, []
+    whole = fit_fat_water(
+        signal,
+        times,
+        tesla,
+        spacing,
+        _spectrum(settings),
+        phase_sign=sign,
+        readout=settings["readout"],
+    )
+    if "readout_phase_offset_rad" not in whole.flags:
+        return signal, []
+    gradient = [whole.flags[f"readout_phase_{axis}_rad_per_mm"] for axis in "ijk"]
+    offset = whole.flags["readout_phase_offset_rad"]
+    positions = np.moveaxis(np.indices(signal.shape[:3]), 0, -1) * spacing
+    phase = whole.phase_sign * (offset + positions @ np.array(gradient))
+    turned = signal * np.exp(-1j * phase[..., None] * (-1.0) ** np.arange(times.size))
+    told = [text for text in whole.warnings if text.startswith("bipolar readout")]
+    return turned.astype(np.complex64), told
 
 
 def _magnitude(
@@ -205,6 +251,14 @@ def _pdff_maps(
     if settings["t1_bias"] == "correct" and t1 is not None and np.isfinite(bias):
         maps["pdff"] = correct_pdff(maps["pdff"], repetition, flip, t1)
         method += f", corrected for T1 ({t1.water:.2f} s in water, {t1.fat:.2f} s in fat)"
+    elif settings["t1_bias"] == "correct":
+        raise SubjectDataError(
+            "t1_bias_unknown",
+            "the study corrects T1 bias (mri.t1_bias), but repetition time, flip angle or T1 is "
+            "not known",
+            "Give RepetitionTime and FlipAngle, and T1 for this field strength, or let mri.t1_bias "
+            "be warn.",
+        )
     else:
         warnings += notes
     if settings["in_phase_t2star"]:
@@ -266,12 +320,22 @@ def _dixon(
     spectrum = _spectrum(settings)
     # Three magnitudes measure R2*; two need to be told it.
     assumed = settings["assumed_r2star"] if times.size == 2 else None
+    facts: dict[str, Any] = {"FatSpectrum": settings["spectrum"], "FieldStrengthUsed": tesla}
     if "phase" in images and settings["fit"] != "magnitude":
-        sign = SIGNS[settings["phase_sign"]] or 1
+        sign = SIGNS[settings["phase_sign"]]
+        if sign is None:
+            raise SubjectDataError(
+                "phase_sign_unknown",
+                "two echoes do not tell the sign convention of the phase, and the wrong one "
+                "exchanges water and fat",
+                "Give mri.phase_sign (an acquisition of three echoes or more by the same scanner "
+                "tells it), or set mri.fit to magnitude for a fraction of 0 to 50 %.",
+            )
         spacing = np.array(images["mag"].spacing)
         result = dixon_two_point(
             _signal(images), times, tesla, spacing, spectrum, assumed, phase_sign=sign
         )
+        facts["PhaseSign"] = sign
         how = "two-point Dixon of complex echoes"
     else:
         result = dixon_magnitude(images["mag"].data, times, tesla, spectrum, assumed)
@@ -280,7 +344,7 @@ def _dixon(
     maps = {name: getattr(result, name) for name in names}
     decay = f", R2* taken as {assumed:g} 1/s" if assumed is not None else ""
     method = f"{how}, {settings['spectrum']} spectrum{decay}; a signal fat fraction, no PDFF"
-    facts = {"FatSpectrum": settings["spectrum"], "FieldStrengthUsed": tesla, "Flags": result.flags}
+    facts["Flags"] = result.flags
     return Maps(maps, method, warnings + result.warnings, facts)
 
 

@@ -148,7 +148,8 @@ def fit_phase_robust(
     Parameters
     ----------
     signal, echo_times, field_strength, spacing, spectrum, mask, phase_sign
-        As in `osteoflow.mri.fat_water.fit_fat_water`.
+        As in `osteoflow.mri.fat_water.fit_fat_water`; of a monopolar readout, or with the phase
+        between odd and even echoes taken out.
     magnitude_echoes
         As in `fit_mixed`; at least three others must remain.
 
@@ -172,6 +173,8 @@ def fit_phase_robust(
         spectrum,
         mask,
         phase_sign=phase_sign,
+        # leaving echoes out mixes odd with even ones; the caller takes such a phase out
+        readout="monopolar",
     )
     mixed = fit_mixed(signal, times, field_strength, spectrum, start, magnitude_echoes)
     # what the first fit says of single voxels or of a three-echo prior no longer holds

@@ -23,6 +23,10 @@ about 25 by 35 by 45 mm."""
 SUSPICIOUS_SHARE = 0.4
 """Share of fat's frequency by which a field must be off."""
 
+LEAST_SHIFT = 0.3
+"""Share of fat's frequency, modulo the field's period, below which a swap hardly moves the field:
+with echoes near in-phase spacing it cannot be seen there."""
+
 LEAST_REACH_VOXELS = 2.0
 
 
@@ -51,7 +55,8 @@ def swap_suspicion(
     Returns
     -------
     ndarray
-        float32, 1 where suspicious and 0 elsewhere; NaN where nothing was fitted.
+        float32, 1 where suspicious and 0 elsewhere; NaN where nothing was fitted, and everywhere
+        where the echo times hide swaps.
     """
     shift = GYROMAGNETIC_RATIO_MHZ_PER_T * field_strength * (WATER_PPM - METHYLENE_PPM)
     inside = np.isfinite(field_hz)
@@ -68,5 +73,7 @@ def swap_suspicion(
     off -= period * np.rint(off / period)
     # Fat's frequency itself is known modulo the period only.
     moved = abs(shift - period * np.rint(shift / period)) if np.isfinite(field_period) else shift
+    if moved < LEAST_SHIFT * shift:
+        return np.full(field_hz.shape, np.nan, np.float32)
     suspicious = np.abs(off) > SUSPICIOUS_SHARE * moved
     return np.where(inside, suspicious, np.nan).astype(np.float32)

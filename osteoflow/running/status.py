@@ -101,6 +101,7 @@ def _cell(
 def _ended(step: str, items: list[dict[str, Any]]) -> str:
     """How a step ended: what it excluded itself, and what was excluded before it."""
     reasons = []
+    items = [item for item in items if item["item"] != "inventory"]
     for item in items:
         if item["status"] == "excluded":
             own = item["origin"] == step

@@ -79,6 +79,25 @@ def test_a_spoilt_first_echo_is_left_to_its_magnitude():
     assert error(mixed) < 1 < error(plain)
 
 
+def test_a_mixed_fit_of_a_bipolar_readout():
+    """Neither the phase of the readout nor that of the first echo biases it."""
+    spoilt = add_readout_phase(echoes(), np.array([1.5, 1.5, 3.0]), 0.25, (0, 0, 0))
+    made = map_fat_water(images(spoilt), about(SIX), settings(fit="mixed"))
+    assert any("bipolar readout" in text for text in made.warnings)
+    assert error(made) < 1
+    untold = map_fat_water(images(spoilt), about(SIX), settings(fit="mixed", readout="monopolar"))
+    assert not any("bipolar readout" in text for text in untold.warnings)
+    with pytest.raises(SubjectDataError) as refused:
+        map_fat_water(images(echoes()), about(SIX), settings(fit="mixed", magnitude_echoes=[7]))
+    assert refused.value.code == "echo_missing"
+
+
+def test_settings_that_cannot_be_meant_are_refused():
+    for wrong in ({"adc": {"b_min": 800, "b_max": 100}}, {"magnitude_echoes": [1, 1]}):
+        with pytest.raises(ValueError, match="b_min must be below|an echo twice"):
+            Mri(**wrong)
+
+
 def test_bipolar_readout_is_told_in_the_sidecar():
     signal = add_readout_phase(echoes(), np.array([1.5, 1.5, 3.0]), 0.3, (0, 0, 0))
     made = map_fat_water(images(signal), about(SIX), settings())
@@ -93,7 +112,13 @@ def test_two_points_are_a_signal_fat_fraction(phase):
     opposed, together = 1.15e-3, 2.30e-3
     signal = echoes((opposed, together), truth=lean)
     kind = about((opposed, together), "dixon")
-    made = map_fat_water(images(signal, phase), kind, settings(assumed_r2star=40.0))
+    if phase:
+        with pytest.raises(SubjectDataError) as refused:
+            map_fat_water(images(signal), kind, settings(assumed_r2star=40.0))
+        assert refused.value.code == "phase_sign_unknown"
+    known = settings(assumed_r2star=40.0, phase_sign="positive")
+    made = map_fat_water(images(signal, phase), kind, known)
+    assert made.about.get("PhaseSign") == (1 if phase else None)
     assert "pdff" not in made.images
     assert "signal fat fraction, no PDFF" in made.method
     assert np.nanmean(np.abs(made.images["sff"] - lean.pdff)) < 2
@@ -126,6 +151,10 @@ def test_t1_bias_is_told_or_corrected():
     assert not any(text.startswith("t1_bias:") for text in corrected.warnings)
     middle = np.abs(FRACTION - 65) < 1
     assert np.nanmean((corrected.images["pdff"] - told.images["pdff"])[middle]) < -10
+    unknown = {key: value for key, value in steep.items() if key != "FlipAngle"}
+    with pytest.raises(SubjectDataError) as refused:
+        map_fat_water(images(echoes()), unknown, settings(t1_bias="correct"))
+    assert refused.value.code == "t1_bias_unknown"
     own = settings(t1_bias="correct", t1_water_ms=900.0, t1_fat_ms=900.0)
     equal = map_fat_water(images(echoes()), steep, own)
     np.testing.assert_allclose(equal.images["pdff"], told.images["pdff"], atol=1e-3)
@@ -176,3 +205,12 @@ def test_a_swapped_vertebra_is_suspicious_and_nothing_else(tesla, period):
     marked = swap_suspicion(swapped, reliable, spacing, period, tesla)
     assert marked[vertebra].mean() > 0.95
     assert marked[body & ~vertebra].mean() < 0.05
+
+
+def test_echo_times_that_hide_swaps_give_no_marks():
+    """2.3 ms apart at 3 T fat turns by a whole circle: a swap leaves the field as it is."""
+    field = np.full((20, 20, 4), 30.0)
+    spacing = np.array([1.5, 1.5, 3.0])
+    marks = swap_suspicion(field, np.ones(field.shape), spacing, 1 / 2.3e-3, 3.0)
+    assert np.isnan(marks).all()
+    assert (swap_suspicion(field, np.ones(field.shape), spacing, 1 / 1.6e-3, 3.0) == 0).all()

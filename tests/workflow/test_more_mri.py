@@ -16,6 +16,7 @@ from .conftest import osteoflow, write_study
 
 CONFIG = """\
 mri:
+  phase_sign: positive
   assumed_r2star: 60
   scanner_pdff_unit: percent
 segmentation: {erosion_mm: 3}
