@@ -12,8 +12,11 @@ PDFF and R2*) and an abdomen in air, at 1.5 T and 3 T, with a smooth field of +-
 marrow's spectrum. The peer runs twice, with its defaults and suited to the object: R2* searched to
 288 1/s in as many steps (the default ends at 144), more starting values of R2*, and its fat
 fraction with magnitude discrimination. Its defaults are the faster and count for the time; both
-count for the errors. The programs take turns. Both may use two cores: the peer's worker processes
-do, OsteoFlow's fit has `--threads` (of the linear algebra; 1 is what a step of the workflow has).
+count for the errors. OsteoFlow finds the sign of the phase and the polarity of the readout in the
+data, and this counts; the peer has to be told the sign and knows no other than monopolar readouts,
+so that OsteoFlow is shown a second time told the same. The programs take turns. Both may use two
+cores: the peer's worker processes do, OsteoFlow's fit has `--threads` (of the linear algebra; 1 is
+what a step of the workflow has).
 
 Time is that of the fit alone, after a fit of a few voxels that is not counted. CPU time is that of
 the whole process with the processes it started, less that of the same process without the fit.
@@ -21,8 +24,10 @@ Memory is the largest resident memory of any single process, with the start and 
 peer's workers share its load, so that their sum is larger. Ratios are of the shortest times.
 
 Limits, for each object and field strength: at least 10 times faster than the peer's defaults;
-mean error, the worst region's bias (of the blocks or of the tissues), and the number of swapped
-voxels (field off by more than 40 Hz) no larger than the peer's in either setting. Exits with 1 if a
+mean error and number of swapped voxels (field off by more than 40 Hz) no larger than the peer's in
+either setting, and the worst region's bias (of the blocks or of the tissues) no larger either, or
+within 4 standard errors of the region's mean by the Cramer-Rao bound: what noise alone gives to
+the worst of 256 unbiased blocks (`in SE` is the largest bias over that error). Exits with 1 if a
 limit is not kept. Run it on a machine that does nothing else.
 """
 
@@ -35,6 +40,7 @@ import statistics
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +48,8 @@ from child import Cost, run
 from fat_water_phantoms import FIELD_HZ, ReferenceObject, block_object, body_object
 from reference_object import SWAP_HZ, field_error
 
-from osteoflow.mri.spectrum import WATER_PPM, load_fat_spectrum
+from osteoflow.mri.signal_model import pdff_standard_error
+from osteoflow.mri.spectrum import WATER_PPM, FatSpectrum, load_fat_spectrum
 
 HERE = Path(__file__).resolve().parent
 CORES = 2
@@ -53,12 +60,16 @@ FIRST_ECHO_MS = 1.2
 # Echo spacing in ms by field strength in T: both well conditioned.
 SETTINGS = {1.5: 1.6, 3.0: 1.3}
 SNR = 100
-OWN, DEFAULTS, SUITED = "OsteoFlow", "peer, its defaults", "peer, suited to the object"
+OWN, TOLD = "OsteoFlow", "OsteoFlow, told as the peer"
+DEFAULTS, SUITED = "peer, its defaults", "peer, suited to the object"
+KNOWN = {"phase_sign": 1, "readout": "monopolar"}
 SUITABLE = {"R2max": 288.0, "R2cand": [20.0, 60.0, 120.0, 200.0], "magnitudeDiscrimination": True}
-PROGRAMS = {OWN: {}, DEFAULTS: {}, SUITED: SUITABLE}
+PROGRAMS = {OWN: {}, TOLD: KNOWN, DEFAULTS: {}, SUITED: SUITABLE}
 FASTER = 10.0
-# Errors that differ by less are equal: the noise of a mean over a region is of this size.
+# Mean errors that differ by less are equal.
 EQUAL_PP = 0.02
+# Standard errors within which the worst of 256 regions of an unbiased map lies, 98 times of 100.
+WITHIN_SE = 4.0
 NEEDED = """\
 This benchmark needs the peer: an interpreter of an environment of its own in which `mri-fatwater`
 is installed (GPL-3; it is never installed beside OsteoFlow), for example
@@ -78,7 +89,7 @@ class Measured:
 
 def command(program: str, peer: Path) -> list[str | Path]:
     """How a program is started."""
-    if program == OWN:
+    if program in (OWN, TOLD):
         return [sys.executable, HERE / "own_fat_water.py"]
     return [peer, HERE / "peer_fat_water.py"]
 
@@ -101,19 +112,40 @@ def take_turns(
     return found
 
 
-def errors(maps: dict[str, np.ndarray], truth: ReferenceObject, period: float) -> dict[str, float]:
+def region_bias(
+    error: np.ndarray, truth: ReferenceObject, times: np.ndarray, tesla: float, fat: FatSpectrum
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean error of every tissue or block, and the least standard error of such a mean, in pp."""
+    inside = truth.amplitude > 0
+    tissue = np.stack([values[inside] for values in (truth.pdff, truth.r2star, truth.amplitude)])
+    kinds, region, count = np.unique(tissue, axis=1, return_inverse=True, return_counts=True)
+    bias = np.bincount(region.ravel(), error) / count
+    voxel = [
+        pdff_standard_error(times, tesla, fat, pdff, rate, SNR * amplitude)
+        for pdff, rate, amplitude in kinds.T
+    ]
+    return bias, np.array(voxel) / np.sqrt(count)
+
+
+def errors(
+    maps: dict[str, np.ndarray],
+    truth: ReferenceObject,
+    times: np.ndarray,
+    tesla: float,
+    fat: FatSpectrum,
+) -> dict[str, float]:
     """What a program's maps differ by from the truth, where there is signal."""
     inside = truth.amplitude > 0
     error = (maps["pdff"] - truth.pdff)[inside]
-    tissue = np.stack([truth.pdff[inside], truth.r2star[inside]])
-    _, region = np.unique(tissue, axis=1, return_inverse=True)
-    bias = np.bincount(region.ravel(), error) / np.bincount(region.ravel())
+    bias, standard_error = region_bias(error, truth, times, tesla, fat)
+    period = 1 / (times[1] - times[0])
     off = np.abs(field_error(maps["field"], truth.field, period)[inside])
     return {
         "voxels": int(inside.sum()),
         "not_fitted": int(np.isnan(error).sum()),
         "mean_error_pp": float(np.abs(error).mean()),
         "worst_bias_pp": float(np.abs(bias).max()),
+        "worst_bias_se": float(np.abs(bias / standard_error).max()),
         # an absent value is no swap, but it is no better than one
         "swapped": int((~(off <= SWAP_HZ)).sum()),
         "off_by_25_pp": int((~(np.abs(error) <= 25)).sum()),
@@ -150,7 +182,7 @@ def measure(folder: Path, peer: Path, repetitions: int):
             row = {"object": name, "tesla": tesla, "step_ms": step_ms, "programs": {}}
             for program, cost in costs.items():
                 with np.load(outputs[program]) as maps:
-                    found = errors(dict(maps), truth, 1e3 / step_ms)
+                    found = errors(dict(maps), truth, times, tesla, spectrum)
                 row["programs"][program] = {
                     "wall_s": cost.wall_s,
                     "cpu_s": cost.cpu_s,
@@ -160,9 +192,9 @@ def measure(folder: Path, peer: Path, repetitions: int):
             yield {**row, "load": os.getloadavg()[0], "not_kept": not_kept(row["programs"])}
 
 
-def ratio(programs: dict, program: str, key: str) -> float:
+def ratio(programs: dict, peer: str, key: str, own: str = OWN) -> float:
     """A peer's shortest time over OsteoFlow's."""
-    return min(programs[program][key]) / min(programs[OWN][key])
+    return min(programs[peer][key]) / min(programs[own][key])
 
 
 def not_kept(programs: dict) -> list[str]:
@@ -171,19 +203,24 @@ def not_kept(programs: dict) -> list[str]:
     if ratio(programs, DEFAULTS, "wall_s") < FASTER:
         broken.append(f"faster by {ratio(programs, DEFAULTS, 'wall_s'):.1f}, not {FASTER:g}")
     for program in (DEFAULTS, SUITED):
-        for key, tolerance in (
-            ("mean_error_pp", EQUAL_PP),
-            ("worst_bias_pp", EQUAL_PP),
-            ("swapped", 0),
-        ):
-            if not own[key] <= programs[program][key] + tolerance:
-                broken.append(f"{key} {own[key]:.3g}; {program}: {programs[program][key]:.3g}")
+        peer = programs[program]
+        worse = {
+            "mean_error_pp": own["mean_error_pp"] > peer["mean_error_pp"] + EQUAL_PP,
+            "worst_bias_pp": own["worst_bias_pp"] > peer["worst_bias_pp"]
+            and own["worst_bias_se"] > WITHIN_SE,
+            "swapped": own["swapped"] > peer["swapped"],
+        }
+        # an absent value compares as no better
+        worse = {key: value or np.isnan(own[key]) for key, value in worse.items()}
+        for key in (key for key, value in worse.items() if value):
+            broken.append(f"{key} {own[key]:.3g}; {program}: {peer[key]:.3g}")
     return broken
 
 
 HEADER = (
     f"{'':28s}{'wall s min':>11s}{'median':>8s}{'CPU s min':>10s}{'median':>8s}{'peak MB':>9s}"
-    f"{'mean err. pp':>13s}{'worst bias pp':>14s}{'swapped':>8s}{'>25 pp':>7s}{'R2* err. 1/s':>13s}"
+    f"{'mean err. pp':>13s}{'worst bias pp':>14s}{'in SE':>7s}{'swapped':>8s}{'>25 pp':>7s}"
+    f"{'R2* err. 1/s':>13s}"
 )
 
 
@@ -202,11 +239,11 @@ def describe(row: dict) -> list[str]:
         )
         lines.append(
             f"{program:28s}{times}{p['mean_error_pp']:13.3f}{p['worst_bias_pp']:14.3f}"
-            f"{p['swapped']:8d}{p['off_by_25_pp']:7d}{p['r2star_mean_error']:13.2f}"
+            f"{p['worst_bias_se']:7.1f}{p['swapped']:8d}{p['off_by_25_pp']:7d}{p['r2star_mean_error']:13.2f}"
         )
-    for program in (DEFAULTS, SUITED):
-        wall, cpu = (ratio(programs, program, key) for key in ("wall_s", "cpu_s"))
-        lines.append(f"{program} / OsteoFlow: {wall:.1f} in wall time, {cpu:.1f} in CPU time")
+    for peer, own in product((DEFAULTS, SUITED), (OWN, TOLD)):
+        wall, cpu = (ratio(programs, peer, key, own) for key in ("wall_s", "cpu_s"))
+        lines.append(f"({peer}) / ({own}): {wall:.1f} in wall time, {cpu:.1f} in CPU time")
     lines.append("Limits: " + ("kept" if not row["not_kept"] else "NOT KEPT"))
     lines += [f"    {words}" for words in row["not_kept"]]
     return lines
@@ -235,9 +272,7 @@ def main() -> int:
             if arguments.out:
                 with arguments.out.open("a", encoding="utf-8") as handle:
                     handle.write(json.dumps(row) + "\n")
-    walls = {
-        p: sum(min(row["programs"][p]["wall_s"]) for row in rows) for p in (OWN, DEFAULTS, SUITED)
-    }
+    walls = {p: sum(min(row["programs"][p]["wall_s"]) for row in rows) for p in PROGRAMS}
     print("\nAll objects, sum of the shortest wall times: ", end="")
     print(", ".join(f"{program} {seconds:.1f} s" for program, seconds in walls.items()))
     return 1 if any(row["not_kept"] for row in rows) else 0

@@ -64,6 +64,7 @@ def write_image(path: Path, name: str, slices: int) -> int:
         spacing=SPACING,
         ppm=spectrum.ppm,
         amplitude=spectrum.amplitude,
+        algorithm=json.dumps({}),
     )
     return int((truth.amplitude > 0).sum())
 

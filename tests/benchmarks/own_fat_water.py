@@ -2,9 +2,10 @@
 
 Usage: python own_fat_water.py INPUT.npz OUTPUT.npz [--warm-up-only]
 
-INPUT and OUTPUT are those of peer_fat_water.py (`algorithm` and `water_ppm` are not used: the
-spectrum's water is at the same shift). A fit of a few voxels comes first and is not counted, as
-with the peer. The last line printed is JSON with the wall time of the fit alone.
+INPUT and OUTPUT are those of peer_fat_water.py, with the fit's keyword arguments in `algorithm`
+(`water_ppm` is not used: the spectrum's water is at the same shift). A fit of a few voxels comes
+first and is not counted, as with the peer. The last line printed is JSON with the wall time of the
+fit alone.
 """
 
 from __future__ import annotations
@@ -22,9 +23,15 @@ from osteoflow.mri.spectrum import FatSpectrum
 def fit(given: dict, signal: np.ndarray) -> tuple[FatWaterResult, float]:
     """Maps, and the wall time in s."""
     spectrum = FatSpectrum(tuple(given["ppm"]), tuple(given["amplitude"]))
+    options = json.loads(str(given["algorithm"]))
     started = time.perf_counter()
     maps = fit_fat_water(
-        signal, given["echo_times"], float(given["field_strength"]), given["spacing"], spectrum
+        signal,
+        given["echo_times"],
+        float(given["field_strength"]),
+        given["spacing"],
+        spectrum,
+        **options,
     )
     return maps, time.perf_counter() - started
 
