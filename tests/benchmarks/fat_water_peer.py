@@ -20,8 +20,8 @@ what a step of the workflow has).
 
 Time is that of the fit alone, after a fit of a few voxels that is not counted. CPU time is that of
 the whole process with the processes it started, less that of the same process without the fit.
-Memory is the largest resident memory of any single process, with the start and the images; the
-peer's workers share its load, so that their sum is larger. Ratios are of the shortest times.
+Memory is the peak of the program's main process, with the start and the images; that of the peer's
+workers comes on top. Ratios are of the shortest times.
 
 Limits, for each object and field strength: at least 10 times faster than the peer's defaults;
 mean error and number of swapped voxels (field off by more than 40 Hz) no larger than the peer's in
@@ -106,9 +106,10 @@ def take_turns(
     for _ in range(repetitions):
         for program, measured in found.items():
             cost: Cost = run([*command(program, peer), inputs[program], outputs[program]])
-            measured.wall_s.append(json.loads(cost.output.splitlines()[-1])["wall_s"])
+            said = json.loads(cost.output.splitlines()[-1])
+            measured.wall_s.append(said["wall_s"])
             measured.cpu_s.append(cost.cpu_s - measured.start_cpu_s)
-            measured.peak_mb.append(cost.peak_mb)
+            measured.peak_mb.append(said["peak_mb"])
     return found
 
 

@@ -76,7 +76,8 @@ def measure(folder: Path, name: str, slices: int, repetitions: int) -> dict:
     command = [sys.executable, HERE / "own_fat_water.py", path, folder / "maps.npz"]
     start = min(run([*command, "--warm-up-only"]).cpu_s for _ in range(repetitions))
     costs = [run(command) for _ in range(repetitions)]
-    walls = [json.loads(cost.output.splitlines()[-1])["wall_s"] for cost in costs]
+    said = [json.loads(cost.output.splitlines()[-1]) for cost in costs]
+    walls = [words["wall_s"] for words in said]
     voxels = MATRIX * MATRIX * slices
     return {
         "object": name,
@@ -85,7 +86,7 @@ def measure(folder: Path, name: str, slices: int, repetitions: int) -> dict:
         "with_signal": inside,
         "wall_s": walls,
         "cpu_s": [cost.cpu_s - start for cost in costs],
-        "peak_mb": max(cost.peak_mb for cost in costs),
+        "peak_mb": max(words["peak_mb"] for words in said),
         "us_a_voxel": 1e6 * min(walls) / voxels,
         "load": os.getloadavg()[0],
     }

@@ -7,7 +7,8 @@ Needs numpy and mri-fatwater (GPL, graph cuts: Berglund J, Skorpil M, Magn Reson
 of the peer there. INPUT holds `signal` (i, j, k, echoes), `echo_times` (s), `field_strength` (T),
 `spacing` (mm), `ppm` and `amplitude` of the fat spectrum, `water_ppm`, and `algorithm`, a JSON text
 with the peer's algorithm parameters: its defaults where it is silent. OUTPUT receives `pdff` (%),
-`r2star` (1/s) and `field` (Hz). The last line printed is JSON with the wall time of the fit alone.
+`r2star` (1/s) and `field` (Hz). The last line printed is JSON with the wall time of the fit
+alone (s) and this process's peak memory (MB).
 
 A fit of a few voxels comes first, which starts the peer's worker processes and imports what it
 imports late, so that neither is counted as fitting.
@@ -20,6 +21,7 @@ import io
 import json
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from mri_fatwater import fatwater
@@ -55,6 +57,16 @@ def middle(signal: np.ndarray, edge: int = 8) -> np.ndarray:
     return signal[tuple(slice(start, start + edge) for start in low)]
 
 
+def peak_mb() -> float:
+    """Largest resident memory of this process so far in MB.
+
+    Not `ru_maxrss`, which starts at what the process that started this one had.
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    kilobytes = next(row.split()[1] for row in status.splitlines() if row.startswith("VmHWM"))
+    return int(kilobytes) * 1024 / 1e6
+
+
 def main() -> None:
     """Read, fit, write."""
     with np.load(sys.argv[1]) as file:
@@ -72,7 +84,7 @@ def main() -> None:
         r2star=maps["R2map"].astype(np.float32),
         field=(maps["B0map"] * hz_per_ppm).astype(np.float32),
     )
-    print(json.dumps({"wall_s": wall}))
+    print(json.dumps({"wall_s": wall, "peak_mb": peak_mb()}))
 
 
 if __name__ == "__main__":
