@@ -20,6 +20,7 @@ from osteoflow.mri.fit_setting import (
 )
 from osteoflow.mri.noise import misfit_variance, near_noise
 from osteoflow.mri.phase_conventions import READOUTS, decide_convention
+from osteoflow.mri.readout_phase import ReadoutPhase
 from osteoflow.mri.signal_model import fat_fraction
 from osteoflow.mri.spectrum import FatSpectrum
 from osteoflow.mri.varpro import fit_rates
@@ -51,6 +52,8 @@ class FatWaterResult:
         +1 as in the model (fat at negative frequency), -1 if the data were conjugated.
     field_period
         Hz; infinite where the echo times have no common step.
+    readout_phase
+        Phase between odd and even echoes that was taken out, in the model's sign; None if none was.
     warnings
         Sentences for the sidecar and the report.
     flags
@@ -67,6 +70,7 @@ class FatWaterResult:
     quality: np.ndarray
     phase_sign: int
     field_period: float
+    readout_phase: ReadoutPhase | None = None
     warnings: list[str] = field(default_factory=list)
     flags: dict[str, float] = field(default_factory=dict)
 
@@ -81,6 +85,7 @@ def fit_fat_water(
     phase_sign: int | None = None,
     readout: str = "auto",
     field_prior: FieldPrior | None = None,
+    polarity: np.ndarray | None = None,
 ) -> FatWaterResult:
     """Joint complex fit of water, multi-peak fat, field and R2* in every voxel.
 
@@ -107,6 +112,8 @@ def fit_fat_water(
         ``monopolar``, ``bipolar`` or ``auto``, which decides from the data.
     field_prior
         Strengths of the spatial model of the field.
+    polarity
+        +1 or -1 for the side from which each echo is read, shape (n_echoes,); by default in turns.
 
     Returns
     -------
@@ -133,16 +140,16 @@ def fit_fat_water(
     warnings: list[str] = []
     flags: dict[str, float] = {}
     inside = voxels_to_fit(signal, mask, warnings, flags)
-    setting = make_setting(echo, field_strength, spectrum, warnings, flags)
+    setting = make_setting(echo, field_strength, spectrum, warnings, flags, polarity)
 
     box = tuple(slice(v.min(), v.max() + 1) for v in np.nonzero(inside))
     inside_box = inside[box]
     data, norm = normalised(signal[box][inside_box])
-    positions = np.argwhere(inside_box) * spacing
+    positions = (np.argwhere(inside_box) + [part.start for part in box]) * spacing
     convention = decide_convention(
         data, norm, positions, spacing, setting, phase_sign, readout, warnings, flags
     )
-    convention.apply(data, positions)
+    convention.apply(data, positions, setting.polarity)
     candidates = find_candidates(
         data, echo.seconds, setting.phasor, setting.search, R2STAR_BOUNDS, setting.prior
     )
@@ -168,6 +175,7 @@ def fit_fat_water(
         **full,
         phase_sign=convention.sign,
         field_period=setting.search.period,
+        readout_phase=convention.readout,
         warnings=warnings,
         flags=flags,
     )

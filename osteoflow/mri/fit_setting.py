@@ -33,12 +33,17 @@ which a setting is flagged. Echo times that suit both components stay at half of
 
 @dataclass(frozen=True)
 class FitSetting:
-    """What is fixed for a whole fit: echoes, the fat phasor there, field range, prior on R2*."""
+    """What is fixed for a whole fit.
+
+    Echoes, the fat phasor there, field range, prior on R2*, and the side (+1 or -1) from which a
+    bipolar readout reads each echo.
+    """
 
     echo: EchoTimes
     phasor: np.ndarray
     search: FieldSearch
     prior: RatePrior
+    polarity: np.ndarray
 
     @property
     def degrees_of_freedom(self) -> int:
@@ -154,6 +159,7 @@ def make_setting(
     spectrum: FatSpectrum,
     warnings: list[str],
     flags: dict[str, float],
+    polarity: np.ndarray | None = None,
 ) -> FitSetting:
     """Field range and prior that the echo times allow, with warnings where they are poor.
 
@@ -167,6 +173,8 @@ def make_setting(
         Fat spectrum.
     warnings, flags
         Receive an ill-conditioned setting and the prior of a three-echo fit.
+    polarity
+        Of each echo, for trains of which echoes were left out; by default in turns.
     """
     for pdff, r2star, limit in WELL_CONDITIONED_PP:
         error = pdff_standard_error(echo.seconds, field_strength, spectrum, pdff, r2star)
@@ -189,7 +197,14 @@ def make_setting(
     limit = FIELD_LIMIT_PPM * GYROMAGNETIC_RATIO_MHZ_PER_T * field_strength
     search = FieldSearch.of(echo.field_period, limit)
     phasor = spectrum.phasor(echo.seconds, field_strength)
-    return FitSetting(echo, phasor, search, prior)
+    if polarity is None:
+        polarity = alternating(echo.seconds.size)
+    return FitSetting(echo, phasor, search, prior, polarity)
+
+
+def alternating(echoes: int) -> np.ndarray:
+    """Polarity of a bipolar train: +1 for the first echo, -1 for the second, and so on."""
+    return (-1.0) ** np.arange(echoes)
 
 
 def normalised(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

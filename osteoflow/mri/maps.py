@@ -143,16 +143,15 @@ def _complex(
                 f"mri.magnitude_echoes names echo {max(left) + 1} of {times.size}",
                 "Name only echoes that every acquisition of the study has.",
             )
-        signal, told = _monopolar(_signal(images), times, tesla, spacing, sign, settings)
-        warnings = warnings + told
         result = fit_phase_robust(
-            signal,
+            _signal(images),
             times,
             tesla,
             spacing,
             _spectrum(settings),
             phase_sign=sign,
             magnitude_echoes=left,
+            readout=settings["readout"],
         )
         how = f"mixed magnitude and complex multi-peak fit (no phase of {len(left)} echoes)"
     else:
@@ -176,39 +175,6 @@ def _complex(
             "between these echoes"
         )
     return found
-
-
-def _monopolar(
-    signal: np.ndarray,
-    times: np.ndarray,
-    tesla: float,
-    spacing: np.ndarray,
-    sign: int | None,
-    settings: Settings,
-) -> tuple[np.ndarray, list[str]]:
-    """Signal without the phase between odd and even echoes, for fits that do not look for it."""
-    from osteoflow.mri.fat_water import fit_fat_water
-
-    if settings["readout"] == "monopolar":
-        return signal, []
-    whole = fit_fat_water(
-        signal,
-        times,
-        tesla,
-        spacing,
-        _spectrum(settings),
-        phase_sign=sign,
-        readout=settings["readout"],
-    )
-    if "readout_phase_offset_rad" not in whole.flags:
-        return signal, []
-    gradient = [whole.flags[f"readout_phase_{axis}_rad_per_mm"] for axis in "ijk"]
-    offset = whole.flags["readout_phase_offset_rad"]
-    positions = np.moveaxis(np.indices(signal.shape[:3]), 0, -1) * spacing
-    phase = whole.phase_sign * (offset + positions @ np.array(gradient))
-    turned = signal * np.exp(-1j * phase[..., None] * (-1.0) ** np.arange(times.size))
-    told = [text for text in whole.warnings if text.startswith("bipolar readout")]
-    return turned.astype(np.complex64), told
 
 
 def _magnitude(

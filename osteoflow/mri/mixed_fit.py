@@ -19,6 +19,7 @@ from osteoflow.mri.candidates import R2STAR_BOUNDS
 from osteoflow.mri.echo_stack import EchoTimes, check_echo_times
 from osteoflow.mri.fat_water import FatWaterResult, fit_fat_water
 from osteoflow.mri.fit_quality import assemble_maps
+from osteoflow.mri.fit_setting import alternating
 from osteoflow.mri.levenberg import Minimum, minimise
 from osteoflow.mri.noise import NOISE_FACTOR
 from osteoflow.mri.signal_model import fat_fraction
@@ -138,6 +139,7 @@ def fit_phase_robust(
     mask: np.ndarray | None = None,
     phase_sign: int | None = None,
     magnitude_echoes: Sequence[int] = (0,),
+    readout: str = "auto",
 ) -> FatWaterResult:
     """Complex fit of the echoes of sound phase, refined by the mixed fit of all of them.
 
@@ -148,10 +150,11 @@ def fit_phase_robust(
     Parameters
     ----------
     signal, echo_times, field_strength, spacing, spectrum, mask, phase_sign
-        As in `osteoflow.mri.fat_water.fit_fat_water`; of a monopolar readout, or with the phase
-        between odd and even echoes taken out.
+        As in `osteoflow.mri.fat_water.fit_fat_water`.
     magnitude_echoes
         As in `fit_mixed`; at least three others must remain.
+    readout
+        As in `fit_fat_water`; the phase of a bipolar readout is found in the sound echoes.
 
     Returns
     -------
@@ -164,6 +167,7 @@ def fit_phase_robust(
         As `osteoflow.mri.fat_water.fit_fat_water` and `fit_mixed`.
     """
     times = np.asarray(echo_times, dtype=float)
+    spacing = np.asarray(spacing, dtype=float)
     sound = np.setdiff1d(np.arange(times.size), list(magnitude_echoes))
     start = fit_fat_water(
         signal[..., sound],
@@ -173,16 +177,23 @@ def fit_phase_robust(
         spectrum,
         mask,
         phase_sign=phase_sign,
-        # leaving echoes out mixes odd with even ones; the caller takes such a phase out
-        readout="monopolar",
+        readout=readout,
+        polarity=alternating(times.size)[sound],
     )
+    if start.readout_phase is not None:
+        signal = start.readout_phase.taken_from(signal, spacing, start.phase_sign)
     mixed = fit_mixed(signal, times, field_strength, spectrum, start, magnitude_echoes)
     # what the first fit says of single voxels or of a three-echo prior no longer holds
     outdated = ("unreliable", "no T2*", "three echoes")
     kept = [w for w in start.warnings if not any(part in w for part in outdated)]
     flags = {**start.flags, **mixed.flags}
     flags.pop("r2star_prior", None)
-    return replace(mixed, warnings=kept + mixed.warnings, flags=flags)
+    return replace(
+        mixed,
+        readout_phase=start.readout_phase,
+        warnings=kept + mixed.warnings,
+        flags=flags,
+    )
 
 
 def _check(

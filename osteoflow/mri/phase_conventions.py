@@ -38,12 +38,12 @@ class PhaseConvention:
     sign: int
     readout: ReadoutPhase | None
 
-    def apply(self, data: np.ndarray, positions: np.ndarray) -> None:
+    def apply(self, data: np.ndarray, positions: np.ndarray, polarity: np.ndarray) -> None:
         """Bring signals of shape (echoes, voxels) to the model's convention, in place."""
         if self.sign < 0:
             np.conjugate(data, out=data)
         if self.readout is not None:
-            self.readout.remove(data, positions)
+            self.readout.remove(data, positions, polarity)
 
 
 def decide_convention(
@@ -69,7 +69,7 @@ def decide_convention(
     norm
         The norms, shape (voxels,).
     positions, spacing
-        Of the voxels along the image's axes and of the grid, mm, shapes (voxels, 3) and (3,).
+        Of the voxels from the image's first one and of the grid, mm, shapes (voxels, 3) and (3,).
     setting
         The fit.
     sign

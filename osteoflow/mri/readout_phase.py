@@ -13,12 +13,12 @@ gradient without unwrapping anything; parabolas through the misfit near that sol
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from osteoflow.mri.candidates import R2STAR_BOUNDS, find_candidates
-from osteoflow.mri.fit_setting import FitSetting
+from osteoflow.mri.fit_setting import FitSetting, alternating
 from osteoflow.mri.noise import misfit_variance
 
 SAMPLE = 1200
@@ -57,12 +57,12 @@ CLEAR_EVIDENCE = 10.0
 
 @dataclass(frozen=True)
 class ReadoutPhase:
-    """Phase added to even echoes (0, 2, ...) and subtracted from odd ones.
+    """Phase added to echoes of positive polarity and subtracted from the others.
 
     Attributes
     ----------
     offset
-        rad, at position zero.
+        rad, at the image's first voxel.
     gradient
         rad/mm along the three axes of the image, shape (3,).
     log_likelihood
@@ -85,11 +85,35 @@ class ReadoutPhase:
         """Phase in rad at positions in mm, shape (voxels, 3)."""
         return self.offset + positions @ self.gradient
 
-    def remove(self, data: np.ndarray, positions: np.ndarray) -> None:
-        """Take the phase out of signals of shape (echoes, voxels), in place."""
-        turn = np.exp(-1j * self.at(positions)).astype(data.dtype)
-        data[0::2] *= turn
-        data[1::2] *= turn.conj()
+    def remove(self, data: np.ndarray, positions: np.ndarray, polarity: np.ndarray) -> None:
+        """Take the phase out of signals of shape (echoes, voxels), in place.
+
+        Parameters
+        ----------
+        data
+            In the sign of the phase; as acquired for a phase with its sign turned.
+        positions
+            mm from the image's first voxel, shape (voxels, 3).
+        polarity
+            +1 or -1 for each echo, shape (echoes,).
+        """
+        _turn(data, self.at(positions), polarity)
+
+    def taken_from(self, signal: np.ndarray, spacing: np.ndarray, sign: int) -> np.ndarray:
+        """A whole train (i, j, k, echoes) as acquired, without the phase.
+
+        Parameters
+        ----------
+        signal
+            complex, all echoes of the acquisition.
+        spacing
+            Voxel size in mm, shape (3,).
+        sign
+            -1 where the data have to be conjugated to the model's sign, else +1.
+        """
+        positions = np.moveaxis(np.indices(signal.shape[:3]), 0, -1) * spacing
+        phase = sign * self.at(positions)[..., None] * alternating(signal.shape[-1])
+        return (signal * np.exp(-1j * phase)).astype(signal.dtype)
 
 
 class ReadoutSearch:
@@ -102,7 +126,7 @@ class ReadoutSearch:
     norm
         The norms, shape (voxels,).
     positions
-        In mm along the image's axes, shape (voxels, 3).
+        In mm from the image's first voxel along its axes, shape (voxels, 3).
     spacing
         Voxel size in mm, shape (3,).
     setting
@@ -114,6 +138,8 @@ class ReadoutSearch:
         Indices of the voxels looked at.
     without, found
         Their squared misfit without a phase and with the one found so far.
+    gain
+        Log-likelihood by which the latter is better.
     """
 
     def __init__(
@@ -133,12 +159,13 @@ class ReadoutSearch:
         harmonic = self.weight * (np.exp(4j * grid) @ -costs)
         self._phase = _first_guess(harmonic, self.where, spacing)
         self.without, self.found = costs[0], self._cost()
+        self.gain = float(self.weight @ (self.without - self.found))
         self._refined = False
 
     @property
     def seems_bipolar(self) -> bool:
         """Whether the phase found so far explains the voxels better than none."""
-        return self._gain() > CLEAR_EVIDENCE
+        return self.gain > CLEAR_EVIDENCE
 
     @property
     def least(self) -> np.ndarray:
@@ -154,6 +181,7 @@ class ReadoutSearch:
         for refinement in range(REFINEMENTS):
             self._step(REFINING_STEP / 2**refinement)
         self.found = self._cost()
+        self.gain = float(self.weight @ (self.without - self.found))
         self._refined = True
 
     def phase(self) -> ReadoutPhase:
@@ -166,10 +194,7 @@ class ReadoutSearch:
         self._take(_spread(norm, LARGE_SAMPLE))
         self.weight = 1 / (2 * misfit_variance(self._cost(), norm[self.sample], setting))
         self._step(REFINING_STEP / 2**REFINEMENTS)
-        return replace(self._as_phase(), log_likelihood=found.log_likelihood)
-
-    def _gain(self) -> float:
-        return float(self.weight @ (self.without - self.found))
+        return self._as_phase()
 
     def _take(self, sample: np.ndarray) -> None:
         data, _, positions, _ = self._all
@@ -187,8 +212,7 @@ class ReadoutSearch:
         offset, gradient = self._phase[0], self._phase[1:]
         at_zero = float((offset - gradient @ self.centre + np.pi / 4) % (np.pi / 2) - np.pi / 4)
         wrapped = (self._design() @ self._phase + np.pi / 4) % (np.pi / 2) - np.pi / 4
-        gain = self._gain() if self.found.size == self.weight.size else 0.0
-        return ReadoutPhase(at_zero, gradient, gain, float(np.sqrt(np.mean(wrapped**2))))
+        return ReadoutPhase(at_zero, gradient, self.gain, float(np.sqrt(np.mean(wrapped**2))))
 
     def _step(self, step: float) -> None:
         """A Gauss-Newton step: a parabola in every voxel, weighted least squares over all."""
@@ -212,12 +236,17 @@ def _spread(norm: np.ndarray, most: int) -> np.ndarray:
     return bright[:: -(-bright.size // most)]
 
 
+def _turn(data: np.ndarray, phi: np.ndarray | float, polarity: np.ndarray) -> None:
+    """Turn echoes back by their polarity times a phase in rad, in place."""
+    turn = np.exp(-1j * np.broadcast_to(phi, data.shape[1:])).astype(data.dtype)
+    data[polarity > 0] *= turn
+    data[polarity < 0] *= turn.conj()
+
+
 def _misfit(signal: np.ndarray, phi: np.ndarray | float, setting: FitSetting) -> np.ndarray:
     """Least squared misfit of every voxel once a phase is taken out, shape (voxels,)."""
-    turn = np.exp(-1j * np.broadcast_to(phi, signal.shape[1:]))
     turned = signal.copy()
-    turned[0::2] *= turn
-    turned[1::2] *= turn.conj()
+    _turn(turned, phi, setting.polarity)
     return find_candidates(
         turned,
         setting.echo.seconds,

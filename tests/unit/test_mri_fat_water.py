@@ -217,6 +217,22 @@ def test_bipolar_readout_is_found_and_taken_out(offset, gradient, sign):
     assert np.nanmean(np.abs(monopolar.pdff - truth.pdff)) > 1.2
 
 
+def test_the_phase_of_a_bipolar_readout_counts_from_the_images_first_voxel():
+    """The body begins somewhere in the image, the phase does not."""
+    body = block_object(6, 4, 80.0, np.linspace(0, 100, 4), np.array([40.0, 90.0]))
+    times = echoes(1.5)
+    signal = np.zeros((40, 24, 4, 6), complex)
+    signal[10:34, 8:20] = body.signal(times, 1.5, MARROW, snr=200, seed=4)
+    signal = add_readout_phase(signal, SPACING, 0.1, (0.01, 0, 0))
+    result = fit_fat_water(signal, times, 1.5, SPACING, MARROW)
+    assert result.readout_phase.offset == pytest.approx(0.1, abs=0.01)
+    np.testing.assert_allclose(result.readout_phase.gradient, [0.01, 0, 0], atol=5e-4)
+    cleaned = result.readout_phase.taken_from(signal, SPACING, result.phase_sign)
+    again = fit_fat_water(cleaned, times, 1.5, SPACING, MARROW)
+    assert again.readout_phase is None
+    np.testing.assert_allclose(again.pdff, result.pdff, atol=0.05)
+
+
 def test_monopolar_data_are_left_as_they_are():
     truth = block_object(4, 4, 200.0, np.linspace(0, 100, 8), np.linspace(20, 200, 8))
     signal = truth.signal(echoes(1.5), 3.0, MARROW, snr=100, seed=4)
