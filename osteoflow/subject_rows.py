@@ -18,12 +18,11 @@ from osteoflow.measurements import (
     measure_regions,
     measure_volumes,
 )
-from osteoflow.segmentation.structures import outlined_structures
+from osteoflow.segmentation.structures import SIDES, outlined_structures
 from osteoflow.step import has_item, is_ok
 
 Statuses = Mapping[str, dict[str, Any]]
 # Measured everywhere, also where the fit itself calls a voxel unreliable.
-MUSCLES = ("paraspinal_muscle", "iliopsoas")
 WITHOUT_QUALITY = ("swap",)
 
 
@@ -116,7 +115,7 @@ def _scores(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Scores of a T1-weighted image, and fat of outlined muscles."""
     outlined = outlined_structures(labels.data)
-    muscles = any(name.startswith(tuple(MUSCLES)) for name in outlined)
+    muscles = not set(outlined).isdisjoint(side for pair in SIDES.values() for side in pair)
     if space != "t1w" and not (space == "mri" and "pdff" in maps and muscles):
         return [], []
     # Most subjects have neither, and reading headers loads much.

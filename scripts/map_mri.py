@@ -7,7 +7,8 @@ import json
 
 from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_volume
 from osteoflow.layout import SubjectFiles
-from osteoflow.mri.maps import METHODS, UNITS
+from osteoflow.mri.made import UNITS
+from osteoflow.mri.maps import METHODS
 from osteoflow.step import Step, has_item
 
 PASSED_ON = (

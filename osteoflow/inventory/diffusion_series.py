@@ -12,14 +12,9 @@ import numpy as np
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.inventory.echoes import positions
-from osteoflow.io.diffusion import WEIGHTED_FROM
+from osteoflow.io.diffusion import WEIGHTED_FROM, same_b
 
 Header = dict[str, Any]
-
-SAME_B = (2.0, 0.015)
-"""Images belong to one b-value if their stated ones follow each other within 2 s/mm2 or 1.5 %:
-scanners that count the imaging gradients in state 995 and 1005 for directions of b = 1000, and
-1.25 for b = 0; protocols space b-values by 10 and more."""
 
 SAME_TR = 0.01
 """Largest relative difference of the repetition times of series of one acquisition."""
@@ -144,7 +139,7 @@ def distinct_b(values: list[float]) -> list[float]:
     starts: list[float] = []
     last = -math.inf
     for b in sorted(values):
-        if b - last > max(SAME_B[0], SAME_B[1] * b):
+        if not same_b(last, b):
             starts.append(b)
         last = b
     return starts

@@ -34,6 +34,11 @@ gradients some 20 000)."""
 GE_OFFSET = 1_000_000_000
 """GE adds multiples of this to the stored b-value in some software versions."""
 
+SAME_B = (2.0, 0.015)
+"""Images belong to one b-value if their stated ones follow each other within 2 s/mm2 or 1.5 %:
+scanners that count the imaging gradients in state 995 and 1005 for directions of b = 1000, and
+1.25 for b = 0; protocols space b-values by 10 and more."""
+
 WEIGHTED_FROM = 10.0
 """s/mm2; below it, an image counts as one without diffusion weighting. Imaging gradients alone
 make 1 to 5 s/mm2, which some scanners state."""
@@ -105,6 +110,11 @@ def _tags_to_read() -> tuple[BaseTag, ...]:
 
 DIFFUSION_TAGS = _tags_to_read()
 """Every element this module looks at, for readers that keep a selection of a header's elements."""
+
+
+def same_b(lower: float, upper: float) -> bool:
+    """Whether two b-values in s/mm2, the lower one first, are one nominal value."""
+    return upper - lower <= max(SAME_B[0], SAME_B[1] * upper)
 
 
 def b_value(dataset: pydicom.Dataset) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from osteoflow.errors import SubjectDataError
+from osteoflow.io.diffusion import same_b
 from osteoflow.io.header import header_number
 from osteoflow.io.intake import (
     MRI_NUMBERS,
@@ -27,9 +28,6 @@ from osteoflow.io.volume import Volume
 # What scores need to know of a T1-weighted image.
 T1W_NUMBERS = ("EchoTime", "InversionTime", "ParallelReductionFactorInPlane")
 T1W_TEXTS = ("ContrastBolusAgent", "ScanOptions", "ScanningSequence")
-
-# b-values that differ by no more than this (s/mm2, share) are one nominal value.
-SAME_B = (2.0, 0.015)
 
 Loaded = tuple[Volume, dict[str, Any], list[str]]
 
@@ -97,7 +95,7 @@ def _by_b_value(images: list[dict[str, Any]]) -> dict[float, list[dict[str, Any]
     groups: list[list[dict[str, Any]]] = []
     for image in sorted(images, key=lambda image: float(image["b_value"])):
         b = float(image["b_value"])
-        if groups and b - float(groups[-1][-1]["b_value"]) <= max(SAME_B[0], SAME_B[1] * b):
+        if groups and same_b(float(groups[-1][-1]["b_value"]), b):
             groups[-1].append(image)
         else:
             groups.append([image])

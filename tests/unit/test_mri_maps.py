@@ -9,7 +9,9 @@ from reference_object import add_readout_phase, block_object
 from osteoflow.config import Mri
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
-from osteoflow.mri.maps import METHODS, UNITS, map_adc, map_fat_water, map_t2
+from osteoflow.mri.fat_water_maps import map_fat_water
+from osteoflow.mri.made import UNITS
+from osteoflow.mri.maps import METHODS, map_adc, map_t2
 from osteoflow.mri.spectrum import load_fat_spectrum
 from osteoflow.mri.swap_suspicion import swap_suspicion
 
