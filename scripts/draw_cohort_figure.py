@@ -4,7 +4,6 @@ Reads the tables the figure shows; writes it in every format with its caption.
 """
 
 import json
-from pathlib import Path
 
 from osteoflow.cohort.assemble import column_label
 from osteoflow.cohort.flow import read_flow
@@ -13,7 +12,7 @@ from osteoflow.figures.agreement import draw_bland_altman, draw_truth
 from osteoflow.figures.flow import draw_flow
 from osteoflow.figures.notice import draw_notice
 from osteoflow.figures.scatter import draw_scatter
-from osteoflow.figures.style import save
+from osteoflow.figures.style import save_as_wanted
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 from osteoflow.measurements import dictionary
@@ -64,8 +63,7 @@ def main(inputs, output, params, name, log):
     else:
         draw = {"flow": flow, "bland_altman": bland_altman, "truth": truth}[name]
         figure, caption = draw(*arguments)
-    formats = ["png", *(kind for kind in settings.formats if kind != "png")]
-    save(figure, Path(output.png).with_suffix(""), formats, settings.dpi, caption)
+    save_as_wanted(figure, output.png, settings, caption)
 
 
 main(

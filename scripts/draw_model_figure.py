@@ -13,7 +13,7 @@ from osteoflow.figures.lasso import draw_lasso
 from osteoflow.figures.nomogram import draw_nomogram
 from osteoflow.figures.notice import draw_notice
 from osteoflow.figures.roc import draw_roc
-from osteoflow.figures.style import save
+from osteoflow.figures.style import save_as_wanted
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 from osteoflow.step_log import log_to
@@ -72,8 +72,7 @@ def main(inputs, output, params, name, log):
         )
     else:
         figure, caption = DRAW[name](inputs, summary, settings, params)
-    formats = ["png", *(kind for kind in settings.formats if kind != "png")]
-    save(figure, Path(output.png).with_suffix(""), formats, settings.dpi, caption)
+    save_as_wanted(figure, output.png, settings, caption)
 
 
 main(

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -22,6 +23,9 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import FT2Font, LoadFlags
 
 from osteoflow.io.whole import whole_file, write_text
+
+if TYPE_CHECKING:
+    from osteoflow.config import Figures
 
 MM_PER_INCH = 25.4
 MM_PER_POINT = MM_PER_INCH / 72
@@ -154,6 +158,22 @@ def model_style(model: str, position: int = 0) -> dict:
     return MODEL_STYLES.get(
         model, {"color": CYCLE[position % len(CYCLE)], "linestyle": (0, (1, 1))}
     )
+
+
+def save_as_wanted(figure: Figure, png: str | Path, settings: Figures, caption: str) -> None:
+    """Write a figure in the study's formats, and as PNG, which the reports show.
+
+    Parameters
+    ----------
+    figure, caption
+        As for :func:`save`.
+    png
+        Path of the PNG file.
+    settings
+        Formats and resolution.
+    """
+    formats = ["png", *(kind for kind in settings.formats if kind != "png")]
+    save(figure, Path(png).with_suffix(""), formats, settings.dpi, caption)
 
 
 def save(

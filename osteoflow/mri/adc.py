@@ -15,6 +15,7 @@ from osteoflow.mri.adc_model import (
     adc_standard_error,
 )
 from osteoflow.mri.fit_setting import voxels_to_fit
+from osteoflow.mri.reliability import full_maps, reliable_voxels
 
 METHODS = ("loglinear", "loglinear_unweighted", "nls")
 
@@ -170,14 +171,8 @@ def fit_adc(
     _tell_lost_samples(lost, values.size, warnings, flags)
     noise = _noise(out["misfit"], b, noise_sd, warnings, flags)
     quality = _judge(out, converged, model, noise, warnings, flags)
-    maps = {name: np.full(inside.shape, np.nan, np.float32) for name in ("adc", "s0", "residual")}
-    for name, full in maps.items():
-        full[inside] = out[name]
-    full_quality = np.zeros(inside.shape, np.uint8)
-    full_quality[inside] = quality
     return AdcResult(
-        **maps,
-        quality=full_quality,
+        **full_maps(out, ("adc", "s0", "residual"), quality, inside),
         b_values=tuple(b.tolist()),
         method=method,
         warnings=warnings,
@@ -357,12 +352,4 @@ def _judge(
         ),
         "adc_above_water": (out["adc"] > ADC_LIMIT, f"the ADC exceeds {ADC_LIMIT:g} um2/s"),
     }
-    reliable = np.isfinite(out["adc"])
-    for name, (where, sentence) in reasons.items():
-        flags[f"voxels_{name}"] = int(where.sum())
-        if where.any():
-            warnings.append(
-                f"{int(where.sum())} of {count} voxels are marked unreliable: {sentence}"
-            )
-        reliable &= ~where
-    return reliable
+    return np.isfinite(out["adc"]) & reliable_voxels(reasons, warnings, flags)

@@ -12,6 +12,7 @@ import numpy as np
 
 from osteoflow.mri.fit_quality import PDFF_TOLERANCE
 from osteoflow.mri.in_phase import MAIN_PEAK_PPM, cycles
+from osteoflow.mri.reliability import full_maps
 from osteoflow.mri.spectrum import FatSpectrum
 
 DIXON_TOLERANCE = 0.125
@@ -146,12 +147,9 @@ def assemble_dixon(
             f"{int((~usable).sum())} of {usable.size} voxels are marked unusable: the signal fat "
             f"fraction lies more than {PDFF_TOLERANCE:g} points outside 0..100 %"
         )
-    full: dict[str, np.ndarray] = {}
-    for name, content in values.items():
-        full[name] = np.full(inside.shape, np.nan, np.float32)
-        full[name][inside] = content
-    quality = np.zeros(inside.shape, np.uint8)
-    quality[inside] = usable
     return DixonResult(
-        **full, quality=quality, water_fat_ambiguous=ambiguous, warnings=warnings, flags=flags
+        **full_maps(values, values, usable, inside),
+        water_fat_ambiguous=ambiguous,
+        warnings=warnings,
+        flags=flags,
     )

@@ -1,4 +1,4 @@
-"""From the values of fitted voxels to full maps, with a reason for every unreliable voxel."""
+"""Why voxels of a fat-water fit are unreliable, and its full maps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from osteoflow.mri.candidates import R2STAR_BOUNDS
 from osteoflow.mri.noise import NOISE_FACTOR
+from osteoflow.mri.reliability import full_maps, reliable_voxels
 
 RESIDUAL_LIMIT = 0.2
 """Largest relative residual of a reliable voxel."""
@@ -58,13 +59,7 @@ def assemble_maps(
             f"PDFF lies more than {PDFF_TOLERANCE:g} points outside 0..100 %",
         ),
     }
-    reliable = np.ones(pdff.shape, bool)
-    for name, (where, sentence) in reasons.items():
-        count = int(where.sum())
-        flags[f"voxels_{name}"] = count
-        if count:
-            warnings.append(f"{count} of {pdff.size} voxels are marked unreliable: {sentence}")
-        reliable &= ~where
+    reliable = reliable_voxels(reasons, warnings, flags)
     r2star = values["r2star"]
     no_decay = int((r2star <= 0).sum())
     flags["voxels_r2star_not_positive"] = no_decay
@@ -73,11 +68,5 @@ def assemble_maps(
     t2star = np.full(r2star.shape, np.nan, np.float32)
     np.divide(1000, r2star, out=t2star, where=r2star > 0)
 
-    maps = {**values, "t2star": t2star}
-    full: dict[str, np.ndarray] = {}
-    for name in ("pdff", "r2star", "t2star", "water", "fat", "field", "residual"):
-        full[name] = np.full(inside.shape, np.nan, np.float32)
-        full[name][inside] = maps[name]
-    full["quality"] = np.zeros(inside.shape, np.uint8)
-    full["quality"][inside] = reliable
-    return full
+    names = ("pdff", "r2star", "t2star", "water", "fat", "field", "residual")
+    return full_maps({**values, "t2star": t2star}, names, reliable, inside)

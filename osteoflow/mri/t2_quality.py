@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from osteoflow.mri.reliability import full_maps, reliable_voxels
 from osteoflow.mri.t2_setting import MIN_SAMPLES
 
 RESIDUAL_LIMIT = 0.1
@@ -68,17 +69,5 @@ def assemble_maps(
             f"the standard error of T2 exceeds {100 * UNCERTAINTY_LIMIT:g} %",
         ),
     }
-    reliable = np.ones(few.shape, bool)
-    for name, (where, sentence) in reasons.items():
-        count = int(where.sum())
-        flags[f"voxels_{name}"] = count
-        if count:
-            warnings.append(f"{count} of {few.size} voxels are marked unreliable: {sentence}")
-        reliable &= ~where
-    full: dict[str, np.ndarray] = {}
-    for name in MAPS:
-        full[name] = np.full(inside.shape, np.nan, np.float32)
-        full[name][inside] = values[name]
-    full["quality"] = np.zeros(inside.shape, np.uint8)
-    full["quality"][inside] = reliable
-    return full
+    reliable = reliable_voxels(reasons, warnings, flags)
+    return full_maps(values, MAPS, reliable, inside)
