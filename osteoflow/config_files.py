@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import types
 import typing
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from osteoflow.config import Config, json_schema
 from osteoflow.errors import StudyError
 from osteoflow.io.whole import write_text
 from osteoflow.resources import ROOT
+from osteoflow.settings.section import section_in
 from osteoflow.study import CONFIG_YAML, SUBJECTS_TSV
 
 EXAMPLE = """\
@@ -87,7 +87,7 @@ def _section_tables(title: str, model: type[BaseModel], prefix: str) -> list[str
     parts = [f"## {title}\n", "| key | type | default | meaning |", "|---|---|---|---|"]
     below: list[str] = []
     for name, field in model.model_fields.items():
-        nested = _nested(field.annotation)
+        nested = section_in(field.annotation)
         default = field.get_default(call_default_factory=True)
         if isinstance(default, BaseModel):
             shown = "see below"
@@ -100,16 +100,6 @@ def _section_tables(title: str, model: type[BaseModel], prefix: str) -> list[str
         if nested is not None:
             below += ["", *_section_tables(f"{prefix}{name}", nested, f"{prefix}{name}.")]
     return [*parts, *below]
-
-
-def _nested(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return annotation if issubclass(annotation, BaseModel) else None
-    for argument in reversed(typing.get_args(annotation)):
-        found = _nested(argument)
-        if found is not None:
-            return found
-    return None
 
 
 def _type_name(annotation: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from osteoflow.config import Config, Ct, load_config
+from osteoflow.config import Config, load_config
 from osteoflow.ct.certificate import certified_phantom
 from osteoflow.errors import StudyError
 from osteoflow.io.tables import read_rows
@@ -19,6 +19,7 @@ from osteoflow.models.outcome import refusals
 from osteoflow.resources import ROOT
 from osteoflow.running.failed import left_out
 from osteoflow.segmentation.schemes import scheme_names
+from osteoflow.settings.ct import Ct
 from osteoflow.statistics.column_checks import column_problems
 from osteoflow.statistics.rules import columns_in_rule, unknown_column
 from osteoflow.subjects import SubjectsTable, is_number, read_subjects

@@ -15,7 +15,6 @@ from osteoflow.cohort.assemble import (
     status_table,
 )
 from osteoflow.cohort.flow import cohort_flow
-from osteoflow.config import Summary
 from osteoflow.io.tables import (
     FEATURE_KEYS,
     MEASUREMENT_COLUMNS,
@@ -27,6 +26,7 @@ from osteoflow.io.tables import (
 from osteoflow.io.volume import read_json, write_json
 from osteoflow.layout import SubjectFiles
 from osteoflow.segmentation.schemes import scheme_names
+from osteoflow.settings.cohort import Summary
 from osteoflow.step_log import log_to
 from osteoflow.subjects import read_subjects
 

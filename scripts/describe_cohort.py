@@ -8,10 +8,11 @@ import json
 import pandas as pd
 
 from osteoflow.cohort.assemble import column_label
-from osteoflow.config import Statistics, Summary
 from osteoflow.io.tables import read_table, write_table
 from osteoflow.io.volume import read_json, write_json
 from osteoflow.measurements import TRABECULAR, level_range
+from osteoflow.settings.cohort import Summary
+from osteoflow.settings.statistics import Statistics
 from osteoflow.statistics.comparison import comparisons_table
 from osteoflow.statistics.correlation import correlations_table
 from osteoflow.statistics.reliability import bland_altman_tables, reliability_table

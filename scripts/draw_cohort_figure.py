@@ -7,7 +7,6 @@ import json
 
 from osteoflow.cohort.assemble import column_label
 from osteoflow.cohort.flow import read_flow
-from osteoflow.config import Correlation, Figures
 from osteoflow.figures.agreement import draw_bland_altman, draw_truth
 from osteoflow.figures.flow import draw_flow
 from osteoflow.figures.notice import draw_notice
@@ -17,6 +16,8 @@ from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 from osteoflow.measurements import dictionary
 from osteoflow.reports.truth import quantity_label
+from osteoflow.settings.figures import Figures
+from osteoflow.settings.statistics import Correlation
 from osteoflow.statistics.sessions import one_row_per_participant
 from osteoflow.step_log import log_to
 

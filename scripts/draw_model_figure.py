@@ -6,7 +6,6 @@ Reads the analysis's tables; writes the figure in every format with its caption.
 import json
 from pathlib import Path
 
-from osteoflow.config import Figures
 from osteoflow.figures.calibration import draw_calibration
 from osteoflow.figures.decision_curve import draw_decision_curve
 from osteoflow.figures.lasso import draw_lasso
@@ -16,6 +15,7 @@ from osteoflow.figures.roc import draw_roc
 from osteoflow.figures.style import save_as_wanted
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
+from osteoflow.settings.figures import Figures
 from osteoflow.step_log import log_to
 
 

@@ -7,12 +7,12 @@ summary. An analysis that the data cannot support leaves empty tables and a summ
 import json
 
 from osteoflow.cohort.assemble import column_label
-from osteoflow.config import Analysis
 from osteoflow.io.tables import read_table, write_table
 from osteoflow.io.volume import read_json, write_json
 from osteoflow.io.whole import write_text
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.validate import run_analysis
+from osteoflow.settings.analysis import Analysis
 from osteoflow.step_log import log_to
 
 

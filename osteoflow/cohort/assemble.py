@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from osteoflow.config import Summary
 from osteoflow.errors import StudyError
 from osteoflow.images import modality_of
 from osteoflow.io.tables import EXCLUSION_COLUMNS
 from osteoflow.measurements import TRABECULAR, dictionary, level_range
+from osteoflow.settings.cohort import Summary
 from osteoflow.subjects import SubjectsTable, is_number
 
 KEY = ["participant_id", "session"]

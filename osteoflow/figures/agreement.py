@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from osteoflow.config import Figures
 from osteoflow.figures.style import (
     BLACK,
     BLUE,
@@ -22,6 +21,7 @@ from osteoflow.figures.style import (
     plain,
 )
 from osteoflow.figures.wording import count, interval, number
+from osteoflow.settings.figures import Figures
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

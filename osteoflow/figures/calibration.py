@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from osteoflow.config import Figures
 from osteoflow.figures.model_tables import (
     SET_NAMES,
     mean_probabilities,
@@ -22,6 +21,7 @@ from osteoflow.figures.model_tables import (
 )
 from osteoflow.figures.style import GREY, look, model_style, new_figure, plain
 from osteoflow.figures.wording import estimate, listing, number
+from osteoflow.settings.figures import Figures
 
 RUG_BINS = 25
 

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from osteoflow.config import Figures
 from osteoflow.figures.model_tables import SET_NAMES, outcome_of, sets_present, title_of
 from osteoflow.figures.style import BLACK, GREY, look, model_style, new_figure, panel_title
 from osteoflow.figures.wording import listing, number
+from osteoflow.settings.figures import Figures
 
 FLOOR = -0.05
 

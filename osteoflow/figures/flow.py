@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from osteoflow.config import Figures
 from osteoflow.figures.style import BLACK, GREY, look, new_figure, page_axes, plain, wrap
 from osteoflow.figures.wording import count, listing, step_name
+from osteoflow.settings.figures import Figures
 
 LINE_MM = 3.3
 PAD_MM = 1.8

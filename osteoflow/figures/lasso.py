@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from osteoflow.config import Figures
 from osteoflow.figures.model_tables import outcome_of
 from osteoflow.figures.style import (
     BLACK,
@@ -24,6 +23,7 @@ from osteoflow.figures.style import (
     text_width,
 )
 from osteoflow.figures.wording import count, feature_name, listing, number, significant
+from osteoflow.settings.figures import Figures
 
 NAMED = 2 * len(CYCLE)
 MARKS = {"lambda_min": "$\\lambda_{min}$", "lambda_1se": "$\\lambda_{1se}$"}

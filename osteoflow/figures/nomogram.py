@@ -13,7 +13,6 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from osteoflow.config import Figures
 from osteoflow.figures.model_tables import outcome_of
 from osteoflow.figures.style import (
     BLACK,
@@ -28,6 +27,7 @@ from osteoflow.figures.style import (
     wrap,
 )
 from osteoflow.figures.wording import MINUS, count, listing, number, significant
+from osteoflow.settings.figures import Figures
 
 LABEL_GAP_MM = 1.4
 LINE_MM = 3.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from osteoflow.config import Figures
 from osteoflow.figures.style import look, new_figure, page_axes, wrap
+from osteoflow.settings.figures import Figures
 
 
 def draw_notice(text: str, settings: Figures) -> tuple[Figure, str]:

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from osteoflow.config import Figures
 from osteoflow.figures.model_tables import (
     SET_NAMES,
     methods_of,
@@ -31,6 +30,7 @@ from osteoflow.figures.style import (
     plain,
 )
 from osteoflow.figures.wording import estimate, listing, p_value, sentence
+from osteoflow.settings.figures import Figures
 
 # Room around the square panels, so that their sides are equal whatever stands beneath.
 LEFT_MM, RIGHT_MM, TOP_MM, LABELS_MM, LINE_MM = 11.5, 3.0, 5.5, 10.0, 3.6

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from osteoflow.config import Figures
 from osteoflow.figures.notice import draw_notice
 from osteoflow.figures.style import BLACK, BLUE, look, new_figure, plain, wrap
 from osteoflow.figures.wording import count, interval, listing, number, p_value, significant
+from osteoflow.settings.figures import Figures
 
 _MIN_POINTS = 3
 

@@ -25,7 +25,7 @@ from matplotlib.ft2font import FT2Font, LoadFlags
 from osteoflow.io.whole import whole_file, write_text
 
 if TYPE_CHECKING:
-    from osteoflow.config import Figures
+    from osteoflow.settings.figures import Figures
 
 MM_PER_INCH = 25.4
 MM_PER_POINT = MM_PER_INCH / 72

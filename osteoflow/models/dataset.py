@@ -21,7 +21,7 @@ from osteoflow.statistics.sessions import (
 )
 
 if TYPE_CHECKING:
-    from osteoflow.config import Analysis
+    from osteoflow.settings.analysis import Analysis
 
 # How a feature row's flag begins that names the levels its pooled region lacks ("missing:L2+L3").
 _MISSING_LEVELS = "missing:"

@@ -108,7 +108,7 @@ def check_predictors(analysis: Any, columns: Iterable[str] | None = None) -> lis
     Parameters
     ----------
     analysis
-        An :class:`osteoflow.config.Analysis`.
+        An :class:`osteoflow.settings.analysis.Analysis`.
     columns
         Known columns of the participants table; absent: existence is not checked.
     """

@@ -21,8 +21,8 @@ from osteoflow.models.radiomics import RadiomicsModel
 from osteoflow.statistics.intervals import Z95
 
 if TYPE_CHECKING:
-    from osteoflow.config import Analysis
     from osteoflow.models.validate import FittedModels
+    from osteoflow.settings.analysis import Analysis
 
 Array = NDArray[np.float64]
 Holdout = tuple[Array, dict[str, Array]] | None

@@ -23,7 +23,7 @@ from osteoflow.models.folds import (
 from osteoflow.models.radiomics import RadiomicsModel
 
 if TYPE_CHECKING:
-    from osteoflow.config import Analysis
+    from osteoflow.settings.analysis import Analysis
 
 MODELS = ("clinical", "radiomics", "combined")
 _MIN_HOLDOUT_CLASS = 2

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from osteoflow.statistics.rules import Comparison, parse_rule
 
 if TYPE_CHECKING:
-    from osteoflow.config import Analysis, Statistics
+    from osteoflow.settings.analysis import Analysis
+    from osteoflow.settings.statistics import Statistics
 
 
 def column_problems(

@@ -21,7 +21,7 @@ from osteoflow.statistics.roc import auc_interval
 from osteoflow.statistics.rules import group_labels, holds_numbers, unknown_column
 
 if TYPE_CHECKING:
-    from osteoflow.config import GroupComparison
+    from osteoflow.settings.statistics import GroupComparison
 
 Array = NDArray[np.float64]
 

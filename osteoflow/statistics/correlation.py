@@ -16,7 +16,7 @@ from osteoflow.statistics.intervals import Z95, benjamini_hochberg
 from osteoflow.statistics.rules import unknown_column
 
 if TYPE_CHECKING:
-    from osteoflow.config import Correlation
+    from osteoflow.settings.statistics import Correlation
 
 _SINGULAR = 1e-10
 

@@ -5,10 +5,11 @@ import json
 import pytest
 import yaml
 
-from osteoflow.config import Config, Summary, canonical, digest, load_config
+from osteoflow.config import Config, canonical, digest, load_config
 from osteoflow.config_files import config_template, reference_page, schema_text, write_study_files
 from osteoflow.errors import StudyError
 from osteoflow.resources import ROOT
+from osteoflow.settings.cohort import Summary
 
 
 def problems(content):

@@ -14,7 +14,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from osteoflow.cohort.flow import count_flow
-from osteoflow.config import Figures
 from osteoflow.figures import style, wording
 from osteoflow.figures.agreement import draw_bland_altman, draw_truth
 from osteoflow.figures.calibration import draw_calibration
@@ -25,6 +24,7 @@ from osteoflow.figures.nomogram import draw_nomogram
 from osteoflow.figures.roc import draw_roc
 from osteoflow.figures.scatter import draw_scatter
 from osteoflow.reports.truth import compare_truth, quantity_label
+from osteoflow.settings.figures import Figures
 
 SETTINGS = Figures()
 

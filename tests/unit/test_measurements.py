@@ -12,7 +12,6 @@ from osteoflow.cohort.assemble import (
     typed,
 )
 from osteoflow.cohort.flow import cohort_flow
-from osteoflow.config import Summary
 from osteoflow.errors import StudyError
 from osteoflow.io.tables import feature_columns, read_table, write_table
 from osteoflow.io.volume import Volume
@@ -23,6 +22,7 @@ from osteoflow.measurements import (
     measure_regions,
     measure_volumes,
 )
+from osteoflow.settings.cohort import Summary
 from osteoflow.subjects import Subject, SubjectsTable
 
 GRID = np.diag([2.0, 2.0, 5.0, 1.0])

@@ -12,7 +12,6 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from osteoflow.config import Analysis
 from osteoflow.models.calibration import calibration, calibration_points, weighted_calibration
 from osteoflow.models.clinical import ClinicalDesign, ClinicalModel, CombinedModel
 from osteoflow.models.dataset import assemble
@@ -31,6 +30,7 @@ from osteoflow.models.transformers import (
     ReliabilityFilter,
 )
 from osteoflow.models.validate import AnalysisResult, run_analysis
+from osteoflow.settings.analysis import Analysis
 from osteoflow.statistics.roc import auc
 from osteoflow.statistics.sessions import one_row_per_participant
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from reference_object import add_readout_phase, block_object
 
-from osteoflow.config import Mri
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
 from osteoflow.mri.fat_water_maps import map_fat_water
@@ -14,6 +13,7 @@ from osteoflow.mri.made import UNITS
 from osteoflow.mri.maps import METHODS, map_adc, map_t2
 from osteoflow.mri.spectrum import load_fat_spectrum
 from osteoflow.mri.swap_suspicion import swap_suspicion
+from osteoflow.settings.mri import Mri
 
 MARROW = load_fat_spectrum("bone_marrow")
 AFFINE = np.diag([1.5, 1.5, 3.0, 1.0])

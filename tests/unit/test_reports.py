@@ -13,7 +13,6 @@ import report_tables
 from PIL import Image
 
 from osteoflow.cohort.flow import count_flow
-from osteoflow.config import Figures
 from osteoflow.figures.flow import draw_flow
 from osteoflow.figures.style import save
 from osteoflow.io.volume import Volume
@@ -24,6 +23,7 @@ from osteoflow.reports.overlay import ImageView, RodMark, best_slice, compress, 
 from osteoflow.reports.picture import ReportFigure
 from osteoflow.reports.subject import measurement_tables, render_subject
 from osteoflow.reports.truth import compare_truth, quantity_label
+from osteoflow.settings.figures import Figures
 
 EVIL = "<script>alert('x')</script>"
 

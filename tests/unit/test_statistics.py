@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from osteoflow.config import Analysis, Correlation, GroupComparison, Statistics
+from osteoflow.settings.analysis import Analysis
+from osteoflow.settings.statistics import Correlation, GroupComparison, Statistics
 from osteoflow.statistics.agreement import bland_altman, icc, icc_of_columns
 from osteoflow.statistics.column_checks import column_problems
 from osteoflow.statistics.comparison import (

@@ -1,0 +1,1 @@
+"""Sections of `config.yaml`, a module per stage."""
