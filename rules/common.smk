@@ -17,6 +17,7 @@ from osteoflow.images import IMAGES
 from osteoflow.layout import SubjectFiles, steps_of
 from osteoflow.resources import share_package
 from osteoflow.running.owner import MARKER
+from osteoflow.running.scheduling import lift_default_limit
 from osteoflow.study import frozen_study, load_study
 
 if Path(osteoflow.__file__).resolve().parents[1] != CLONE:
@@ -27,6 +28,8 @@ if Path(osteoflow.__file__).resolve().parents[1] != CLONE:
 
 # Jobs find the library of this clone in every environment, conda's included.
 share_package()
+
+lift_default_limit(workflow.scheduling_settings)
 
 try:
     # `osteoflow run` fixes settings and table when it begins: its cluster jobs parse this file

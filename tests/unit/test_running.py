@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from snakemake.cli import parse_args
 from snakemake.persistence.file import FilePersistence
+from snakemake.settings.types import SchedulingSettings
 
 from osteoflow.errors import StudyError
 from osteoflow.inventory.change import describe_change
@@ -20,6 +22,7 @@ from osteoflow.running.lost import notice_lost_folders
 from osteoflow.running.owner import MARKER, OWNER, Ownership
 from osteoflow.running.records import MARKS, RECORDS, distrust_unrecorded
 from osteoflow.running.run import describe_failures
+from osteoflow.running.scheduling import lift_default_limit
 from osteoflow.running.status import status_rows, status_summary
 from osteoflow.running.why import _difference, _parameter_words
 
@@ -383,3 +386,16 @@ def test_a_lost_folder_is_noticed_and_a_new_modality_is_none(tmp_path):
     assert files.status.exists()
     mark = record_of(tmp_path, MARKS, "results/subjects/sub-1/status.json")
     assert mark.is_file()
+
+
+def test_the_limit_that_nobody_gave_is_lifted_and_a_given_one_kept():
+    def limit(*options):
+        arguments = parse_args(["--cores", "1", *options])[1]
+        settings = SchedulingSettings(max_jobs_per_timespan=arguments.max_jobs_per_timespan)
+        lift_default_limit(settings)
+        return settings.max_jobs_per_timespan
+
+    # every scheduling round under a limit starts a timer for another round
+    assert limit() is None
+    given = limit("--max-jobs-per-timespan", "30/1m")
+    assert (given.max_jobs, given.timespan) == (30, 60)
