@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from osteoflow.compiled import compiled
 from osteoflow.mri.varpro import RatePrior, fit_rates
 
 R2STAR_BOUNDS = (-100.0, 1000.0)
@@ -21,8 +22,11 @@ R2STAR_GRID = (0.0, 20.0, 40.0, 65.0, 95.0, 130.0, 175.0, 230.0, 300.0, 400.0, 5
 SAMPLES_PER_CYCLE = 12
 """Field samples per period of the fastest echo pair; a minimum is found within one sample."""
 
-CHUNK = 8192
+CHUNK = 1024
 """Voxels treated at once; bounds the memory of the search."""
+
+TOLERANCE = 0.1
+"""Step in 1/s of the complex rate that ends a candidate's refinement; the final fit goes on."""
 
 SAME_MINIMUM_HZ = 2.0
 """Refined candidates closer than this in field have run into one minimum."""
@@ -117,39 +121,46 @@ def find_candidates(
     rates = np.array([r for r in R2STAR_GRID if bounds[0] <= r <= bounds[1]])
     table = _explained_energy_table(times, phasor, fields, rates)
     penalty = (prior.weight * (rates - prior.mean) ** 2).astype(np.float32)
-    shape = (count, voxels)
-    field = np.zeros(shape, np.float32)
-    rate = np.zeros(shape, np.float32)
-    cost = np.full(shape, np.inf, np.float32)
+    periodic = bool(np.isfinite(search.period))
+    field = np.zeros((count, voxels), np.float32)
+    rate = np.zeros((count, voxels), np.float32)
+    cost = np.full((count, voxels), np.inf, np.float32)
     for start in range(0, voxels, CHUNK):
         part = slice(start, min(start + CHUNK, voxels))
         data = signal[:, part]
-        f, r, present = _grid_minima(data, table, fields, rates, penalty, search, count)
-        size = data.shape[1]
-        which, voxel = np.nonzero(present)
+        energy = (_echo_pairs(data).T @ table).reshape(-1, rates.size, fields.size)
+        at_field, at_rate, found = _grid_minima(energy, penalty, periodic, count)
+        voxel, which = np.nonzero(np.arange(count) < found[:, None])
         fit = fit_rates(
-            data[:, voxel], times, phasor, f[present], r[present], bounds, prior, iterations
+            data,
+            times,
+            phasor,
+            fields[at_field[voxel, which]],
+            rates[at_rate[voxel, which]],
+            bounds,
+            prior,
+            iterations,
+            TOLERANCE,
+            voxel,
         )
-        chunk_field = np.zeros((count, size), np.float32)
-        chunk_rate = np.zeros((count, size), np.float32)
-        chunk_cost = np.full((count, size), np.inf, np.float32)
-        chunk_field[which, voxel] = fit.field_hz
-        chunk_rate[which, voxel] = fit.r2star
-        chunk_cost[which, voxel] = fit.cost
-        order = np.argsort(chunk_cost, axis=0, kind="stable")
-        field[:, part] = np.take_along_axis(chunk_field, order, axis=0)
-        rate[:, part] = np.take_along_axis(chunk_rate, order, axis=0)
-        cost[:, part] = np.take_along_axis(chunk_cost, order, axis=0)
-    _drop_duplicates(field, cost, search)
+        _keep_best(
+            voxel,
+            fit.field_hz,
+            fit.r2star,
+            fit.cost,
+            search.period if periodic else 0.0,
+            field[:, part],
+            rate[:, part],
+            cost[:, part],
+        )
     return Candidates(field, rate, cost)
 
 
-def _drop_duplicates(field: np.ndarray, cost: np.ndarray, search: FieldSearch) -> None:
-    """Mark as absent, in place, what repeats a better candidate."""
-    for later in range(1, field.shape[0]):
-        for better in range(later):
-            near = np.abs(search.difference(field[later] - field[better])) < SAME_MINIMUM_HZ
-            cost[later, near & np.isfinite(cost[better])] = np.inf
+def _echo_pairs(data: np.ndarray) -> np.ndarray:
+    """Products of all pairs of echoes, float32, shape (echoes^2, voxels)."""
+    lower, upper = np.triu_indices(data.shape[0], 1)
+    pairs = data[lower].conj() * data[upper]
+    return np.concatenate([np.abs(data) ** 2, pairs.real, pairs.imag]).astype(np.float32)
 
 
 def _explained_energy_table(
@@ -171,36 +182,83 @@ def _explained_energy_table(
     return table.reshape(n * n, -1)
 
 
-def _grid_minima(
-    data: np.ndarray,
-    table: np.ndarray,
-    fields: np.ndarray,
-    rates: np.ndarray,
-    penalty: np.ndarray,
-    search: FieldSearch,
-    count: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fields, R2* and presence, each (count, voxels), of the best minima on the grid."""
-    n, size = data.shape
-    lower, upper = np.triu_indices(n, 1)
-    pairs = data[lower].conj() * data[upper]
-    features = np.concatenate([np.abs(data) ** 2, pairs.real, pairs.imag]).astype(np.float32)
-    energy = (features.T @ table).reshape(size, rates.size, fields.size)
-    energy -= penalty[None, :, None]
-    envelope = energy.max(axis=1)
-    left, right = np.roll(envelope, 1, axis=1), np.roll(envelope, -1, axis=1)
-    if not np.isfinite(search.period):
-        # the ends of a bounded range are candidates when the residual falls towards them
-        left[:, 0] = right[:, -1] = -np.inf
-    peaks = np.where((envelope >= left) & (envelope > right), envelope, -np.inf)
-    count_found = min(count, fields.size)
-    best = np.argpartition(-peaks, count_found - 1, axis=1)[:, :count_found]
-    rows = np.arange(size)[:, None]
-    present = np.isfinite(peaks[rows, best])
-    best_rate = energy[rows, :, best].argmax(axis=2)
-    pad = ((0, 0), (0, count - count_found))
-    return (
-        np.pad(fields[best], pad).T.astype(np.float32),
-        np.pad(rates[best_rate], pad).T.astype(np.float32),
-        np.pad(present, pad).T,
-    )
+@compiled
+def _grid_minima(energy, penalty, periodic, count):
+    """Best minima of the residual on the grid, i.e. maxima of the energy (voxels, rates, fields).
+
+    Returns the indices of field and R2*, each (voxels, count), best first, and how many there are.
+    """
+    voxels, rates, fields = energy.shape
+    at_field = np.zeros((voxels, count), np.int64)
+    at_rate = np.zeros((voxels, count), np.int64)
+    found = np.zeros(voxels, np.int64)
+    envelope = np.empty(fields, np.float32)
+    best_rate = np.empty(fields, np.int32)
+    height = np.empty(count, np.float32)
+    for v in range(voxels):
+        envelope[:] = energy[v, 0] - penalty[0]
+        best_rate[:] = 0
+        for r in range(1, rates):
+            for f in range(fields):
+                value = energy[v, r, f] - penalty[r]
+                higher = value > envelope[f]
+                envelope[f] = value if higher else envelope[f]
+                best_rate[f] = r if higher else best_rate[f]
+        number = 0
+        for f in range(fields):
+            value = envelope[f]
+            # the ends of a bounded range are candidates when the residual falls towards them
+            left = envelope[f - 1] if f > 0 or periodic else -np.inf
+            right = envelope[(f + 1) % fields] if f + 1 < fields or periodic else -np.inf
+            if value < left or value <= right:
+                continue
+            if number < count:
+                place = number
+                number += 1
+            elif value > height[count - 1]:
+                place = count - 1
+            else:
+                continue
+            while place > 0 and height[place - 1] < value:
+                height[place] = height[place - 1]
+                at_field[v, place] = at_field[v, place - 1]
+                place -= 1
+            height[place] = value
+            at_field[v, place] = f
+        found[v] = number
+        for place in range(number):
+            at_rate[v, place] = best_rate[at_field[v, place]]
+    return at_field, at_rate, found
+
+
+@compiled
+def _keep_best(voxel, field_hz, r2star, least, period, field, rate, cost):
+    """Refined candidates of every voxel into the last three arrays (count, voxels), best first.
+
+    What has run into the minimum of a better one is left out. `voxel` is in rising order; `period`
+    is 0 where the field has none.
+    """
+    kept = 0
+    for index in range(voxel.size):
+        v = voxel[index]
+        if index == 0 or v != voxel[index - 1]:
+            kept = 0
+        place = kept
+        while place > 0 and least[index] < cost[place - 1, v]:
+            place -= 1
+        for later in range(kept, place, -1):
+            field[later, v] = field[later - 1, v]
+            rate[later, v] = rate[later - 1, v]
+            cost[later, v] = cost[later - 1, v]
+        field[place, v], rate[place, v] = field_hz[index], r2star[index]
+        cost[place, v] = least[index]
+        kept += 1
+        if index + 1 < voxel.size and voxel[index + 1] == v:
+            continue
+        for later in range(1, kept):
+            for better in range(later):
+                apart = field[later, v] - field[better, v]
+                if period > 0:
+                    apart -= period * np.rint(apart / period)
+                if abs(apart) < SAME_MINIMUM_HZ and np.isfinite(cost[better, v]):
+                    cost[later, v] = np.inf
