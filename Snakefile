@@ -15,6 +15,10 @@ configfile: "config/config.yaml"
 include: "rules/common.smk"
 
 
+onstart:
+    lift_default_limit(workflow.scheduler)
+
+
 # Subjects of a study in batches are made by its shards; here they are input, not work.
 if not STUDY.joined:
 

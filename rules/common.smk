@@ -29,8 +29,6 @@ if Path(osteoflow.__file__).resolve().parents[1] != CLONE:
 # Jobs find the library of this clone in every environment, conda's included.
 share_package()
 
-lift_default_limit(workflow.scheduling_settings)
-
 try:
     # `osteoflow run` fixes settings and table when it begins: its cluster jobs parse this file
     # again, perhaps hours later. Plain Snakemake takes them as they are.

@@ -8,7 +8,7 @@ DEFAULT_LIMIT = (100, 1)
 """Jobs and seconds of the rate limit that Snakemake's command line sets where none was given."""
 
 
-def lift_default_limit(settings: Any) -> None:
+def lift_default_limit(scheduler: Any) -> None:
     """Take Snakemake's own limit of 100 started jobs a second away; a user's limit stays.
 
     While a limit is set, every scheduling round starts a timer for another round, which starts the
@@ -19,9 +19,9 @@ def lift_default_limit(settings: Any) -> None:
 
     Parameters
     ----------
-    settings
-        The workflow's ``SchedulingSettings``; changed in place. None while none are known.
+    scheduler
+        The workflow's ``JobScheduler``; changed in place.
     """
-    limit = getattr(settings, "max_jobs_per_timespan", None)
-    if limit is not None and (limit.max_jobs, limit.timespan) == DEFAULT_LIMIT:
-        settings.max_jobs_per_timespan = None
+    limiter = scheduler.job_rate_limiter
+    if limiter is not None and (limiter.max_jobs, limiter.timespan) == DEFAULT_LIMIT:
+        scheduler.job_rate_limiter = None

@@ -68,6 +68,16 @@ class Protocol:
 STANDARD = Protocol()
 """The demo's protocol: L1-L4 at clinical resolution."""
 
+FINE = Protocol(
+    ct_matrix=512,
+    ct_pixel_mm=0.488,
+    ct_slice_mm=1.25,
+    mri_matrix=(256, 256),
+    mri_pixel_mm=0.85,
+    mri_slices=16,
+)
+"""The demo's protocol with the matrices of clinical scanners: a tenth of a gigabyte each."""
+
 TINY = Protocol(
     levels=("L1", "L2", "L3"),
     ct_matrix=112,

@@ -1,6 +1,6 @@
 """What the workflow costs on top of the science, on a simulated cohort.
 
-Usage: python tests/benchmarks/overhead.py [--participants 100] [--protocol standard|tiny]
+Usage: python tests/benchmarks/overhead.py [--participants 100] [--protocol fine|standard|tiny]
            [--cores 2] [--folder DIR] [--out FILE.jsonl]
 
 (A) `osteoflow run STUDY --cores N -- participants` from scratch, and (B) the science alone:
@@ -40,10 +40,10 @@ from child import Cost, run
 from osteoflow.layout import SUBJECTS
 from osteoflow.resources import ROOT
 from osteoflow.simulate.cohort import simulate_cohort
-from osteoflow.simulate.protocol import STANDARD, TINY
+from osteoflow.simulate.protocol import FINE, STANDARD, TINY
 
 HERE = Path(__file__).resolve().parent
-PROTOCOLS = {"standard": STANDARD, "tiny": TINY}
+PROTOCOLS = {"fine": FINE, "standard": STANDARD, "tiny": TINY}
 SEED = 7
 CONFIG = """\
 study:
@@ -226,7 +226,7 @@ def main() -> int:
     """Measure, print, and keep the row as a JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--participants", type=int, default=100)
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="standard")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="fine")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where to work, and to keep the cohort")
     parser.add_argument("--out", type=Path, help="append the row to a file of JSON lines")

@@ -6,11 +6,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from snakemake.cli import parse_args
 from snakemake.persistence.file import FilePersistence
-from snakemake.settings.types import SchedulingSettings
+from snakemake.scheduling.job_scheduler import JobRateLimiter
 
 from osteoflow.errors import StudyError
 from osteoflow.inventory.change import describe_change
@@ -389,13 +390,13 @@ def test_a_lost_folder_is_noticed_and_a_new_modality_is_none(tmp_path):
 
 
 def test_the_limit_that_nobody_gave_is_lifted_and_a_given_one_kept():
-    def limit(*options):
-        arguments = parse_args(["--cores", "1", *options])[1]
-        settings = SchedulingSettings(max_jobs_per_timespan=arguments.max_jobs_per_timespan)
-        lift_default_limit(settings)
-        return settings.max_jobs_per_timespan
+    def limiter(*options):
+        limit = parse_args(["--cores", "1", *options])[1].max_jobs_per_timespan
+        scheduler = SimpleNamespace(job_rate_limiter=JobRateLimiter(limit))
+        lift_default_limit(scheduler)
+        return scheduler.job_rate_limiter
 
     # every scheduling round under a limit starts a timer for another round
-    assert limit() is None
-    given = limit("--max-jobs-per-timespan", "30/1m")
+    assert limiter() is None
+    given = limiter("--max-jobs-per-timespan", "30/1m")
     assert (given.max_jobs, given.timespan) == (30, 60)

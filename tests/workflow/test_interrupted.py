@@ -21,13 +21,17 @@ def raw(tmp_path_factory):
     return simulate_three(tmp_path_factory.mktemp("raw"))
 
 
+def wait_until(reached):
+    until = time.monotonic() + 60
+    while not reached() and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 def test_a_living_run_is_not_disturbed(raw, tmp_path):
     study = new_study(tmp_path, raw)
     process = start(study)
     owner = study / ".snakemake" / "osteoflow-owner.json"
-    until = time.monotonic() + 60
-    while not owner.exists() and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(owner.exists)
     try:
         second = osteoflow("run", study, check=False)
         assert second.returncode == 2
@@ -42,9 +46,7 @@ def test_snakemake_killed_alone_leaves_nothing_to_clear(raw, tmp_path):
     study = new_study(tmp_path, raw)
     process = start(study)
     log = study / "run.log"
-    until = time.monotonic() + 60
-    while "Select jobs to execute" not in log.read_text() and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(lambda: "Select jobs to execute" in log.read_text())
     (child,) = psutil.Process(process.pid).children()
     assert "snakemake" in child.cmdline()
     child.kill()
@@ -65,9 +67,7 @@ def test_ctrl_c_ends_the_run_in_order(raw, tmp_path):
     study = new_study(tmp_path, raw)
     process = start(study)
     log = study / "run.log"
-    until = time.monotonic() + 60
-    while "Select jobs to execute" not in log.read_text() and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(lambda: "Select jobs to execute" in log.read_text())
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(60) == 130
     assert "Stopped. Finished work is kept" in log.read_text()

@@ -37,7 +37,7 @@ class Study:
     """A finished study, and the copy of the code that ran it."""
 
     def __init__(self, folder, clone):
-        self.folder, self.clone = folder, clone
+        self.folder, self.clone, self.first_run = folder, clone, ""
 
     def osteoflow(self, *arguments, check=True):
         done = subprocess.run(
@@ -110,7 +110,8 @@ def study(tmp_path_factory):
     config = CONFIG.replace("formats: [pdf, svg]", "formats: [png]")
     write_study(folder, (folder / "raw" / "subjects.tsv").read_text(), config)
     made = Study(folder, clone)
-    made.osteoflow("run", folder, "--cores", 2)
+    first = made.osteoflow("run", folder, "--cores", 2, "--", "--verbose")
+    made.first_run = first.stdout + first.stderr
     assert made.why(counted=True) == {}
     return made
 
@@ -118,6 +119,12 @@ def study(tmp_path_factory):
 def chosen_file(study, subject, modality="ct"):
     entry = read_json(study.folder / "results" / "inventory" / f"{subject}.json")
     return study.folder / entry[modality]["files"][0]["path"]
+
+
+def test_snakemake_plans_once_for_each_job_that_ends(study):
+    (steps,) = set(re.findall(r"\d+ of (\d+) steps", study.first_run))
+    rounds = study.first_run.count("Ready jobs:")
+    assert 0 < rounds <= int(steps) + 1
 
 
 def test_touched_raw_files_are_not_changed_files(study):
