@@ -12,12 +12,17 @@ tolerance that grows with the distance bridged.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
+from osteoflow.compiled import compiled
 from osteoflow.mri.candidates import FieldSearch
+
+ABSENT = np.float32(1e6)
+"""Cost of a candidate that a voxel does not have: beyond what any neighbours can repair."""
 
 
 @dataclass(frozen=True)
@@ -84,21 +89,32 @@ def choose_candidates(
     prior = prior or FieldPrior()
     inside = np.isfinite(data_cost[0])
     cost = data_cost - np.where(inside, data_cost[0], 0)
-    # an absent candidate costs more than the cap and all six neighbours can repair
-    absent = np.float32(1e6)
-    cost = np.where(np.isfinite(cost), np.minimum(cost, prior.data_cap), absent)
-    cost[1:, ~inside] = absent
-    cost = cost.astype(np.float32)
+    cost = np.where(np.isfinite(cost), np.minimum(cost, prior.data_cap), ABSENT)
+    cost[1:, ~inside] = ABSENT
     weight = np.where(inside, reliability, 0).astype(np.float32)
     gap = np.zeros(inside.shape, np.float32)
     if ndimage.label(inside)[1] > 1:
         field_hz, weight, gap = _bridge(field_hz, cost, weight, inside, spacing, prior)
-    pairs = [_pair_cost(field_hz, weight, gap, axis, search, spacing, prior) for axis in range(3)]
-    messages = [np.zeros((2, *cost.shape), np.float32) for _ in range(3)]
-    belief = cost.copy()
+    belief = _by_voxel(cost)
+    field = _by_voxel(field_hz)
+    present = belief < ABSENT
+    weight *= np.float32(prior.pair_weight)
+    messages = [np.zeros((2, *belief.shape), np.float32) for _ in range(3)]
+    period = search.period if np.isfinite(search.period) else 0.0
     for _ in range(prior.sweeps):
-        _sweep_all(belief, messages, pairs)
-    return np.where(inside, belief.argmin(axis=0), 0)
+        for axis, passed in enumerate(messages):
+            shape = inside.shape
+            lines = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+            geometry = weight.ravel(), gap.ravel(), float(spacing[axis]), prior.gradient_hz_per_mm
+            for backward in (False, True):
+                _sweep(belief, passed, field, present, period, *geometry, lines, backward)
+    return np.where(inside, belief.argmin(axis=1).reshape(inside.shape), 0)
+
+
+def _by_voxel(values: np.ndarray) -> np.ndarray:
+    """Candidates of one voxel side by side: float32, shape (voxels, candidates)."""
+    rows = values.reshape(values.shape[0], -1).T
+    return np.ascontiguousarray(rows, dtype=np.float32)
 
 
 def _bridge(
@@ -118,64 +134,61 @@ def _bridge(
     field_hz, weight = field_hz.copy(), weight.copy()
     field_hz[:, outside] = field_hz[(slice(None), *source)]
     # no evidence of its own, and no candidate that its source lacks
-    cost[:, outside] = np.where(cost[(slice(None), *source)] > prior.data_cap, 1e6, 0)
+    cost[:, outside] = np.where(cost[(slice(None), *source)] > prior.data_cap, ABSENT, 0)
     gap = distance.astype(np.float32)
     fading = prior.bridge_weight * np.exp(-gap[outside] / prior.bridge_decay_mm)
     weight[outside] = weight[source] * fading
     return field_hz, weight, gap
 
 
-def _huber(distance: np.ndarray) -> np.ndarray:
-    magnitude = np.abs(distance)
-    return np.where(magnitude <= 1, magnitude * magnitude, 2 * magnitude - 1)
+@compiled
+def _sweep(
+    belief, messages, field, present, period, weight, gap, spacing, gradient, lines, backward
+):
+    """Messages along all lines of one axis in one direction; belief and messages change in place.
 
-
-def _pair_cost(
-    field_hz: np.ndarray,
-    weight: np.ndarray,
-    gap: np.ndarray,
-    axis: int,
-    search: FieldSearch,
-    spacing: np.ndarray,
-    prior: FieldPrior,
-) -> np.ndarray:
-    """Smoothness between each voxel and its next neighbour along an axis.
-
-    Shape (steps, from, to, ...plane): the axis comes first so that a sweep reads it in order.
+    Arrays are (voxels, candidates), `messages` (2, voxels, candidates) with those that came
+    forward and backward; `lines` splits the voxels into (before, along, after) the axis. Skipping
+    absent candidates changes no choice: they never win.
     """
-    field = np.moveaxis(field_hz, axis + 1, 1)
-    w = np.moveaxis(weight, axis, 0)
-    g = np.moveaxis(gap, axis, 0)
-    length = np.float32(spacing[axis]) + g[:-1] + g[1:]
-    scale = 1 / (np.float32(prior.gradient_hz_per_mm) * length)
-    steps = field.shape[1] - 1
-    labels = field.shape[0]
-    out = np.empty((steps, labels, labels, *field.shape[2:]), np.float32)
-    edge = np.float32(prior.pair_weight) * np.minimum(w[:-1], w[1:])
-    for k in range(labels):
-        for m in range(labels):
-            jump = search.difference(field[k, :-1] - field[m, 1:])
-            out[:, k, m] = edge * _huber(jump * scale)
-    return out
-
-
-def _sweep_all(belief: np.ndarray, messages: list[np.ndarray], pairs: list[np.ndarray]) -> None:
-    """One round: forward and backward along every axis; belief and messages change in place."""
-    for axis in range(3):
-        total = np.moveaxis(belief, axis + 1, 0)
-        forward = np.moveaxis(messages[axis][0], axis + 1, 0)
-        backward = np.moveaxis(messages[axis][1], axis + 1, 0)
-        cost = pairs[axis]
-        for step in range(cost.shape[0]):
-            source = (total[step] - backward[step])[:, None]
-            _send(source + cost[step], 0, forward[step + 1], total[step + 1])
-        for step in range(cost.shape[0] - 1, -1, -1):
-            source = (total[step + 1] - forward[step + 1])[None]
-            _send(source + cost[step], 1, backward[step], total[step])
-
-
-def _send(joint: np.ndarray, over: int, message: np.ndarray, belief: np.ndarray) -> None:
-    new = joint.min(axis=over)
-    new -= new.min(axis=0)
-    belief += new - message
-    message[...] = new
+    before, along, after = lines
+    candidates = belief.shape[1]
+    here = messages[1 if backward else 0]
+    opposite = messages[0 if backward else 1]
+    source = np.empty(candidates)
+    new = np.empty(candidates)
+    for b in range(before):
+        for s in range(along - 1):
+            step = along - 1 - s if backward else s
+            start = (b * along + step) * after
+            ahead = -after if backward else after
+            for v in range(start, start + after):
+                to = v + ahead
+                edge = min(weight[v], weight[to])
+                if edge <= 0:
+                    continue
+                scale = 1 / (gradient * (spacing + gap[v] + gap[to]))
+                for k in range(candidates):
+                    source[k] = belief[v, k] - opposite[v, k]
+                lowest = np.inf
+                for m in range(candidates):
+                    if not present[to, m]:
+                        continue
+                    best = np.inf
+                    for k in range(candidates):
+                        if not present[v, k]:
+                            continue
+                        jump = field[v, k] - field[to, m]
+                        if period > 0:
+                            jump -= period * np.rint(jump / period)
+                        distance = abs(jump * scale)
+                        # Huber: a square near zero, straight beyond one
+                        huber = distance * distance if distance <= 1 else 2 * distance - 1
+                        best = min(best, source[k] + edge * huber)
+                    new[m] = best
+                    lowest = min(lowest, best)
+                for m in range(candidates):
+                    if present[to, m]:
+                        message = new[m] - lowest
+                        belief[to, m] += message - here[to, m]
+                        here[to, m] = message
