@@ -233,10 +233,10 @@ def dixon_three_point(
     chosen = _smooth_choice(found.field_hz, cost, norm, inside, search, spacing, field_prior)
     columns = np.arange(norm.size)
     fit = fit_rates(
-        data.astype(np.complex128),
+        data,
         echo.seconds,
         phasor,
-        found.field_hz[chosen, columns].astype(float),
+        found.field_hz[chosen, columns],
         np.zeros(norm.size),
         FIXED_DECAY,
         RatePrior(),

@@ -26,7 +26,7 @@ from osteoflow.mri.spectrum import FatSpectrum
 from osteoflow.mri.varpro import fit_rates
 
 CHUNK = 65536
-"""Voxels refined at once; bounds the memory in double precision."""
+"""Voxels refined at once; bounds the memory of results in double precision."""
 
 
 @dataclass(frozen=True)
@@ -222,11 +222,11 @@ def _refine(
     for start in range(0, voxels, CHUNK):
         part = slice(start, start + CHUNK)
         fit = fit_rates(
-            data[:, part].astype(np.complex128),
+            data[:, part],
             setting.echo.seconds,
             setting.phasor,
-            field_hz[part].astype(float),
-            r2star[part].astype(float),
+            field_hz[part],
+            r2star[part],
             R2STAR_BOUNDS,
             setting.prior,
             iterations=60,
