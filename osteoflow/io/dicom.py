@@ -1,7 +1,7 @@
 """DICOM series to images, checked slice by slice.
 
 Single-frame files are converted by dcm2niix and the result is compared with the headers. Frames of
-enhanced objects and tiles are read here, each with its own geometry and rescaling, and laid out in
+enhanced objects, tiles and JPEG-LS, which not every build of dcm2niix decodes, are read here, each with its own geometry and rescaling, and laid out in
 the same way: columns, rows from the last to the first, slices along their normal.
 """
 
@@ -72,7 +72,7 @@ PARSE_ERRORS = (
     zlib.error,
 )
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
-# What dcm2niix reads: JPEG baseline and lossless, JPEG-LS, JPEG 2000 and run lengths.
+# What can be read: JPEG baseline and lossless, JPEG-LS, JPEG 2000 and run lengths.
 COMPRESSED = (
     "1.2.840.10008.1.2.4.50",
     "1.2.840.10008.1.2.4.51",
@@ -87,6 +87,7 @@ COMPRESSED = (
 # JPEG baseline and extended, near-lossless JPEG-LS: they cannot but lose. JPEG 2000 (.91) may be
 # either; its header element says which.
 LOSSY = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81")
+JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 # DICOM's defined terms for units of rescaled values. CT numbers are HU; US (unspecified) is what
 # some exporters write for them.
 HOUNSFIELD = ("", "HU", "US")
@@ -135,8 +136,8 @@ def convert_series(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         files = [(_read_file(source.path, kept), source.frames) for source in chosen]
-        several = any(holds_several(dataset) for dataset, _ in files)
-        slices, pixels = _slices(files) if several else ([dataset for dataset, _ in files], {})
+        here = any(holds_several(dataset) or _syntax(dataset) in JPEG_LS for dataset, _ in files)
+        slices, pixels = _slices(files) if here else ([dataset for dataset, _ in files], {})
         notes = _check_pixels(slices)
         slices, affine = stack_slices(slices)
         shape = (int(slices[0].Columns), int(slices[0].Rows), len(slices))
@@ -144,7 +145,7 @@ def convert_series(
         elements = [vendor_elements(item) for item in slices]
         check_scales(elements)
         factors = [floating_point_factor(*pair) for pair in zip(slices, elements, strict=True)]
-        if several:
+        if here:
             stored = np.stack([pixels[id(item)] for item in slices])
             volume = stated.like(rescaled(stored, slices)[:, ::-1].transpose(2, 1, 0))
         else:

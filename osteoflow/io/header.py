@@ -116,20 +116,20 @@ def acquisition(item: pydicom.Dataset) -> tuple[dict[str, Any], set[str]]:
     for keyword in NUMBERS:
         if (value := header_number(item, keyword)) is not None:
             header[keyword] = value
-    names = _person_words(item)
+    names = person_words(item)
     withheld = set()
     for keyword in TEXTS:
         text = header_text(item, keyword)
         if text is None:
             continue
-        if _names_person(text if isinstance(text, str) else " ".join(text), names):
+        if names_person(text if isinstance(text, str) else " ".join(text), names):
             text = WITHHELD
             withheld.add(keyword)
         header[keyword] = text
     return header, withheld
 
 
-def _person_words(item: pydicom.Dataset) -> set[str]:
+def person_words(item: pydicom.Dataset) -> set[str]:
     """Names, numbers and dates by which the header identifies people."""
     words: set[str] = set()
     for keyword in PERSON:
@@ -139,7 +139,7 @@ def _person_words(item: pydicom.Dataset) -> set[str]:
     return words
 
 
-def _names_person(text: str, names: set[str]) -> bool:
+def names_person(text: str, names: set[str]) -> bool:
     """Whether a text holds such a word; short ones must stand alone, they are parts of others."""
     text = text.casefold()
     return bool(names.intersection(re.findall(r"[^\W_]+", text))) or any(

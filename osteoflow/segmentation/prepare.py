@@ -15,7 +15,8 @@ from osteoflow.io.outside import permission_denied
 from osteoflow.io.volume import Volume
 from osteoflow.segmentation.agreement import dice
 from osteoflow.segmentation.grid import check_levels, check_sides, drop_slips, to_image_grid
-from osteoflow.segmentation.schemes import level_name, to_verse
+from osteoflow.segmentation.regions import to_regions
+from osteoflow.segmentation.schemes import level_name
 from osteoflow.segmentation.structures import add_structures, is_vertebra
 from osteoflow.segmentation.voi import trabecular_voi
 
@@ -52,8 +53,8 @@ def prepare_mask(
     Parameters
     ----------
     given
-        Inventory entry of the mask (``path``, ``scheme``, perhaps ``missing``); None where the
-        subjects table names none.
+        Inventory entry of the mask (``path``, ``scheme``, perhaps ``missing``, ``denied`` or a
+        ``problem`` that the inventory found); None where the subjects table names none.
     study
         Folder where relative paths start.
     image
@@ -107,9 +108,11 @@ def _placed(
             "the mask file named in the subjects table does not exist or cannot be opened",
             "Check the path in the subjects table, and that it names the file with its ending.",
         )
-    mask = read_mask(study / given["path"])
-    labels, notes = to_verse(mask.data, given["scheme"], require_vertebra=require_vertebra)
-    placed, more = to_image_grid(mask.like(labels), image)
+    if problem := given.get("problem"):
+        raise SubjectDataError(problem["code"], problem["message"], problem["hint"])
+    mask = read_mask(study / given["path"], image)
+    labels, notes = to_regions(mask, given["scheme"], require_vertebra=require_vertebra)
+    placed, more = to_image_grid(labels, image)
     check_sides(placed)
     return placed, [*notes, *more]
 

@@ -8,11 +8,14 @@ import numpy as np
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.resources import read_resource
-from osteoflow.segmentation.structures import is_vertebra, structure_names
+from osteoflow.segmentation.structures import LAST_VERTEBRA, is_vertebra, structure_names
 
 # More unknown values than any tool's further structures: a scan given as a mask.
 MOST_UNKNOWN = 50
 LARGEST_LABEL = 2**31
+SACRUM = 26
+NAMES = "names"
+"""Scheme of files whose segments have names; every other scheme goes by numbers."""
 
 
 @cache
@@ -34,7 +37,21 @@ def _names() -> dict[int, str]:
 
 def scheme_names() -> list[str]:
     """Names of the known label schemes."""
-    return sorted(_schemes())
+    return sorted([*_schemes(), NAMES])
+
+
+def regions_of(scheme: str) -> dict[int, int]:
+    """Label -> region of a scheme that goes by numbers; 0 for a structure that is not kept.
+
+    Raises
+    ------
+    ValueError
+        Unknown scheme, or one without numbers.
+    """
+    if scheme not in _schemes():
+        numbered = ", ".join(sorted(_schemes()))
+        raise ValueError(f"unknown label scheme {scheme!r}; known: {numbered}")
+    return _schemes()[scheme]
 
 
 def level_name(number: int) -> str:
@@ -85,8 +102,8 @@ def to_verse(
     labels
         Label map of any numeric type in the declared scheme.
     scheme
-        One of :func:`scheme_names`. The same number means different vertebrae in different
-        schemes, so it is never guessed.
+        One of :func:`scheme_names` that goes by numbers. The same number means different vertebrae
+        in different schemes, so it is never guessed.
     require_vertebra
         False: a mask that outlines further structures alone (muscles, fluid) will do.
 
@@ -107,9 +124,7 @@ def to_verse(
         label at all. ``mask_no_vertebra``: no label of the scheme is a vertebra.
         ``mask_no_region``: none is a vertebra or a further structure, where the latter will do.
     """
-    known = _schemes()
-    if scheme not in known:
-        raise ValueError(f"unknown label scheme {scheme!r}; known: {', '.join(scheme_names())}")
+    table = regions_of(scheme)
     labels = np.asarray(labels)
     if labels.dtype == bool:
         labels = labels.astype(np.uint8)
@@ -121,7 +136,6 @@ def to_verse(
                 "Export labels, not probabilities, and resample with nearest neighbours.",
             )
         labels = np.clip(labels, -LARGEST_LABEL, LARGEST_LABEL).astype(np.int64)
-    table = known[scheme]
     lookup = np.zeros(max(table) + 1, np.uint8)
     for label, number in table.items():
         lookup[label] = number
@@ -145,20 +159,44 @@ def to_verse(
     if unknown:
         listed = ", ".join(map(str, sorted(unknown)))
         warnings.append(f"labels {listed} are not part of the scheme {scheme}: ignored")
-    if require_vertebra and not is_vertebra(result).any():
+    named_levels = any(
+        0 < region <= LAST_VERTEBRA and region != SACRUM for region in table.values()
+    )
+    none = "" if named_levels else ", which names no level"
+    check_regions(result, f"the scheme {scheme}{none}", require_vertebra)
+    return result, warnings
+
+
+def check_regions(labels: np.ndarray, what: str, require_vertebra: bool) -> None:
+    """A label map in internal numbers holds what is wanted of it.
+
+    Parameters
+    ----------
+    labels
+        In VerSe ids and numbers of further structures.
+    what
+        The scheme that it was made by, for the message.
+    require_vertebra
+        False: further structures alone will do.
+
+    Raises
+    ------
+    SubjectDataError
+        ``mask_no_vertebra`` or ``mask_no_region``.
+    """
+    if require_vertebra and not is_vertebra(labels).any():
         raise SubjectDataError(
             "mask_no_vertebra",
-            f"none of the mask's labels is a vertebra in the scheme {scheme}",
+            f"none of the mask's labels is a vertebra in {what}",
             "Check the declared mask_scheme.",
         )
-    if not result.any():
+    if not labels.any():
         raise SubjectDataError(
             "mask_no_region",
-            f"none of the mask's labels is a vertebra, a muscle or another region that is measured "
-            f"in the scheme {scheme}",
+            "none of the mask's labels is a vertebra, a muscle or another region that is measured "
+            f"in {what}",
             "Check the declared mask_scheme.",
         )
-    return result, warnings
 
 
 def labels_table(present: np.ndarray | list[int]) -> list[dict[str, object]]:

@@ -47,6 +47,7 @@ PUBLISHED = {
     "totalsegmentator_vertebrae_mr": {"C1": 25, "T12": 7, "L1": 6, "L5": 2, "sacrum": 1},
     "totalsegmentator_vertebrae_pp": {"C1": 1, "T12": 19, "L1": 20, "L5": 24},
     "totalspineseg": {"C1": 11, "T1": 21, "T12": 32, "L1": 41, "L5": 45, "sacrum": 50},
+    "spineps_subregions": {"sacrum": 26},
     "spineps": {"T12": 19, "L1": 20, "L5": 24, "T13": 28},
 }
 
@@ -73,7 +74,8 @@ def test_schemes(scheme: str) -> None:
     result, warnings = to_verse(labels, scheme)
     assert [level_name(v) for v in result] == list(PUBLISHED[scheme])
     assert warnings == []
-    assert set(PUBLISHED) == set(scheme_names())
+    # One scheme goes by names, one has no level at all.
+    assert set(PUBLISHED) | {"names", "totalsegmentator_vertebrae_body"} == set(scheme_names())
 
 
 def test_other_structures_vanish_and_unknown_labels_are_named() -> None:
@@ -321,6 +323,13 @@ def test_total_mr_names_no_level() -> None:
     assert caught.value.code == "mask_no_vertebra"
     result, _ = to_verse(labels, "totalsegmentator_total_mr", require_vertebra=False)
     assert result.tolist() == [0, 0, 0, 151, 152]
+
+
+@pytest.mark.parametrize("scheme", ["totalsegmentator_vertebrae_body", "spineps_subregions"])
+def test_one_label_for_all_bodies_names_no_level(scheme: str) -> None:
+    with pytest.raises(SubjectDataError, match="names no level") as caught:
+        to_verse(np.array([0, 1 if "body" in scheme else 49]), scheme)
+    assert caught.value.code == "mask_no_vertebra"
 
 
 def test_structures_alone_are_no_mask_of_vertebrae() -> None:
