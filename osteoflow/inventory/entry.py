@@ -11,6 +11,7 @@ from osteoflow.inventory.bids_roles import BidsRoles
 from osteoflow.inventory.dicom_roles import DicomRoles
 from osteoflow.inventory.fingerprint import FileCache
 from osteoflow.inventory.folder import read_folder, unusable_folder
+from osteoflow.inventory.mask_files import mask_entry
 from osteoflow.io import bids
 from osteoflow.io.outside import permission_denied
 from osteoflow.subjects import MASK_COLUMNS, Subject
@@ -67,7 +68,7 @@ def subject_entry(
         _problem_of_both(entry, _no_data())
     for column in MASK_COLUMNS:
         if column in subject.paths:
-            entry["masks"][column] = _mask(study, subject, cache, column)
+            entry["masks"][column] = mask_entry(study, subject, cache, column, entry)
     cache.save()
     return entry
 
@@ -185,20 +186,3 @@ def _scan_bids(study: Path, subject: Subject, cache: FileCache, entry: dict[str,
         "neither ct/*_ct.nii.gz nor anat/*_MEGRE, *_PDFFmap, *_MESE or "
         "*_T1w.nii.gz nor dwi/*_dwi.nii.gz",
     )
-
-
-def _mask(study: Path, subject: Subject, cache: FileCache, column: str) -> dict[str, Any]:
-    """A mask file's fingerprint; an absent file is recorded as such and excludes at segment."""
-    path = study / subject.paths[column]
-    entry: dict[str, Any] = {"path": subject.paths[column], "scheme": subject.paths["mask_scheme"]}
-    try:
-        if path.is_file():
-            record = cache.record(path, header=False)
-            entry.update(size=record["size"], sha256=record["sha256"])
-        else:
-            entry["missing"] = True
-    except PermissionError:
-        entry["denied"] = True
-    except (OSError, ValueError):
-        entry["missing"] = True
-    return entry

@@ -1,8 +1,9 @@
 """DICOM series to images, checked slice by slice.
 
 Single-frame files are converted by dcm2niix and the result is compared with the headers. Frames of
-enhanced objects, tiles and JPEG-LS, which not every build of dcm2niix decodes, are read here, each with its own geometry and rescaling, and laid out in
-the same way: columns, rows from the last to the first, slices along their normal.
+enhanced objects, tiles and JPEG-LS, which not every build of dcm2niix decodes, are read here, each
+with its own geometry and rescaling, and laid out in the same way: columns, rows from the last to
+the first, slices along their normal.
 """
 
 from __future__ import annotations

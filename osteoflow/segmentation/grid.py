@@ -15,12 +15,14 @@ from osteoflow.segmentation.structures import (
     structure_mask,
 )
 
-# Grids that differ by less than this (mm) at any voxel are one grid.
+# Grids that differ by less than this share of a voxel at any corner are one grid.
 GRID_TOLERANCE = 1e-2
 # The body of a cervical vertebra takes 2 cm3 and more; below this share of one a label is a slip.
 SMALLEST_LEVEL_CM3 = 0.5
 # A second piece of a level below this share of the level is noise in the mask, not a warning.
 STRAY_SHARE = 0.02
+# Share of a level's largest cross-section that may lie at a side of the image.
+LARGEST_SIDE = 0.5
 
 
 def to_image_grid(mask: Volume, image: Volume) -> tuple[Volume, list[str]]:
@@ -74,7 +76,7 @@ def to_image_grid(mask: Volume, image: Volume) -> tuple[Volume, list[str]]:
         raise SubjectDataError(
             "mask_outside_image",
             f"no {what} of the mask lies inside the image",
-            "Check that the mask belongs to this series.",
+            _advice(source, image),
         )
     warnings += _truncated(source, result, image)
     return image.like(result), warnings
@@ -189,7 +191,7 @@ def drop_slips(labels: Volume) -> tuple[Volume, list[str]]:
     SubjectDataError
         ``mask_too_small``: no vertebra is left.
     """
-    voxel = abs(float(np.linalg.det(labels.affine[:3, :3]))) / 1000.0
+    voxel = _cm3(labels)
     numbers, counts = np.unique(labels.data[is_vertebra(labels.data)], return_counts=True)
     small = counts * voxel < SMALLEST_LEVEL_CM3
     found = [
@@ -246,14 +248,29 @@ def _nearest(data: np.ndarray, index_map: np.ndarray, shape: tuple[int, int, int
     )
 
 
+def _advice(mask: Volume, image: Volume) -> str:
+    """What to do about a mask that lies elsewhere."""
+    advice = "Check that the mask belongs to this series."
+    if mask.shape == image.shape:
+        advice += (
+            " It has as many voxels as the image but another position: a program may have saved it "
+            "without the image's position and orientation."
+        )
+    return advice
+
+
 def _truncated(source: Volume, result: np.ndarray, image: Volume) -> list[str]:
     """Levels that the image's border cuts: they touch it, or lose volume outside it.
 
+    Above and below, one voxel at the border will do, because a level goes on there. At the sides
+    thin processes may reach the border of a small field of view: there the body does if a level's
+    cross-section at the border is a large share of its largest one in that direction.
     Muscles and fluid run through the border of every image: of them, only a complete loss is told.
     """
     voxel = abs(np.linalg.det(image.affine[:3, :3])) / abs(np.linalg.det(source.affine[:3, :3]))
     axial = int(np.abs(image.affine[2, :3] / np.array(image.spacing)).argmax())
     ends = [np.take(result, index, axis=axial) for index in (0, -1)]
+    sides = [axis for axis in range(3) if axis != axial]
     warnings = []
     for number in (int(v) for v in np.unique(source.data) if v != 0):
         name = level_name(number)
@@ -265,7 +282,24 @@ def _truncated(source: Volume, result: np.ndarray, image: Volume) -> list[str]:
             any((end == number).any() for end in ends) or kept < 0.9 * total
         ):
             warnings.append(f"{name} is truncated by the image's border")
+        elif (
+            number <= LAST_VERTEBRA
+            and total * _cm3(source) >= SMALLEST_LEVEL_CM3
+            and any(_cut(result == number, axis) for axis in sides)
+        ):
+            warnings.append(f"{name} is cut by the image's border at its side")
     return warnings
+
+
+def _cm3(labels: Volume) -> float:
+    """Volume of a voxel."""
+    return abs(float(np.linalg.det(labels.affine[:3, :3]))) / 1000.0
+
+
+def _cut(level: np.ndarray, axis: int) -> bool:
+    """Whether a level's cross-section at either end of an axis is nearly its largest one."""
+    sections = level.sum(axis=tuple(other for other in range(3) if other != axis))
+    return bool(max(sections[0], sections[-1]) > LARGEST_SIDE * sections.max())
 
 
 def _text(spacing: tuple[float, float, float]) -> str:

@@ -159,10 +159,8 @@ def to_verse(
     if unknown:
         listed = ", ".join(map(str, sorted(unknown)))
         warnings.append(f"labels {listed} are not part of the scheme {scheme}: ignored")
-    named_levels = any(
-        0 < region <= LAST_VERTEBRA and region != SACRUM for region in table.values()
-    )
-    none = "" if named_levels else ", which names no level"
+    levels = {region for region in table.values() if 0 < region <= LAST_VERTEBRA} - {SACRUM}
+    none = "" if levels else ", which names no level"
     check_regions(result, f"the scheme {scheme}{none}", require_vertebra)
     return result, warnings
 
