@@ -10,14 +10,12 @@ import warnings
 from pathlib import Path
 
 from osteoflow.errors import SubjectDataError
-from osteoflow.io.nrrd import MAGIC as NRRD_MAGIC
-from osteoflow.io.nrrd import parse_nrrd
 from osteoflow.io.outside import disk_problem, read_nifti
 from osteoflow.io.segments import MaskFile, unreadable
-from osteoflow.io.slicer import slicer_mask
 from osteoflow.io.volume import Volume
 
 PREAMBLE = 132
+NRRD_MAGIC = b"NRRD000"
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -64,10 +62,15 @@ def read_mask(path: str | Path, image: Volume | None = None) -> MaskFile:
     try:
         with path.open("rb") as handle:
             start = handle.read(PREAMBLE)
-        if start.startswith(NRRD_MAGIC):
-            return slicer_mask(parse_nrrd(path.read_bytes()))
+        content = path.read_bytes() if start.startswith(NRRD_MAGIC) else b""
     except OSError as error:
         raise disk_problem(error) from None
+    if content:
+        # The inventory asks this module what a path means, and needs no reader for that.
+        from osteoflow.io.nrrd import parse_nrrd
+        from osteoflow.io.slicer import slicer_mask
+
+        return slicer_mask(parse_nrrd(content))
     if is_dicom(path, start):
         return _read_dicom(path, image)
     return MaskFile.of_labels("NIfTI", read_nifti(path, "mask"))

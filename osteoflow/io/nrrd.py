@@ -12,7 +12,6 @@ import numpy as np
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.segments import no_position, unreadable
 
-MAGIC = b"NRRD"
 KIND = "NRRD"
 LARGEST_HEADER = 1_000_000
 TYPES = {

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.nrrd import Nrrd
 from osteoflow.io.segments import Code, MaskFile, Segment, box_of, unreadable
 
 KIND = "Slicer segmentation"
+SMALL = 2**16
 FIELD = re.compile(r"Segment(\d+)_(\w+)")
 CODE = re.compile(r"([^~^|]*)\^([^~^|]*)\^([^~^|]*)")
 
@@ -56,6 +58,9 @@ def slicer_mask(nrrd: Nrrd) -> MaskFile:
                 "Export a binary label map, not a fractional one.",
             )
         data = data.astype(np.int64)
+    # A box for each value of a layer, found in one pass; other values are searched for.
+    small = data.max(initial=0) < SMALL
+    boxes = [ndimage.find_objects(data[..., layer]) if small else [] for layer in range(count)]
     segments: list[Segment] = []
     described: dict[tuple[int, int], int] = {}
     for index, fields in sorted(found.items()):
@@ -66,7 +71,7 @@ def slicer_mask(nrrd: Nrrd) -> MaskFile:
             raise unreadable(KIND, "has a segment whose label value is no number") from None
         if not 0 <= layer < count or value == 0:
             raise unreadable(KIND, f"has a segment without a place in its {count} layers")
-        start, voxels = box_of(data[..., layer] == value)
+        start, voxels = _outlined(data[..., layer], value, boxes[layer])
         name = fields.get("Name", fields.get("ID", ""))
         codes = terminology_codes(fields.get("Tags", ""))
         segments.append(Segment(value, name, name.strip()[:64], codes, start, voxels))
@@ -74,6 +79,18 @@ def slicer_mask(nrrd: Nrrd) -> MaskFile:
     lost = int(np.count_nonzero(data)) - sum(described.values())
     warnings = (f"{lost} voxels belong to no segment of the file: ignored",) if lost else ()
     return MaskFile(KIND, shape, nrrd.affine, None, tuple(segments), warnings)
+
+
+def _outlined(
+    layer: np.ndarray, value: int, boxes: list[tuple[slice, ...] | None]
+) -> tuple[tuple[int, ...], np.ndarray]:
+    """Box of the voxels of a value: its start and its contents."""
+    if 0 < value <= len(boxes):
+        box = boxes[value - 1]
+        if box is None:
+            return (0, 0, 0), np.zeros((0, 0, 0), bool)
+        return tuple(part.start for part in box), layer[box] == value
+    return box_of(layer == value)
 
 
 def terminology_codes(tags: str) -> tuple[Code, ...]:

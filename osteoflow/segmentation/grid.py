@@ -271,11 +271,13 @@ def _truncated(source: Volume, result: np.ndarray, image: Volume) -> list[str]:
     axial = int(np.abs(image.affine[2, :3] / np.array(image.spacing)).argmax())
     ends = [np.take(result, index, axis=axial) for index in (0, -1)]
     sides = [axis for axis in range(3) if axis != axial]
+    inside, given = (ndimage.find_objects(data) for data in (result, source.data))
     warnings = []
-    for number in (int(v) for v in np.unique(source.data) if v != 0):
+    for number in (index for index, box in enumerate(given, start=1) if box is not None):
         name = level_name(number)
-        kept = int((result == number).sum()) * voxel
-        total = int((source.data == number).sum())
+        box = inside[number - 1] if number <= len(inside) else None
+        kept = voxel * int((result[box] == number).sum()) if box else 0
+        total = int((source.data[given[number - 1]] == number).sum())
         if kept == 0:
             warnings.append(f"{name} lies outside the image")
         elif number <= LAST_VERTEBRA and (
@@ -285,7 +287,7 @@ def _truncated(source: Volume, result: np.ndarray, image: Volume) -> list[str]:
         elif (
             number <= LAST_VERTEBRA
             and total * _cm3(source) >= SMALLEST_LEVEL_CM3
-            and any(_cut(result == number, axis) for axis in sides)
+            and any(_cut(result, number, box, axis) for axis in sides)
         ):
             warnings.append(f"{name} is cut by the image's border at its side")
     return warnings
@@ -296,10 +298,13 @@ def _cm3(labels: Volume) -> float:
     return abs(float(np.linalg.det(labels.affine[:3, :3]))) / 1000.0
 
 
-def _cut(level: np.ndarray, axis: int) -> bool:
-    """Whether a level's cross-section at either end of an axis is nearly its largest one."""
-    sections = level.sum(axis=tuple(other for other in range(3) if other != axis))
-    return bool(max(sections[0], sections[-1]) > LARGEST_SIDE * sections.max())
+def _cut(result: np.ndarray, number: int, box: tuple[slice, ...], axis: int) -> bool:
+    """Whether a level's cross-section at an end of the image is a large share of its largest."""
+    others = tuple(other for other in range(3) if other != axis)
+    sections = (result[box] == number).sum(axis=others)
+    first = sections[0] if box[axis].start == 0 else 0
+    last = sections[-1] if box[axis].stop == result.shape[axis] else 0
+    return bool(max(first, last) > LARGEST_SIDE * sections.max())
 
 
 def _text(spacing: tuple[float, float, float]) -> str:
