@@ -23,6 +23,7 @@ onstart:
 if not STUDY.joined:
 
     include: "rules/convert.smk"
+    include: "rules/backends.smk"
     include: "rules/segment.smk"
     include: "rules/mri.smk"
     include: "rules/ct.smk"

@@ -14,9 +14,12 @@ INVENTORY = Path("results") / "inventory"
 # There where the shards of a study in batches make the subjects' results.
 JOINED = INVENTORY / "joined.txt"
 SUBJECTS = Path("results") / "subjects"
+# Programs that outline vertebrae where no mask was given: steps that only some subjects have.
+BACK_ENDS = ("totalsegmentator", "totalspineseg", "spineps", "spine_segment")
 # Steps that own a folder, in the order of the data.
 STEP_FOLDERS = {
     "convert": "anat",
+    **{name: name for name in BACK_ENDS},
     "segment": "seg",
     "map_mri": "mri",
     "calibrate_ct": "ct",
@@ -29,9 +32,10 @@ MODALITY_OF_STEP = {"map_mri": "mri", "calibrate_ct": "ct"}
 
 
 def steps_of(ct: bool, mri: bool) -> list[str]:
-    """Steps with a folder that a subject with these modalities has, in the order of the data."""
+    """Steps with a folder that each subject with these modalities has, in the order of data."""
     present = {"ct": ct, "mri": mri, None: True}
-    return [step for step in STEP_FOLDERS if present[MODALITY_OF_STEP.get(step)]]
+    regular = [step for step in STEP_FOLDERS if step not in BACK_ENDS]
+    return [step for step in regular if present[MODALITY_OF_STEP.get(step)]]
 
 
 # Suffix of each image after the subject's name, by the step that makes it.
@@ -143,6 +147,11 @@ class SubjectFiles:
             described = "trabecular"
         entity = f"_desc-{described}" if described else ""
         return self.folder("segment") / f"{self.name}_space-{space}{entity}_dseg.nii.gz"
+
+    def outline(self, back_end: str, modality: str) -> Path:
+        """Label map that a segmentation program made, in the program's own label scheme."""
+        described = f"_space-{modality}_desc-{back_end.replace('_', '')}_dseg.nii.gz"
+        return self.folder(back_end) / f"{self.name}{described}"
 
     @property
     def labels(self) -> Path:

@@ -199,9 +199,20 @@ def _settings_problems(folder: Path, settings: Path, config: Config) -> list[str
             continue
         problems.extend(f"{place}: {text}" for text in _yaml_problems(path))
     problems.extend(f"config: ct: {text}" for text in _phantom_problems(config.ct))
+    problems.extend(f"config: {text}" for text in _back_end_problems(folder, config))
     if config.study.truth is not None and not (folder / config.study.truth).exists():
         problems.append(f"config: study.truth: the file '{config.study.truth}' does not exist")
     return problems
+
+
+def _back_end_problems(folder: Path, config: Config) -> list[str]:
+    settings = config.segmentation.backends
+    # A study in batches: the shards have their own settings and did all of this.
+    if (settings.ct is None and settings.mri is None) or (folder / JOINED).exists():
+        return []
+    from osteoflow.segmentation.backends.check import back_end_problems
+
+    return back_end_problems(settings, folder)
 
 
 def _phantom_problems(settings: Ct) -> list[str]:

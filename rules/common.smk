@@ -101,5 +101,6 @@ def radiomics_folders(wildcards):
 def step_folders(wildcards):
     """Folders of the steps that this subject has."""
     found = SUBJECTS[wildcards.subject]
-    steps = steps_of(found["ct"], found["mri"])
+    first, *others = steps_of(found["ct"], found["mri"])
+    steps = [first, *outlines_of(wildcards), *others]
     return [folder(step).format(subject=wildcards.subject) for step in steps]

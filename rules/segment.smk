@@ -5,6 +5,7 @@ rule segment:
     input:
         images=folder("convert"),
         masks=f"{INVENTORY}/{{subject}}_masks.json",
+        outlines=outline_folders,
     output:
         folder=step_folder("segment"),
     log:

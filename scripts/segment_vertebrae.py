@@ -1,34 +1,39 @@
 """Bring the study's masks to the image grids and derive trabecular volumes.
 
-Reads the masks that the inventory names and the converted images; writes, per image and
-rater, whole vertebrae and trabecular volumes in VerSe labels, and how well two raters agree.
+Reads the masks that the inventory names (where it names none: what a segmentation program
+outlined) and the converted images; writes, per image and rater, whole vertebrae and trabecular
+volumes in VerSe labels, and how well two raters agree.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from osteoflow.images import FURTHER_MRI, GRIDS, RATERS
+from osteoflow.images import GRIDS, RATERS
 from osteoflow.io.tables import write_rows
 from osteoflow.io.volume import read_json, read_volume, write_volume
 from osteoflow.layout import SubjectFiles
+from osteoflow.outlined import mask_of, read_outlines
 from osteoflow.segmentation.prepare import agreement_rows, prepare_mask
 from osteoflow.segmentation.schemes import labels_table
 from osteoflow.step import Step, has_item
 
 
-def write_prepared(prepared, mask_path, voi_path, scheme, erosion_mm):
+def write_prepared(prepared, mask_path, voi_path, given, erosion_mm):
     """Both label maps with sidecars that state how they came about."""
-    about = {"Units": "VerSe label", "SourceScheme": scheme}
+    about = {"Units": "VerSe label", "SourceScheme": given["scheme"]}
+    if "program" in given:
+        about["OutlinedBy"] = given["program"]
     write_volume(mask_path, prepared.labels, {**about, "Warnings": prepared.label_warnings})
     description = "Trabecular volume: the mask's surface moved inwards equally in all directions"
     more = {"Description": description, "ErosionMillimetres": erosion_mm}
     write_volume(voi_path, prepared.voi, {**about, **more, "Warnings": prepared.voi_warnings})
 
 
-def main(masks_path, folder, params, log):
+def main(masks_path, outlines, folder, params, log):
     """Segment every grid of one subject, CT and the multi-echo MRI for both raters."""
     masks = read_json(masks_path)["masks"]
+    outlined = read_outlines(outlines)
     files = SubjectFiles.beside(folder)
     step = Step("segment", folder, log)
     converted = files.step_status("convert")
@@ -38,21 +43,22 @@ def main(masks_path, folder, params, log):
         image = next(p for name in GRIDS[space] if (p := files.image(name)).exists())
         found = prepare_mask(given, Path.cwd(), read_volume(image), params.erosion_mm)
         paths = (files.regions(item, "mask"), files.regions(item, "voi"))
-        write_prepared(found, *paths, given["scheme"], params.erosion_mm)
+        write_prepared(found, *paths, given, params.erosion_mm)
         prepared[item] = found.labels
         return found.label_warnings + found.voi_warnings
 
     for item, (space, rater) in RATERS.items():
         if not has_item(read_json(converted), space):
             continue
-        given = masks.get(f"{space}_mask" + ("_rater2" if rater == 2 else ""))
-        if given is None and space in FURTHER_MRI:
-            given = masks.get("mri_mask")
+        given, sources = mask_of(space, rater, masks, outlined)
         if given is None and (rater == 2 or space == "t1w"):
             step.absent(item)
         else:
-            source = [(converted, space)]
-            step.run(item, lambda i=item, s=space, g=given: work(i, s, g), after=source)
+            step.run(
+                item,
+                lambda i=item, s=space, g=given: work(i, s, g),
+                after=[(converted, space), *sources],
+            )
     step.finish()
     present = {int(label) for mask in prepared.values() for label in np.unique(mask.data)} - {0}
     write_rows(files.labels, ["index", "name"], labels_table(sorted(present)))
@@ -64,4 +70,10 @@ def main(masks_path, folder, params, log):
     write_rows(files.agreement, ["image", "roi", "dice"], rows)
 
 
-main(snakemake.input.masks, snakemake.output.folder, snakemake.params, snakemake.log[0])
+main(
+    snakemake.input.masks,
+    snakemake.input.outlines,
+    snakemake.output.folder,
+    snakemake.params,
+    snakemake.log[0],
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from osteoflow.io.tables import read_table
+from osteoflow.layout import BACK_ENDS
 from osteoflow.subjects import SubjectsTable
 
 # What has to be usable for a modality's main map, and its name in the diagram.
@@ -15,7 +16,7 @@ MODALITIES = {"ct": "CT: vBMD", "mri": "MRI: fat fraction"}
 # Shown where a study has any.
 FURTHER_MODALITIES = {"t2": "MRI: T2", "dwi": "MRI: ADC"}
 FLOW_COLUMNS = ("modality", "label", "outcome", "step", "code", "reason", "n")
-STEPS = ("inventory", "convert", "segment", "map_mri", "calibrate_ct")
+STEPS = ("inventory", "convert", *BACK_ENDS, "segment", "map_mri", "calibrate_ct")
 
 
 def cohort_flow(statuses: pd.DataFrame, table: SubjectsTable) -> pd.DataFrame:

@@ -11,6 +11,10 @@ MINUS = "\N{MINUS SIGN}"
 STEPS = {
     "inventory": "inventory",
     "convert": "conversion",
+    "totalsegmentator": "TotalSegmentator",
+    "totalspineseg": "TotalSpineSeg",
+    "spineps": "SPINEPS",
+    "spine_segment": "spine-segment",
     "segment": "masks",
     "map_mri": "MRI maps",
     "calibrate_ct": "CT calibration",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from osteoflow.ct.certificate import phantom
+from osteoflow.figures.wording import listing, step_name
+from osteoflow.segmentation.backends.tasks import find_task
 
 # Images of MRI in words, in the order of the text.
 MRI_IMAGES = {
@@ -31,13 +33,14 @@ def describe_methods(
     certificate = phantom(settings["ct"]["phantom"])
     own = " with this study's own certificate" if settings["ct"]["certificate"] else ""
     erosion = settings["segmentation"]["erosion_mm"]
+    outlined = _outlined_text(settings["segmentation"].get("backends") or {})
     texts = {
         "convert": "DICOM series were chosen by header content, checked for missing, duplicate and "
         "unevenly spaced slices, converted by dcm2niix (enhanced objects were read frame by "
         "frame), and the resulting grid and values were compared with the headers",
-        "segment": "Vertebral masks were brought to the image grid without interpolation of "
-        "labels; trabecular volumes of interest are the masks with their surface moved inwards by "
-        f"{erosion:g} mm, equally in all directions",
+        "segment": f"{outlined}Vertebral masks were brought to the image grid without "
+        "interpolation of labels; trabecular volumes of interest are the masks with their surface "
+        f"moved inwards by {erosion:g} mm, equally in all directions",
         "map_mri": _mri_text(methods),
         "calibrate_ct": f"CT numbers were converted to bone mineral density "
         f"({certificate.mineral} equivalent) by the {len(certificate.rods)} rods of the "
@@ -56,6 +59,22 @@ def describe_methods(
             f"as the Image Biomarker Standardisation Initiative defines it, on {'; '.join(parts)}"
         )
     return {step: text for step, text in texts.items() if text}
+
+
+def _outlined_text(back_ends: Mapping[str, Any]) -> str:
+    """Which programs outlined the vertebrae where no mask was given; empty where none did."""
+    parts = []
+    for modality in ("ct", "mri"):
+        chosen = back_ends.get(modality)
+        if chosen:
+            task = find_task(chosen["name"], modality, chosen["task"])
+            parts.append(f"{modality.upper()} by {step_name(task.back_end)} (task {task.name})")
+    if not parts:
+        return ""
+    return (
+        f"Where no mask was given, vertebrae were outlined on {listing(parts)}; each subject's "
+        "files state version and weights. "
+    )
 
 
 def _mri_text(methods: Mapping[str, list[str]]) -> str:

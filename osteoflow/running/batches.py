@@ -275,6 +275,11 @@ def _shard_config(study: Path, config: Config) -> str:
         own = study / item["settings"]
         if own.is_file():
             item["settings"] = str(own)
+    for item in content["segmentation"]["backends"].values():
+        if isinstance(item, dict):
+            item["weights"] = str((study / item["weights"]).resolve())
+            if os.sep in (item["executable"] or ""):
+                item["executable"] = str((study / Path(item["executable"]).expanduser()).absolute())
     content["study"] = {"title": config.study.title}
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 

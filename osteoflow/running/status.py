@@ -8,7 +8,14 @@ from typing import Any
 
 from osteoflow.io.volume import read_json
 from osteoflow.io.whole import write_text
-from osteoflow.layout import INVENTORY, MODALITY_OF_STEP, STEPS, SUBJECTS, SubjectFiles
+from osteoflow.layout import (
+    BACK_ENDS,
+    INVENTORY,
+    MODALITY_OF_STEP,
+    STEPS,
+    SUBJECTS,
+    SubjectFiles,
+)
 from osteoflow.running.events import JobEnd, failures
 from osteoflow.running.failed import left_out
 
@@ -16,6 +23,7 @@ STATUS_TSV = Path("results") / "status.tsv"
 # Steps that wait for each step; after a failure, what they made before is out of date.
 FOLLOWING = {
     "convert": STEPS[1:],
+    **dict.fromkeys(BACK_ENDS, ("segment", "extract_radiomics", "measure")),
     "segment": ("extract_radiomics", "measure"),
     "map_mri": ("extract_radiomics", "measure"),
     "calibrate_ct": ("extract_radiomics", "measure"),
@@ -38,7 +46,8 @@ def status_rows(study: Path, index: list[dict[str, str]]) -> list[dict[str, str]
     -------
     Rows with ``subject``, ``inventory`` and every step: ``done``, ``done; ct excluded:
     missing_slice``, ``excluded: <modality> <code>``, ``failed: see <log>``, ``not run``, or
-    ``no data`` where the subject has no images for the step.
+    ``no data`` where the subject has no images for the step. A segmentation program has a column
+    where any subject was given to it, with ``not needed`` for the others.
     """
     failed = {(end.rule, end.subject): end for end in failures(study)}
     # In a study in batches the shards' runs failed, not its own.
@@ -46,19 +55,31 @@ def status_rows(study: Path, index: list[dict[str, str]]) -> list[dict[str, str]
         end = JobEnd(row["step"], row["subject"], row["log"], "failed")
         failed.setdefault((end.rule, end.subject), end)
     excluded = _inventory_exclusions(study)
+    steps = _steps(study, index, failed)
     rows = []
     for entry in index:
         name = entry["subject"]
         row = {"subject": name, "inventory": excluded.get(name, "done")}
-        for step in STEPS:
+        for step in steps:
             row[step] = _cell(study, entry, step, failed)
         rows.append(row)
     return rows
 
 
+def _steps(
+    study: Path, index: list[dict[str, str]], failed: dict[tuple[str, str], JobEnd]
+) -> list[str]:
+    """All steps, but of the segmentation programs only those that any subject was given to."""
+    subjects = [SubjectFiles(study / SUBJECTS / entry["subject"]) for entry in index]
+    used = {rule for rule, _ in failed} | {
+        name for name in BACK_ENDS if any(files.folder(name).is_dir() for files in subjects)
+    }
+    return [step for step in STEPS if step not in BACK_ENDS or step in used]
+
+
 def write_status(study: Path, rows: list[dict[str, str]]) -> Path:
     """Write ``results/status.tsv``."""
-    columns = ["subject", "inventory", *STEPS]
+    columns = list(rows[0]) if rows else ["subject", "inventory"]
     lines = ["\t".join(columns)] + ["\t".join(row[column] for column in columns) for row in rows]
     path = study / STATUS_TSV
     write_text(path, "\n".join(lines) + "\n")
@@ -68,7 +89,7 @@ def write_status(study: Path, rows: list[dict[str, str]]) -> Path:
 def status_summary(rows: list[dict[str, str]]) -> list[str]:
     """Per step, how many subjects are in which state."""
     lines = []
-    for step in ("inventory", *STEPS):
+    for step in list(rows[0])[1:] if rows else ():
         counts = Counter(_state(row[step]) for row in rows)
         lines.append(f"{step:18s} " + ", ".join(f"{n} {what}" for what, n in counts.most_common()))
     return lines
@@ -93,6 +114,9 @@ def _cell(
         return f"failed: see {end.log}"
     waits = any(step in FOLLOWING[rule] for rule, subject in failed if subject == name)
     path = SubjectFiles(study / SUBJECTS / name).status_of(step)
+    if not waits and step in BACK_ENDS and not path.exists():
+        segmented = SubjectFiles(study / SUBJECTS / name).status_of("segment").exists()
+        return "not needed" if segmented else "not run"
     if waits or not path.exists():
         return "not run"
     return "done" if step == "measure" else _ended(step, read_json(path)["items"])

@@ -70,6 +70,12 @@ def level_name(number: int) -> str:
     return names[int(number)]
 
 
+def scheme_level(scheme: str, label: int) -> str:
+    """Name of what a label means in a scheme: ``31`` in ``totalsegmentator_v2`` -> ``L1``."""
+    number = _schemes()[scheme].get(int(label), 0)
+    return level_name(number) if number else f"label {int(label)}"
+
+
 def verse_id(name: str) -> int:
     """``L1`` -> ``20``.
 

@@ -2,9 +2,60 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
 
 from osteoflow.settings.section import Section
+
+
+def _none_is_empty(value: Any) -> Any:
+    return None if value == "none" else value
+
+
+class BackEnd(Section):
+    """A segmentation program and how it is called."""
+
+    name: Literal["totalsegmentator", "totalspineseg", "spineps", "spine_segment"] = Field(
+        description="Which program."
+    )
+    weights: str = Field(
+        description="Folder with its weights, staged beforehand; relative ones start at the study "
+        "folder."
+    )
+    task: str | None = Field(
+        None,
+        description="What it is asked for; empty: its default. All are listed in "
+        "docs/how-to/segmentation-back-ends.md.",
+    )
+    executable: str | None = Field(
+        None,
+        description="Path of the program, or its name on the `PATH`; empty: its usual name. "
+        "`conda`: the environment that `--sdm conda` makes from `envs/`.",
+    )
+    device: Literal["cpu", "gpu"] = Field("cpu", description="What it computes on.")
+
+
+class MriBackEnd(BackEnd):
+    """A segmentation program for MRI."""
+
+    image: Literal["mri", "t1w", "t2"] = Field(
+        "mri",
+        description="Image that it outlines: the multi-echo gradient echo (`mri`, its echo nearest "
+        "to in phase), T1w, or the first spin echo (`t2`).",
+    )
+
+
+class BackEnds(Section):
+    """Segmentation programs that outline vertebrae where the subjects table names no mask."""
+
+    ct: Annotated[BackEnd | None, BeforeValidator(_none_is_empty)] = Field(
+        None, description="Program for CT; `none` or empty: no mask, no regions."
+    )
+    mri: Annotated[MriBackEnd | None, BeforeValidator(_none_is_empty)] = Field(
+        None, description="Program for MRI; `none` or empty: no mask, no regions."
+    )
+    threads: int = Field(4, ge=1, le=256, description="Processor cores of one such job.")
 
 
 class Segmentation(Section):
@@ -16,4 +67,9 @@ class Segmentation(Section):
         le=15,
         description="Distance in mm by which the mask's surface is moved inwards, equally in all "
         "directions, to leave the trabecular compartment.",
+    )
+    backends: BackEnds = Field(
+        default_factory=BackEnds,
+        description="Segmentation programs for subjects without a mask; a mask in the subjects "
+        "table comes first.",
     )

@@ -21,6 +21,7 @@ from packaging.specifiers import SpecifierSet
 from rattler.exceptions import InvalidMatchSpecError, SolverError
 
 from osteoflow.resources import ROOT
+from osteoflow.segmentation.backends.registry import BACK_ENDS
 
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 CORE = ROOT / "envs" / "core.yaml"
@@ -55,6 +56,32 @@ def test_every_spec_parses_and_names_a_package(path):
         assert spec.name.normalized == text.split()[0]
         assert (spec.version is None) == (len(text.split()) == 1)
     assert "nodefaults" in read(path)["channels"]
+
+
+BACK_END_ENVIRONMENTS = [path for path in ENVIRONMENTS if path != CORE]
+
+
+def test_every_back_end_has_an_environment():
+    assert {path.stem for path in BACK_END_ENVIRONMENTS} == set(BACK_ENDS)
+
+
+@pytest.mark.parametrize("path", BACK_END_ENVIRONMENTS, ids=lambda path: path.name)
+def test_environment_of_a_back_end_pins_its_program(path):
+    """The package and the framework in one version each, and what the calling step itself needs."""
+    back_end = BACK_ENDS[path.stem]
+    pins = {pin.name: pin for pin in pip_pins(path)}
+    assert back_end.distribution in pins
+    for pin in pins.values():
+        assert [part.operator for part in pin.specifier] == ["=="]
+    specs = {text.split()[0]: rattler.MatchSpec(text, strict=True) for text in conda_specs(path)}
+    assert set(specs) == {"python", "pip", "pytorch-cpu", "nibabel"}
+    assert str(specs["pytorch-cpu"].version) == "2.8.*"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    python = rattler.VersionSpec(str(specs["python"].version))
+    chosen = [text for text in PYTHONS if python.matches(rattler.Version(text))]
+    assert len(chosen) == 1
+    # The step runs in this environment and imports the package of the clone.
+    assert chosen[0] in SpecifierSet(project["requires-python"])
 
 
 def test_a_malformed_spec_is_refused():

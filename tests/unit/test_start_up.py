@@ -12,6 +12,10 @@ HEAVY = {"pydicom", "pandas", "matplotlib", "requests", "pydantic", "sklearn", "
 NEEDED = {
     "convert_images.py": {"pydicom", "requests"},
     "segment_vertebrae.py": set(),
+    "outline_totalsegmentator.py": set(),
+    "outline_totalspineseg.py": set(),
+    "outline_spineps.py": set(),
+    "outline_spine_segment.py": set(),
     "map_mri.py": set(),
     "calibrate_ct.py": set(),
     "extract_features.py": {"pydantic"},
