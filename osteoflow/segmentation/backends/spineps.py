@@ -1,4 +1,4 @@
-"""SPINEPS with VERIDAH (Moeller et al., Eur Radiol 2025;35:1178, doi 10.1007/s00330-024-11155-y).
+"""SPINEPS with VERIDAH (Moeller et al., Eur Radiol 2024, doi 10.1007/s00330-024-11155-y).
 
 Checked against its source of June 2026: ``entrypoint.py`` (arguments; a model may be given by its
 folder), ``seg_run.py`` (results beside the image, error codes that end without an error),

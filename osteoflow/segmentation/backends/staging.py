@@ -10,7 +10,7 @@ import numpy as np
 from osteoflow.io.volume import Volume
 
 GYROMAGNETIC_RATIO_MHZ_PER_T = 42.577478518
-# Main peak of fat against water at body temperature (Reeder et al., Magn Reson Med 2012;67:389).
+# Methylene of fat (1.3 ppm) against water (4.7 ppm; Ren et al., J Lipid Res 2008;49:2055).
 FAT_SHIFT_PPM = 3.4
 
 
