@@ -11,7 +11,7 @@ from typing import Any
 from osteoflow.io.volume import Volume, read_json, read_volume, sidecar_path, write_volume
 from osteoflow.layout import SubjectFiles
 from osteoflow.segmentation.backends.back_end import BackEnd
-from osteoflow.segmentation.backends.installed import find_executable, installed_version
+from osteoflow.segmentation.backends.installed import CONDA, find_executable, installed_version
 from osteoflow.segmentation.backends.run import BackEndError, about_outline, outline_image
 from osteoflow.segmentation.backends.staging import single_volume
 from osteoflow.segmentation.backends.tasks import find_task
@@ -30,10 +30,18 @@ OUTLINED = {
 def outline_state(back_end: BackEnd, modality: str, settings: Any, study: Path) -> dict[str, str]:
     """What a program's result depends on besides settings: its weights and its version."""
     task = find_task(back_end.name, modality, settings.task)
-    weights = find_weights(back_end, modality, task.name, study / settings.weights)
-    program = find_executable(back_end, settings.executable, study)
-    version = installed_version(program, back_end.distribution) if program else None
-    return {"weights": fingerprint(weights), "version": version or "unknown"}
+    weights = find_weights(back_end, modality, task.name, _staged(settings.weights, study))
+    state = {"weights": fingerprint(weights)}
+    # Of an environment that Snakemake makes, it watches the file itself.
+    if settings.executable != CONDA:
+        program = find_executable(back_end, settings.executable, study)
+        version = installed_version(program, back_end.distribution) if program else None
+        state["version"] = version or "unknown"
+    return state
+
+
+def _staged(weights: str, study: Path) -> Path:
+    return study / Path(weights).expanduser()
 
 
 def outline_subject(back_end: BackEnd, folder: str, settings: str, threads: int, log: str) -> None:
@@ -78,7 +86,7 @@ def _outline(
 ) -> list[str]:
     """Outline one image and write the label map with its sidecar; warnings."""
     task = find_task(back_end.name, modality, chosen["task"])
-    weights = find_weights(back_end, modality, task.name, Path(chosen["weights"]))
+    weights = find_weights(back_end, modality, task.name, _staged(chosen["weights"], Path()))
     program = find_executable(back_end, chosen["executable"], Path.cwd())
     if program is None:
         raise BackEndError(f"the program of {back_end.title} is not to be found")

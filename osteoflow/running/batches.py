@@ -277,7 +277,7 @@ def _shard_config(study: Path, config: Config) -> str:
             item["settings"] = str(own)
     for item in content["segmentation"]["backends"].values():
         if isinstance(item, dict):
-            item["weights"] = str((study / item["weights"]).resolve())
+            item["weights"] = str((study / Path(item["weights"]).expanduser()).absolute())
             if os.sep in (item["executable"] or ""):
                 item["executable"] = str((study / Path(item["executable"]).expanduser()).absolute())
     content["study"] = {"title": config.study.title}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from stand_in_programs import calls, install
 
 from osteoflow.config import load_config
@@ -30,9 +31,10 @@ from osteoflow.io.volume import (
 from osteoflow.layout import BACK_ENDS as STEPS
 from osteoflow.layout import SubjectFiles
 from osteoflow.outlined import Outlined, mask_of, read_outlines
-from osteoflow.outlines import outline_subject
+from osteoflow.outlines import outline_state, outline_subject
 from osteoflow.reports.methods import _outlined_text
 from osteoflow.resources import ROOT, read_resource
+from osteoflow.running.batches import _shard_config
 from osteoflow.segmentation.backends.check import back_end_problems
 from osteoflow.segmentation.backends.installed import find_executable, installed_version
 from osteoflow.segmentation.backends.isolation import isolated_environment
@@ -730,6 +732,46 @@ def test_exclusions_pass_on_and_failures_fail(tmp_path, monkeypatch):
     install(tmp_path / "env", *about, results=prepared, exit=1)
     with pytest.raises(BackEndError):
         outline_subject(back_end, folder, json.dumps({"mri": settings["mri"]}), 1, log)
+
+
+def test_a_step_needs_no_more_than_its_environment_has():
+    """With --sdm conda it runs in the program's environment: numpy and nibabel, no scipy."""
+    code = (
+        "import sys\n"
+        "class Lacking:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('scipy', 'pandas', 'pydantic', 'yaml', 'pydicom'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Lacking())\n"
+        "import osteoflow.outlines\n"
+        "from osteoflow.segmentation.backends import registry\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_state_holds_what_a_result_depends_on(tmp_path):
+    stage_weights(tmp_path / "w", "totalspineseg", "mri", "step2", "nnUNet/results")
+    install(tmp_path / "env", "totalspineseg", "totalspineseg", "20260429")
+    chosen = {"name": "totalspineseg", "weights": "w", "executable": "env/bin/totalspineseg"}
+    state = []
+    for executable in (chosen["executable"], "conda"):
+        content = {"mri": {**chosen, "executable": executable}}
+        settings = load_config({"segmentation": {"backends": content}}).segmentation.backends
+        state.append(outline_state(BACK_ENDS["totalspineseg"], "mri", settings.mri, tmp_path))
+    assert state[0]["version"] == "20260429" and len(state[0]["weights"]) == 16
+    assert state[1] == {"weights": state[0]["weights"]}
+
+
+def test_a_shard_finds_weights_and_program_of_the_study(tmp_path):
+    ct = {"name": "spine_segment", "weights": "w", "executable": "env/bin/spine-segment"}
+    mri = {"name": "totalspineseg", "weights": "/data/w"}
+    config = load_config({"segmentation": {"backends": {"ct": ct, "mri": mri}}})
+    found = yaml.safe_load(_shard_config(tmp_path, config))["segmentation"]["backends"]
+    assert found["ct"]["weights"] == str(tmp_path / "w")
+    assert found["ct"]["executable"] == str(tmp_path / "env" / "bin" / "spine-segment")
+    assert found["mri"]["weights"] == "/data/w"
+    assert found["mri"]["executable"] is None
+    assert load_config({"segmentation": {"backends": found}})
 
 
 # --- in words

@@ -39,7 +39,7 @@ def _problems(back_end: BackEnd, modality: str, chosen: Any, study: Path) -> lis
         return [str(error)]
     problems = []
     try:
-        find_weights(back_end, modality, task.name, study / chosen.weights)
+        find_weights(back_end, modality, task.name, study / Path(chosen.weights).expanduser())
     except MissingWeightsError as error:
         command = back_end.staging(modality, task.name, chosen.weights)
         problems.append(
