@@ -109,15 +109,21 @@ def outline_image(
             results[key] = _result(back_end, scratch, pattern, image, printed)
     labels, warnings = back_end.combine(task.name, results)
     _require_vertebra(back_end, labels, task.scheme)
-    if device == "gpu" and any(text in printed for text in back_end.on_cpu):
-        warnings = [*warnings, "no GPU was found: the program ran on the processor"]
-    if task.outlines == "vertebrae":
-        warnings = [
-            *warnings,
-            "the program outlines whole vertebrae: the trabecular volume is not kept to the body "
-            "by the outline",
-        ]
+    warnings = [*warnings, *_remarks(back_end, task, device, printed)]
     return Outline(image.like(_smallest(labels)), lines, warnings)
+
+
+def _remarks(back_end: BackEnd, task: Task, device: str, printed: str) -> list[str]:
+    """What must be told of every result of this kind."""
+    remarks = []
+    if device == "gpu" and any(text in printed for text in back_end.on_cpu):
+        remarks.append("no GPU was found: the program ran on the processor")
+    if task.outlines == "vertebrae":
+        remarks.append(
+            "the program outlines whole vertebrae: the trabecular volume is not kept to the body "
+            "by the outline"
+        )
+    return remarks
 
 
 def _run(back_end: BackEnd, command: Command, environment: dict[str, str], scratch: Path) -> str:
