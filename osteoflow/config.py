@@ -61,6 +61,12 @@ class Config(Section):
             if twice:
                 raise ValueError(f"{section}: used more than once: {', '.join(twice)}")
         for analysis in self.analyses:
+            scans = self.statistics.reproducibility.repeat_sessions
+            if "scan_rescan" in analysis.radiomics.reliability and not scans:
+                raise ValueError(
+                    f"analyses.{analysis.name}: reliability over repeated scans needs "
+                    "statistics.reproducibility.repeat_sessions"
+                )
             if analysis.radiomics.image not in self.radiomics.images:
                 raise ValueError(
                     f"analyses.{analysis.name}: no features are extracted from image "

@@ -7,6 +7,7 @@ A new map is one entry here, its file name in :mod:`osteoflow.layout` and its ro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -52,25 +53,49 @@ GRIDS: dict[str, tuple[str, ...]] = {
     "dwi": ("dwi", "scanner_adc"),
     "t1w": ("t1w",),
 }
-# Masks of a subject: the grid each belongs to.
-RATERS: dict[str, tuple[str, int]] = {
-    "ct": ("ct", 1),
-    "ct_rater2": ("ct", 2),
-    "mri": ("mri", 1),
-    "mri_rater2": ("mri", 2),
-    "t2": ("t2", 1),
-    "dwi": ("dwi", 1),
-    "t1w": ("t1w", 1),
+
+
+class Outline(NamedTuple):
+    """Whose outlines a mask holds: its grid, the rater, and the how-manieth time he outlined it."""
+
+    space: str
+    rater: int
+    reading: int
+
+
+# What follows the grid in the names of a mask's column and of its item, and who outlined it.
+FIRST_READING = (1, 1)
+READINGS: dict[str, tuple[int, int]] = {
+    "": FIRST_READING,
+    "_rater2": (2, 1),
+    "_repeat": (1, 2),
+}
+# Which comparison the outlines of each further reading serve, beside the first ones.
+COMPARISONS: dict[str, str] = {"_rater2": "inter_rater", "_repeat": "intra_rater"}
+# Masks of a subject: the grid each belongs to and who outlined it.
+RATERS: dict[str, Outline] = {
+    space + suffix: Outline(space, *who) for space in GRIDS for suffix, who in READINGS.items()
 }
 # Grids of MRI that most subjects lack, and that a mask of the vertebrae in `mri_mask` is carried
 # to by position where they have no mask of their own.
 FURTHER_MRI = ("t2", "dwi", "t1w")
 
 
+def mask_column(item: str) -> str:
+    """Column of the subjects table that names a mask: ``ct_rater2`` -> ``ct_mask_rater2``."""
+    space = RATERS[item].space
+    return f"{space}_mask{item.removeprefix(space)}"
+
+
+def is_further_reading(item: str) -> bool:
+    """Whether an item of a step's status is a mask beside the one that the study measures."""
+    return item in RATERS and RATERS[item][1:] != FIRST_READING
+
+
 def modality_of(item: str) -> str:
     """The acquisition that an item of a step's status belongs to: ``ct``, ``mri``, ``t2`` ..."""
     if item in RATERS:
-        return RATERS[item][0]
+        return RATERS[item].space
     if item == "scores":
         return "t1w"
     return IMAGES[item].space if item in IMAGES else item

@@ -137,14 +137,13 @@ class SubjectFiles:
         Parameters
         ----------
         item
-            A mask of :data:`osteoflow.images.RATERS`: ``ct``, ``mri_rater2``, ``t2`` ...
+            A mask of :data:`osteoflow.images.RATERS`: ``ct``, ``mri_rater2``, ``t2_repeat`` ...
         kind
             ``mask`` (whole vertebrae) or ``voi`` (trabecular volumes).
         """
-        space, _, second = item.partition("_rater")
-        described = ("trabecularRater" if kind == "voi" else "rater") + second if second else ""
-        if kind == "voi" and not second:
-            described = "trabecular"
+        space, _, described = item.partition("_")
+        if kind == "voi":
+            described = "trabecular" + described.capitalize()
         entity = f"_desc-{described}" if described else ""
         return self.folder("segment") / f"{self.name}_space-{space}{entity}_dseg.nii.gz"
 
@@ -160,7 +159,7 @@ class SubjectFiles:
 
     @property
     def agreement(self) -> Path:
-        """Overlap of two raters."""
+        """Overlap of the further readings' masks with the first ones."""
         return self.folder("segment") / f"{self.name}_agreement.tsv"
 
     @property

@@ -192,8 +192,9 @@ def average_levels(
 
 
 def complete(
-    rows: list[dict[str, Any]], participant_id: str, session: str, rater: int
+    rows: list[dict[str, Any]], participant_id: str, session: str, rater: int, reading: int = 1
 ) -> list[dict[str, Any]]:
     """Rows with their identity, in the order of the table's columns."""
-    identity = {"participant_id": participant_id, "session": session or "n/a", "rater": rater}
+    who = {"participant_id": participant_id, "session": session or "n/a"}
+    identity = {**who, "rater": rater, "reading": reading}
     return [{column: {**identity, **row}[column] for column in MEASUREMENT_COLUMNS} for row in rows]

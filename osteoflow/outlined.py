@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osteoflow.images import FURTHER_MRI
+from osteoflow.images import RATERS
 from osteoflow.io.volume import read_json, sidecar_path
 from osteoflow.layout import SubjectFiles
+from osteoflow.segmentation.readings import given_mask
 from osteoflow.step import Source
 
 
@@ -52,28 +53,27 @@ def read_outlines(folders: Iterable[str | Path]) -> dict[str, Outlined]:
 
 
 def mask_of(
-    space: str, rater: int, masks: Mapping[str, Any], outlined: Mapping[str, Outlined]
+    item: str, masks: Mapping[str, Any], outlined: Mapping[str, Outlined]
 ) -> tuple[Mapping[str, Any] | None, list[Source]]:
-    """The mask of a grid, and the status it rests on; None where there is none.
+    """The mask of a reading, and the status it rests on; None where there is none.
 
-    In this order: the mask that the subjects table names for the grid; for the further MRI grids
-    the one that it names for MRI; for the first rater what a program outlined in the modality,
-    which is carried to the grid by position.
+    In this order: the mask that the subjects table names
+    (:func:`osteoflow.segmentation.readings.given_mask`); for the first reading what a program
+    outlined in the modality, which is carried to the grid by position.
 
     Parameters
     ----------
-    space, rater
-        Grid of :data:`osteoflow.images.RATERS`, and 1 or 2.
+    item
+        A mask of :data:`osteoflow.images.RATERS`.
     masks
         Column of the subjects table -> the inventory's entry.
     outlined
         From :func:`read_outlines`.
     """
-    given = masks.get(f"{space}_mask" + ("_rater2" if rater == 2 else ""))
-    if given is None and space in FURTHER_MRI:
-        given = masks.get("mri_mask")
+    given = given_mask(masks, item)
+    space = RATERS[item].space
     modality = "ct" if space == "ct" else "mri"
-    if given is None and rater == 1 and modality in outlined:
+    if given is None and item == space and modality in outlined:
         found = outlined[modality]
         return found.given, [(found.status, modality)]
     return given, []

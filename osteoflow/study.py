@@ -270,9 +270,22 @@ def _column_problems(config: Config, table: SubjectsTable) -> list[str]:
                     problems.append(f"config: {place}: {unknown_column(name, columns)}")
         except ValueError as error:
             problems.append(f"config: {place}: {error}")
+    problems.extend(_session_problems(config, table))
     problems.extend(f"config: {text}" for text in refusals(config.analyses, columns))
     problems.extend(f"config: {text}" for text in _type_problems(config, table))
     return list(dict.fromkeys(problems))
+
+
+def _session_problems(config: Config, table: SubjectsTable) -> list[str]:
+    """Repeated scans of sessions that nobody has: YAML reads 01 as 1."""
+    sessions = sorted({subject.session for subject in table.subjects if subject.session})
+    named = [s for group in config.statistics.reproducibility.repeat_sessions for s in group]
+    return [
+        f"config: statistics.reproducibility.repeat_sessions: nobody has session '{session}' "
+        f"(subjects.tsv has {', '.join(sessions) or 'no sessions'}; labels need quotation marks)"
+        for session in named
+        if session not in sessions
+    ]
 
 
 def _type_problems(config: Config, table: SubjectsTable) -> list[str]:

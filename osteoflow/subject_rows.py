@@ -59,7 +59,7 @@ def subject_rows(
     rows: list[dict[str, Any]] = []
     warnings: list[str] = []
     segmented = statuses["segment"]
-    for item, (space, rater) in RATERS.items():
+    for item, (space, rater, reading) in RATERS.items():
         if not has_item(segmented, item) or not is_ok(segmented, item):
             continue
         labels, voi = (read_volume(files.regions(item, kind)) for kind in ("mask", "voi"))
@@ -83,7 +83,7 @@ def subject_rows(
         for summary in summaries:
             row = average_levels(measured, summary["metric"], summary["levels"])
             measured += [row] if row else []
-        rows += complete(measured, files.participant_id, files.session, rater)
+        rows += complete(measured, files.participant_id, files.session, rater, reading)
     return rows, warnings
 
 

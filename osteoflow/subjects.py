@@ -23,12 +23,23 @@ PATH_COLUMNS = (
     "t2_mask",
     "dwi_mask",
     "t1w_mask",
+    "ct_mask_repeat",
+    "mri_mask_repeat",
+    "t2_mask_rater2",
+    "t2_mask_repeat",
+    "dwi_mask_rater2",
+    "dwi_mask_repeat",
+    "t1w_mask_rater2",
+    "t1w_mask_repeat",
 )
 ID_COLUMNS = ("participant_id", "session")
-MASK_COLUMNS = (
-    *("ct_mask", "mri_mask", "ct_mask_rater2", "mri_mask_rater2"),
-    *("t2_mask", "dwi_mask", "t1w_mask"),
-)
+MASK_COLUMNS = tuple(name for name in PATH_COLUMNS if "_mask" in name)
+# A further reading of a grid whose first mask may come from another grid needs a first one there.
+PAIRED_COLUMNS = {
+    further: f"{space}_mask"
+    for space in ("t2", "dwi", "t1w")
+    for further in (f"{space}_mask_rater2", f"{space}_mask_repeat")
+}
 MISSING = ("", "n/a")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
@@ -222,6 +233,11 @@ def _subject(row: dict[str, str], schemes: list[str]) -> tuple[Subject | None, l
         near = difflib.get_close_matches(scheme, schemes, n=1, cutoff=0.4)
         advice = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(schemes)}"
         mistakes.append(f"unknown mask_scheme '{scheme}' ({advice})")
+    mistakes += [
+        f"'{further}' needs '{first}': outlines are compared on the image they were drawn on"
+        for further, first in PAIRED_COLUMNS.items()
+        if further in paths and first not in paths
+    ]
     if mistakes:
         return None, mistakes
     name = f"sub-{label}" + (f"_ses-{session}" if session else "")

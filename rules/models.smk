@@ -17,6 +17,12 @@ MODEL_TABLES = (
 )
 
 
+def repeated_scans(wildcards):
+    """Sessions that are repeated scans, for an analysis whose features must be reliable in them."""
+    wanted = "scan_rescan" in ANALYSES[wildcards.analysis].radiomics.reliability
+    return canonical(CONFIG.statistics.reproducibility.repeat_sessions if wanted else [])
+
+
 rule fit_models:
     input:
         participants=rules.assemble_cohort.output.participants,
@@ -36,6 +42,7 @@ rule fit_models:
         mem_mb=lambda wildcards, attempt: (1500 + 2 * len(SUBJECTS)) * attempt,
     params:
         analysis=lambda wildcards: canonical(ANALYSES[wildcards.analysis]),
+        repeat_sessions=repeated_scans,
         seed=CONFIG.study.seed,
         code=code_version("fit_models.py"),
     script:

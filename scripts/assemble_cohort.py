@@ -63,10 +63,13 @@ def main(inputs, output, params, log):
     write_table(output.status, statuses)
     write_table(output.flow, cohort_flow(statuses, table))
     agreement = [
-        read_table(files.agreement).assign(participant_id=named[files.name].participant_id)
+        read_table(files.agreement).assign(
+            participant_id=named[files.name].participant_id,
+            session=named[files.name].session or None,
+        )
         for files in done
     ]
-    columns = ["participant_id", "image", "roi", "dice"]
+    columns = ["participant_id", "session", "comparison", "image", "roi", "dice"]
     write_table(output.dice, concatenate(agreement, columns)[columns])
 
 

@@ -1,6 +1,6 @@
 """Extract radiomic features from the trabecular volumes of every configured image.
 
-Reads maps and volumes of interest; writes one row per image, region and rater.
+Reads maps and volumes of interest; writes one row per image, region and reading.
 """
 
 import json
@@ -44,13 +44,14 @@ def main(folder, params, log):
         image = usable(files.image(name), files.image(quality) if quality else None)
         recipe = RadiomicsSettings.model_validate(settings[name])
         warnings = []
-        for item, (space, rater) in RATERS.items():
+        for item, (space, rater, reading) in RATERS.items():
             if space == IMAGES[name].space and is_ok(segmented, item):
                 labels = read_volume(files.regions(item, "voi")).data
                 identity = {
                     "participant_id": files.participant_id,
                     "session": files.session or "n/a",
                     "rater": rater,
+                    "reading": reading,
                     "image": name,
                 }
                 wanted = regions[name]

@@ -30,6 +30,7 @@ def main(inputs, output, params, log):
             analysis,
             params.seed,
             labels=labels,
+            repeat_sessions=json.loads(params.repeat_sessions),
         )
     except (AnalysisError, ArithmeticError) as error:
         for path in files.values():

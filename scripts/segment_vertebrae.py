@@ -1,8 +1,8 @@
 """Bring the study's masks to the image grids and derive trabecular volumes.
 
 Reads the masks that the inventory names (where it names none: what a segmentation program
-outlined) and the converted images; writes, per image and rater, whole vertebrae and trabecular
-volumes in VerSe labels, and how well two raters agree.
+outlined) and the converted images; writes, per image and reading, whole vertebrae and trabecular
+volumes in VerSe labels, and how well readings overlap.
 """
 
 from pathlib import Path
@@ -14,7 +14,13 @@ from osteoflow.io.tables import write_rows
 from osteoflow.io.volume import read_json, read_volume, write_volume
 from osteoflow.layout import SubjectFiles
 from osteoflow.outlined import mask_of, read_outlines
-from osteoflow.segmentation.prepare import agreement_rows, prepare_mask
+from osteoflow.segmentation.prepare import prepare_mask
+from osteoflow.segmentation.readings import (
+    AGREEMENT_COLUMNS,
+    IDENTICAL,
+    agreement_rows,
+    is_identical,
+)
 from osteoflow.segmentation.schemes import labels_table
 from osteoflow.step import Step, has_item
 
@@ -31,7 +37,7 @@ def write_prepared(prepared, mask_path, voi_path, given, erosion_mm):
 
 
 def main(masks_path, outlines, folder, params, log):
-    """Segment every grid of one subject, CT and the multi-echo MRI for both raters."""
+    """Segment every grid of one subject, for every reading."""
     masks = read_json(masks_path)["masks"]
     outlined = read_outlines(outlines)
     files = SubjectFiles.beside(folder)
@@ -45,13 +51,14 @@ def main(masks_path, outlines, folder, params, log):
         paths = (files.regions(item, "mask"), files.regions(item, "voi"))
         write_prepared(found, *paths, given, params.erosion_mm)
         prepared[item] = found.labels
-        return found.label_warnings + found.voi_warnings
+        copied = item != space and is_identical(prepared.get(space), found.labels)
+        return found.label_warnings + found.voi_warnings + [IDENTICAL] * copied
 
-    for item, (space, rater) in RATERS.items():
+    for item, (space, *_) in RATERS.items():
         if not has_item(read_json(converted), space):
             continue
-        given, sources = mask_of(space, rater, masks, outlined)
-        if given is None and (rater == 2 or space == "t1w"):
+        given, sources = mask_of(item, masks, outlined)
+        if given is None and (item != space or space == "t1w"):
             step.absent(item)
         else:
             step.run(
@@ -62,12 +69,7 @@ def main(masks_path, outlines, folder, params, log):
     step.finish()
     present = {int(label) for mask in prepared.values() for label in np.unique(mask.data)} - {0}
     write_rows(files.labels, ["index", "name"], labels_table(sorted(present)))
-    rows = []
-    for space in GRIDS:
-        if space in prepared and f"{space}_rater2" in prepared:
-            pair = prepared[space], prepared[f"{space}_rater2"]
-            rows += agreement_rows(*pair, f"seg_{space}")
-    write_rows(files.agreement, ["image", "roi", "dice"], rows)
+    write_rows(files.agreement, AGREEMENT_COLUMNS, agreement_rows(prepared))
 
 
 main(

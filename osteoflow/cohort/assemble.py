@@ -9,7 +9,7 @@ import pandas as pd
 
 from osteoflow.errors import StudyError
 from osteoflow.images import modality_of
-from osteoflow.io.tables import EXCLUSION_COLUMNS
+from osteoflow.io.tables import EXCLUSION_COLUMNS, of_reading
 from osteoflow.measurements import TRABECULAR, dictionary, level_range
 from osteoflow.settings.cohort import Summary
 from osteoflow.subjects import SubjectsTable, is_number
@@ -43,7 +43,7 @@ def participants_table(
     )
     for column in table.clinical_columns:
         people[column] = typed([s.clinical[column] for s in table.subjects])
-    measured = measurements[measurements["rater"] == 1] if len(measurements) else measurements
+    measured = of_reading(measurements)
     for summary in summaries:
         people[summary.column] = _summary_values(people, measured, summary)
     return people

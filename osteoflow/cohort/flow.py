@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from osteoflow.images import is_further_reading
 from osteoflow.io.tables import read_table
 from osteoflow.layout import BACK_ENDS
 from osteoflow.subjects import SubjectsTable
@@ -25,14 +26,14 @@ def cohort_flow(statuses: pd.DataFrame, table: SubjectsTable) -> pd.DataFrame:
     Parameters
     ----------
     statuses
-        From :func:`osteoflow.cohort.assemble.status_table`. Second raters do not count, nor do
+        From :func:`osteoflow.cohort.assemble.status_table`. Further readings do not count, nor do
         features, which follow the maps; but a subject counts that any failed step leaves out.
     table
         The subjects table: those without any step are in the study all the same.
     """
-    first_rater = ~statuses["item"].str.endswith("rater2")
+    first_reading = ~statuses["item"].map(is_further_reading).astype(bool)
     counted = statuses["step"].isin(STEPS) | (statuses["status"] == "failed")
-    used = statuses[first_rater & counted]
+    used = statuses[first_reading & counted]
     unseen = pd.DataFrame(
         [
             {"subject": s.name, "step": "inventory", "modality": m, "status": "absent"}

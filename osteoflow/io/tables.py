@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 # Radiomic features: image (``original``, ``wavelet-HHL``), class and name, as pyradiomics writes.
 FEATURE_COLUMN = re.compile(r"^.+_(shape|firstorder|glcm|glrlm|glszm|ngtdm|gldm)_\w+$")
-FEATURE_KEYS = ("participant_id", "session", "rater", "roi", "image", "n_voxels", "flag")
+FEATURE_KEYS = (
+    *("participant_id", "session", "rater", "reading", "roi", "image", "n_voxels", "flag"),
+)
 MEASUREMENT_COLUMNS = (
     "participant_id",
     "session",
     "rater",
+    "reading",
     "roi",
     "image",
     "metric",
@@ -47,6 +50,20 @@ EXCLUSION_COLUMNS = (
 def feature_columns(columns: Iterable[object]) -> list[str]:
     """The radiomic features among a table's columns."""
     return [str(name) for name in columns if FEATURE_COLUMN.match(str(name))]
+
+
+def of_reading(table: pd.DataFrame, rater: int = 1, reading: int = 1) -> pd.DataFrame:
+    """Rows of a rater's first (or further) reading of each image, of measurements or features.
+
+    Everything but agreement rests on the first reading of rater 1. A table without one of the
+    columns ``rater`` and ``reading`` holds 1 there.
+    """
+    for column, wanted in (("rater", rater), ("reading", reading)):
+        if column in table.columns:
+            table = table[table[column].astype(int) == wanted]
+        elif wanted != 1:
+            table = table.iloc[:0]
+    return table
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:

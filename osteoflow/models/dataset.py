@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from osteoflow.io.tables import feature_columns
+from osteoflow.io.tables import feature_columns, of_reading
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.outcome import check_predictors
+from osteoflow.models.repeated import RepeatedFeatures, repeated_features
 from osteoflow.statistics.rules import evaluate_rule, holds_numbers
 from osteoflow.statistics.sessions import (
     one_row_per_participant,
@@ -44,8 +45,9 @@ class Dataset:
         True for rows that the hold-out rule names; None without a rule.
     features
         Radiomic columns of ``table``.
-    second_rater
-        The second rater's features of the complete region, indexed like ``table``.
+    repeated
+        Comparison -> features of the complete region that were read again, indexed like ``table``
+        (or of the reliability set); None where there are none.
     roi
         Region the features come from.
     excluded
@@ -60,14 +62,18 @@ class Dataset:
     groups: NDArray[np.str_]
     held_out_by_rule: NDArray[np.bool_] | None
     features: list[str]
-    second_rater: pd.DataFrame
+    repeated: dict[str, RepeatedFeatures | None]
     roi: str
     excluded: list[dict[str, str]]
     warnings: list[str] = field(default_factory=list)
 
 
 def assemble(
-    participants: pd.DataFrame, features: pd.DataFrame, analysis: Analysis, roi: str | None = None
+    participants: pd.DataFrame,
+    features: pd.DataFrame,
+    analysis: Analysis,
+    roi: str | None = None,
+    repeat_sessions: Sequence[Sequence[str]] = (),
 ) -> Dataset:
     """One row per participant with an outcome and the features of a complete region.
 
@@ -83,6 +89,8 @@ def assemble(
     roi
         Region; absent: the pooled trabecular region of the image (the one of several levels, or
         the only one).
+    repeat_sessions
+        Sessions that are repeated scans of each other, for the reliability filter.
 
     Raises
     ------
@@ -99,29 +107,40 @@ def assemble(
         raise AnalysisError(f"the participants table has '{twice}' more than once")
     people, warnings = one_row_per_participant(sessions)
     people = people.sort_index()
-    roi, raters = _region_rows(features, analysis.radiomics.image, roi)
-    absent = {rater: _absent_levels(rows) for rater, rows in raters.items()}
+    roi, region = _region_rows(features, analysis.radiomics.image, roi)
+    of_first = of_reading(region)
+    if not of_first.index.is_unique:
+        twice = of_first.index[of_first.index.duplicated()][0]
+        raise AnalysisError(f"region '{roi}' of '{twice}' has features more than once")
+    absent = _absent_levels(of_first)
     # An all-missing feature row is the trace of a region that could not be analysed; an all-missing
     # column is a feature of other images.
-    first = _finite(raters[1]).dropna(how="all").dropna(axis=1, how="all")
+    first = _finite(of_first).dropna(how="all").dropna(axis=1, how="all")
 
     try:
         outcome = evaluate_rule(analysis.outcome, people)
         held = (
             None if analysis.holdout_rule is None else evaluate_rule(analysis.holdout_rule, people)
         )
+        rule = analysis.radiomics.reliability_set
+        apart = None if rule is None else evaluate_rule(rule, people)
     except ValueError as error:
         raise AnalysisError(str(error)) from None
     reasons = pd.Series("", index=people.index, dtype=object)
     reasons[~people.index.isin(first.index)] = (
         f"no features of region {roi} in image {analysis.radiomics.image}"
     )
-    for key, levels in absent[1][absent[1] != ""].items():
+    for key, levels in absent[absent != ""].items():
         if key in reasons.index:
             reasons[key] = f"region {roi} lacks {levels} in image {analysis.radiomics.image}"
     if held is not None:
         reasons[held.isna()] = f"hold-out rule '{analysis.holdout_rule}' cannot be evaluated"
     reasons[outcome.isna()] = f"outcome '{analysis.outcome}' is missing"
+    if apart is not None:
+        if not (apart == 1).any():
+            raise AnalysisError(f"the reliability set '{rule}' names nobody")
+        reasons[apart.isna()] = f"reliability set '{rule}' cannot be evaluated"
+        reasons[apart == 1] = f"of the reliability set '{rule}', which is not modelled"
     used = people.index[reasons == ""]
     if not len(used):
         counts = reasons.value_counts().sort_index()
@@ -137,48 +156,39 @@ def assemble(
     for name in analysis.clinical:
         if holds_numbers(people[name]) and np.isinf(people.loc[used, name].astype(float)).any():
             raise AnalysisError(f"clinical column '{name}' has infinite values")
-    warnings += _flag_warnings(raters[1].loc[used])
-    # Of a second rater whose region lacks levels, the features are those of another region.
-    incomplete = raters[2].index[absent[2] != ""].intersection(used)
-    if len(incomplete):
-        warnings.append(
-            f"{len(incomplete)} feature rows of the second rater lack levels of region {roi} and "
-            "were not used"
+    warnings += _flag_warnings(of_first.loc[used])
+    # Whose features were read again: those modelled, or those who serve that alone.
+    readers = people.loc[used if apart is None else people.index[apart == 1]]
+    rows = pd.Series(readers.index, index=readers["participant_id"].astype(str))
+    repeated = {}
+    for comparison in analysis.radiomics.reliability:
+        repeated[comparison], notes = repeated_features(
+            *(region, participants, rows, comparison, first.columns),
+            *(repeat_sessions, apart is not None),
         )
-    second = _finite(raters[2])[first.columns]
-    second = second[second.index.isin(used.difference(incomplete))].sort_index()
+        warnings += notes
     return Dataset(
         table=pd.concat([people.loc[used, list(analysis.clinical)], first.loc[used]], axis=1),
         outcome=outcome.loc[used].to_numpy(dtype=float),
         groups=people.loc[used, "participant_id"].astype(str).to_numpy(dtype=str),
         held_out_by_rule=None if held is None else (held.loc[used] == 1).to_numpy(),
         features=[str(name) for name in first.columns],
-        second_rater=second,
+        repeated=repeated,
         roi=roi,
         excluded=sorted(excluded, key=lambda row: row["participant_id"]),
         warnings=warnings,
     )
 
 
-def _region_rows(
-    features: pd.DataFrame, image: str, roi: str | None
-) -> tuple[str, dict[int, pd.DataFrame]]:
-    """Region, and each rater's feature rows of it, indexed by participant and session."""
+def _region_rows(features: pd.DataFrame, image: str, roi: str | None) -> tuple[str, pd.DataFrame]:
+    """Region, and every reading's feature rows of it, indexed by participant and session."""
     if features.empty or {"image", "roi", "rater"} - set(features.columns):
         raise AnalysisError("there are no radiomic features")
     of_image = _keyed(features[features["image"] == image])
     if of_image.empty:
         raise AnalysisError(f"there are no radiomic features of image '{image}'")
     roi = roi or pooled_region(of_image["roi"].unique().tolist())
-    of_region = of_image[of_image["roi"] == roi]
-    raters = {}
-    for rater in (1, 2):
-        rows = of_region[of_region["rater"].astype(int) == rater]
-        if not rows.index.is_unique:
-            twice = rows.index[rows.index.duplicated()][0]
-            raise AnalysisError(f"region '{roi}' of '{twice}' has features more than once")
-        raters[rater] = rows
-    return roi, raters
+    return roi, of_image[of_image["roi"] == roi]
 
 
 def _finite(rows: pd.DataFrame) -> pd.DataFrame:

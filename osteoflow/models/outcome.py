@@ -120,15 +120,20 @@ def check_predictors(analysis: Any, columns: Iterable[str] | None = None) -> lis
     except ValueError as error:
         return [f"analyses.{analysis.name}.outcome: {error}"]
     held: list[str] = []
-    if analysis.holdout_rule is not None:
+    apart: list[str] = []
+    for place, rule, found in (
+        ("holdout_rule", analysis.holdout_rule, held),
+        ("radiomics.reliability_set", analysis.radiomics.reliability_set, apart),
+    ):
         try:
-            held = columns_in_rule(analysis.holdout_rule)
+            found += columns_in_rule(rule) if rule is not None else []
         except ValueError as error:
-            problems.append(f"analyses.{analysis.name}.holdout_rule: {error}")
+            problems.append(f"analyses.{analysis.name}.{place}: {error}")
     for place, names in (
         ("outcome", used),
         ("clinical", analysis.clinical),
         ("holdout_rule", held),
+        ("radiomics.reliability_set", apart),
     ):
         for name in names:
             if known is not None and name not in known:
@@ -151,6 +156,12 @@ def check_predictors(analysis: Any, columns: Iterable[str] | None = None) -> lis
         f"analyses.{analysis.name}.holdout_rule: '{column}' defines the outcome; the hold-out "
         "must not be chosen by it"
         for column in held
+        if column in used
+    ]
+    problems += [
+        f"analyses.{analysis.name}.radiomics.reliability_set: '{column}' defines the outcome; the "
+        "reliability of features must be blind to it"
+        for column in apart
         if column in used
     ]
     return problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from osteoflow.models.folds import stratified_folds
 from osteoflow.models.lasso import binomial_deviance, choose_penalty, fit_path
+from osteoflow.models.repeated import RepeatedFeatures
 from osteoflow.models.transformers import (
     MedianImputer,
     NearZeroVariance,
@@ -27,12 +29,25 @@ Array = NDArray[np.float64]
 
 
 def feature_filters(
-    second_rater: pd.DataFrame | None, icc_threshold: float, correlation_threshold: float
+    repeated: Mapping[str, RepeatedFeatures | None],
+    icc_threshold: float,
+    correlation_threshold: float,
 ) -> Pipeline:
-    """Steps before the LASSO: reliability, imputation, variance, scaling, redundancy."""
+    """Steps before the LASSO: reliability, imputation, variance, scaling, redundancy.
+
+    Each comparison of ``repeated`` has a filter of its own, called ``reliability`` for the first
+    and ``reliability_<comparison>`` for the others.
+    """
+    reliability = [
+        (
+            f"reliability_{comparison}" if position else "reliability",
+            ReliabilityFilter(found, icc_threshold, comparison=comparison),
+        )
+        for position, (comparison, found) in enumerate(repeated.items())
+    ]
     return Pipeline(
         [
-            ("reliability", ReliabilityFilter(second_rater, icc_threshold)),
+            *(reliability or [("reliability", ReliabilityFilter(None, icc_threshold))]),
             ("imputation", MedianImputer()),
             ("variance", NearZeroVariance()),
             ("scaling", Standardiser()),
@@ -56,8 +71,8 @@ class RadiomicsModel(ClassifierMixin, BaseEstimator):
     ----------
     features
         Columns of ``X`` that are radiomic features.
-    second_rater
-        Second rater's features, indexed like ``X``.
+    repeated
+        Comparison -> readings of the features, indexed like ``X``; None where there are none.
     icc_threshold, correlation_threshold
         Of the reliability and the redundancy filter.
     inner_folds
@@ -84,7 +99,7 @@ class RadiomicsModel(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         features: list[str],
-        second_rater: pd.DataFrame | None = None,
+        repeated: Mapping[str, RepeatedFeatures | None] | None = None,
         icc_threshold: float = 0.75,
         correlation_threshold: float = 0.9,
         inner_folds: int = 5,
@@ -92,7 +107,7 @@ class RadiomicsModel(ClassifierMixin, BaseEstimator):
         seed: int = 0,
     ) -> None:
         self.features = features
-        self.second_rater = second_rater
+        self.repeated = repeated
         self.icc_threshold = icc_threshold
         self.correlation_threshold = correlation_threshold
         self.inner_folds = inner_folds
@@ -126,7 +141,7 @@ class RadiomicsModel(ClassifierMixin, BaseEstimator):
         self.training_index_ = X.index
         raw = X[self.features]
         self.filters_ = feature_filters(
-            self.second_rater, self.icc_threshold, self.correlation_threshold
+            self.repeated or {}, self.icc_threshold, self.correlation_threshold
         )
         kept = self.filters_.fit_transform(raw)
         self.path_ = fit_path(kept.to_numpy(dtype=float), y)

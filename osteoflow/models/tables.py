@@ -74,7 +74,8 @@ def predictions(
 def selection(final: RadiomicsModel, folds: Sequence[RadiomicsModel]) -> pd.DataFrame:
     """How often each feature was selected, its final coefficient, and its reliability.
 
-    Coefficients are per standard deviation of the training data.
+    Coefficients are per standard deviation of the training data; the reliability is that of the
+    first comparison declared.
     """
     chosen = pd.Series([name for model in folds for name in model.selected_], dtype=object)
     frequency = chosen.value_counts() / len(folds)
@@ -219,16 +220,18 @@ def fit_warnings(
 ) -> list[str]:
     """What the fits were unable to do as declared, in sentences."""
     found = []
-    reliability = final.radiomics.filters_.named_steps["reliability"]
-    if reliability.warning_:
-        found.append(f"final fit: {reliability.warning_}")
-    parts = [models.radiomics.filters_.named_steps["reliability"] for models in folds]
-    unfiltered = sum(bool(step.warning_) for step in parts)
-    if unfiltered and not reliability.warning_:
-        found.append(
-            f"the reliability filter was not applied, or not to all features, in {unfiltered} of "
-            f"{len(folds)} outer training parts, which had too few rows rated twice"
-        )
+    filters = final.radiomics.filters_.named_steps
+    for name in [name for name in filters if name.startswith("reliability")]:
+        if filters[name].warning_:
+            found.append(f"final fit: {filters[name].warning_}")
+        parts = [models.radiomics.filters_.named_steps[name] for models in folds]
+        unfiltered = sum(bool(step.warning_) for step in parts)
+        if unfiltered and not filters[name].warning_:
+            found.append(
+                f"the {name.replace('_', ' ')} filter was not applied, or not to all features, in "
+                f"{unfiltered} of {len(folds)} outer training parts, which had too few rows rated "
+                "twice"
+            )
     if not final.radiomics.selected_:
         found.append("the LASSO selected no feature: the Rad-score is constant")
     empty = sum(not models.radiomics.selected_ for models in folds)
@@ -332,12 +335,30 @@ def summary(
     }
 
 
+def _reliability_words(analysis: Analysis) -> str:
+    between = {
+        "inter_rater": "two raters",
+        "intra_rater": "repeated outlines of one rater",
+        "scan_rescan": "repeated scans",
+    }
+    apart = analysis.radiomics.reliability_set
+    return (
+        "features whose lower 95 % limit of ICC(2,1) between "
+        f"{', and between '.join(between[name] for name in analysis.radiomics.reliability)} is at "
+        f"least {analysis.radiomics.icc_threshold:g}, from "
+        + (
+            "the training rows rated twice"
+            if apart is None
+            else f"participants with {apart}, who are not modelled"
+        )
+    )
+
+
 def methods(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
     """Each step in words, with its parameters."""
     folds = f"{analysis.outer_folds}-fold cross-validation, {analysis.repeats} times"
     words = {
-        "reliability": "features whose lower 95 % limit of ICC(2,1) between two raters is at "
-        f"least {analysis.radiomics.icc_threshold:g}, from the training rows rated twice",
+        "reliability": _reliability_words(analysis),
         "imputation": "training median for missing features and numbers, commonest training "
         "level for missing text",
         "variance": "features dropped of which one value takes up 95 % of the training rows",

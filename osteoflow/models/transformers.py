@@ -12,7 +12,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from osteoflow.statistics.agreement import icc_of_columns
+from osteoflow.models.repeated import FURTHER, RepeatedFeatures
+from osteoflow.statistics.agreement import icc_of_readings
 
 MIN_RATED_PAIRS = 5
 
@@ -50,42 +51,47 @@ class _ColumnSelector(TransformerMixin, BaseEstimator):
 
 
 class ReliabilityFilter(_ColumnSelector):
-    """Keep features whose lower 95 % limit of ICC(2,1) between raters reaches a threshold.
+    """Keep features whose lower 95 % limit of ICC(2,1) between readings reaches a threshold.
 
     Absolute agreement, because a rater's bias changes a feature's meaning; the lower limit,
     because few rated participants make a point estimate worth little (Koo and Li, J Chiropr Med
-    2016;15:155). Only rows that are fitted on and that the second rater also rated are used; a
-    pair counts for a feature if both raters have a finite value of it.
+    2016;15:155). Only rows that are fitted on and were read again are used, unless the readings
+    are of participants who take no part in the analysis; a row counts for a feature if all
+    readings have a finite value of it.
 
     Parameters
     ----------
-    second_rater
-        The second rater's features, indexed like the table fitted on; None: no filter.
+    repeated
+        Readings, indexed like the table fitted on; None: no filter.
     threshold
         Least lower limit.
     min_pairs
-        A feature with fewer pairs is not judged: it passes, and ``warning_`` says so.
+        A feature with fewer complete rows is not judged: it passes, and ``warning_`` says so.
+    comparison
+        What the readings are, or would be.
 
     Attributes
     ----------
     icc_
-        Table of :func:`osteoflow.statistics.agreement.icc_of_columns` for the features judged;
+        Table of :func:`osteoflow.statistics.agreement.icc_of_readings` for the features judged;
         empty if there is none.
     n_pairs_
-        Most pairs that any feature has among the rows fitted on.
+        Most complete rows that any feature has among those used.
     warning_
         Why the filter was not applied, or to how many features, or "".
     """
 
     def __init__(
         self,
-        second_rater: pd.DataFrame | None = None,
+        repeated: RepeatedFeatures | None = None,
         threshold: float = 0.75,
         min_pairs: int = MIN_RATED_PAIRS,
+        comparison: str = "inter_rater",
     ) -> None:
-        self.second_rater = second_rater
+        self.repeated = repeated
         self.threshold = threshold
         self.min_pairs = min_pairs
+        self.comparison = comparison
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
         """Find the reliable features among the rows of ``X``."""
@@ -93,31 +99,34 @@ class ReliabilityFilter(_ColumnSelector):
         self.warning_ = ""
         self.n_pairs_ = 0
         kept = np.ones(X.shape[1], dtype=bool)
-        if self.second_rater is None or self.second_rater.empty:
-            self.warning_ = "no second rater: the reliability filter was not applied"
+        if self.repeated is None or self.repeated.readings[0].empty:
+            absent = FURTHER[self.comparison]
+            self.warning_ = f"no {absent}: the reliability filter was not applied"
             return self._remember(X, kept)
-        rated = X.index.intersection(self.second_rater.index, sort=False)
-        first, second = X.loc[rated], self.second_rater.loc[rated, X.columns]
-        finite = np.isfinite(first.to_numpy(dtype=float)) & np.isfinite(
-            second.to_numpy(dtype=float)
+        rated = self.repeated.readings[0].index
+        rows = "rows of the reliability set"
+        if not self.repeated.separate:
+            rated, rows = X.index.intersection(rated, sort=False), "training rows"
+        readings = np.stack(
+            [r.loc[rated, X.columns].to_numpy(dtype=float) for r in self.repeated.readings], axis=1
         )
-        pairs = finite.sum(axis=0)
+        pairs = np.isfinite(readings).all(axis=1).sum(axis=0)
         self.n_pairs_ = int(pairs.max(initial=0))
         judged = pairs >= self.min_pairs
         if not judged.any():
             self.warning_ = (
-                f"only {self.n_pairs_} training rows were rated twice (fewer than "
+                f"only {self.n_pairs_} {rows} were rated twice (fewer than "
                 f"{self.min_pairs}): the reliability filter was not applied"
             )
             return self._remember(X, kept)
-        self.icc_ = icc_of_columns(first.loc[:, judged], second.loc[:, judged])
+        self.icc_ = icc_of_readings(readings[:, :, judged], X.columns[judged])
         kept[judged] = (self.icc_["icc21_low"] >= self.threshold).to_numpy()
         # A feature that nobody has is no candidate: the imputation drops it.
         unjudged = ~judged & X.notna().any(axis=0).to_numpy()
         if unjudged.any():
             self.warning_ = (
                 f"{int(unjudged.sum())} of {X.shape[1]} features were rated twice in fewer than "
-                f"{self.min_pairs} training rows: the reliability filter was not applied to them"
+                f"{self.min_pairs} {rows}: the reliability filter was not applied to them"
             )
         return self._remember(X, kept)
 

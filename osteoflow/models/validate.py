@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ def fit_models(
     table, outcome, groups = data.table.iloc[rows], data.outcome[rows], data.groups[rows]
     radiomics = RadiomicsModel(
         data.features,
-        data.second_rater if len(data.second_rater) else None,
+        data.repeated,
         analysis.radiomics.icc_threshold,
         analysis.radiomics.correlation_threshold,
         analysis.inner_folds,
@@ -154,6 +154,7 @@ def run_analysis(
     *,
     labels: Mapping[str, str] | None = None,
     roi: str | None = None,
+    repeat_sessions: Sequence[Sequence[str]] = (),
 ) -> AnalysisResult:
     """Run one analysis.
 
@@ -174,6 +175,8 @@ def run_analysis(
         Words for columns; absent ones go by their names.
     roi
         Region of the features; absent: the pooled trabecular region.
+    repeat_sessions
+        Sessions that are repeated scans of each other, for the reliability filter.
 
     Returns
     -------
@@ -187,7 +190,7 @@ def run_analysis(
     AnalysisError
         With the reason why the data cannot support the analysis.
     """
-    data = assemble(participants, features, analysis, roi)
+    data = assemble(participants, features, analysis, roi, repeat_sessions)
     root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(analysis.name.encode()),))
     split_seed, outer_seed, final_seed, bootstrap_seed = root.spawn(4)
     train, test = hold_out(data, analysis, np.random.default_rng(split_seed))

@@ -122,7 +122,7 @@ def _step(item: Mapping[str, Any]) -> dict[str, str]:
 def measurement_tables(
     measurements: pd.DataFrame, label: Callable[[str], str] = str
 ) -> list[HtmlTable]:
-    """One table per compartment and rater: metrics with units as rows, vertebrae as columns.
+    """One table per compartment and reading: metrics with units as rows, vertebrae as columns.
 
     A metric made of several images (CT number of two series, say) has a row per image. Cells
     with a flag carry a mark that the note explains.
@@ -134,16 +134,19 @@ def measurement_tables(
     rows["level"] = parts.str[0]
     rows["compartment"] = parts.str[1].fillna("")
     rows["flag"] = rows["flag"].fillna("").astype(str)
-    raters = set(rows["rater"])
+    if "reading" not in rows:
+        rows["reading"] = 1
+    several = len(rows[["rater", "reading"]].drop_duplicates()) > 1
     tables = []
     order = {"trabecular": 0, "": 1}
     groups = sorted(
-        rows.groupby(["compartment", "rater"], sort=False),
-        key=lambda item: (order.get(item[0][0], 2), item[0][0], item[0][1]),
+        rows.groupby(["compartment", "rater", "reading"], sort=False),
+        key=lambda item: (order.get(item[0][0], 2), *item[0]),
     )
-    for (compartment, rater), group in groups:
+    for (compartment, rater, reading), group in groups:
         title = COMPARTMENTS.get(compartment, compartment.replace("_", " ").capitalize())
-        caption = f"{title}, rater {rater}" if len(raters) > 1 else title
+        caption = f"{title}, rater {rater}" if several else title
+        caption += f", reading {reading}" if reading > 1 else ""
         tables.append(_pivot(group, caption, label))
     return tables
 

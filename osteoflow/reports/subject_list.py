@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from osteoflow.figures.wording import step_name
+from osteoflow.images import is_further_reading
 from osteoflow.reports.cohort import SubjectEntry
 
 MODALITIES = ("ct", "mri")
@@ -19,11 +20,11 @@ def subject_entries(statuses: pd.DataFrame) -> list[SubjectEntry]:
     ----------
     statuses
         ``results/cohort/status.tsv``: subject, modality, step, item, status, code, message,
-        n_warnings. Second raters' items are left out.
+        n_warnings. Items of further readings are left out.
     """
     entries = []
-    first_rater = statuses[~statuses["item"].str.endswith("rater2")]
-    for name, rows in first_rater.groupby("subject", sort=False):
+    first_reading = statuses[~statuses["item"].map(is_further_reading).astype(bool)]
+    for name, rows in first_reading.groupby("subject", sort=False):
         states, reasons = {}, {}
         for modality in MODALITIES:
             here = rows[rows["modality"] == modality]

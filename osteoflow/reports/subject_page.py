@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from osteoflow.images import IMAGES, modality_of
+from osteoflow.images import IMAGES, RATERS, is_further_reading, modality_of
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json, read_volume, sidecar_path
 from osteoflow.io.whole import write_text
@@ -30,7 +30,7 @@ def write_subject_page(files: SubjectFiles, items: list[dict[str, Any]], title: 
     title
         Title of the study.
     """
-    items = [item for item in items if not _is_absent_rater(item)]
+    items = [item for item in items if not _is_absent_reading(item)]
     usable = {(item["step"], item["item"]) for item in items if item["status"] == "ok"}
     warnings = [
         {"source": f"{item['step']} {item['item']}", "message": text}
@@ -70,12 +70,14 @@ def _views(files: SubjectFiles, usable: set[tuple[str, str]]) -> Iterator[ImageV
         yield image_view(name, read_volume(files.image(name), float), unit, mask, voi, rods)
 
 
-def _is_absent_rater(item: dict[str, Any]) -> bool:
-    """A second rater that a study does not have is no news."""
-    return item["item"].endswith("rater2") and item["status"] == "absent"
+def _is_absent_reading(item: dict[str, Any]) -> bool:
+    """A further reading that a study does not have is no news."""
+    return is_further_reading(item["item"]) and item["status"] == "absent"
 
 
 def _data_of(item: str) -> str:
     """What an item of a step's status works on, in words."""
     modality = modality_of(item).upper()
-    return f"{modality}, second rater" if item.endswith("rater2") else modality
+    if not is_further_reading(item):
+        return modality
+    return f"{modality}, {'second rater' if RATERS[item].rater == 2 else 'repeated outline'}"

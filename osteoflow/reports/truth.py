@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from osteoflow.io.tables import of_reading
+
 MATCHED = "matched"
 
 
@@ -117,7 +119,8 @@ def compare_truth(
 
 def _pair(known: pd.DataFrame, measurements: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
     """Truth and measurement side by side, one row per vertebra."""
-    use = (measurements["metric"] == quantity.measured) & (measurements["rater"] == 1)
+    measurements = of_reading(measurements)
+    use = measurements["metric"] == quantity.measured
     use &= measurements["roi"].str.endswith("_trabecular")
     columns = [*_KEYS, "value", "unit"]
     if "session" in measurements:

@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.masks import read_mask
 from osteoflow.io.outside import permission_denied
 from osteoflow.io.volume import Volume
-from osteoflow.segmentation.agreement import dice
 from osteoflow.segmentation.grid import check_levels, check_sides, drop_slips, to_image_grid
 from osteoflow.segmentation.regions import to_regions
-from osteoflow.segmentation.schemes import level_name
-from osteoflow.segmentation.structures import add_structures, is_vertebra
+from osteoflow.segmentation.structures import add_structures
 from osteoflow.segmentation.voi import trabecular_voi
 
 
@@ -115,16 +111,3 @@ def _placed(
     placed, more = to_image_grid(labels, image)
     check_sides(placed)
     return placed, [*notes, *more]
-
-
-def agreement_rows(first: Volume, second: Volume, image: str) -> list[dict[str, Any]]:
-    """Overlap of two raters' masks for every level that either outlined.
-
-    Further structures are outlined as far as each rater needs them: they have no rows.
-    """
-    outlined = (mask.data[is_vertebra(mask.data)] for mask in (first, second))
-    present = sorted({int(v) for labels in outlined for v in np.unique(labels)})
-    return [
-        {"image": image, "roi": level_name(label), "dice": dice(first, second, label)}
-        for label in present
-    ]

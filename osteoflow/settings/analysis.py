@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from osteoflow.settings.section import Name, Section
 
@@ -19,12 +19,31 @@ class RadiomicsPredictors(Section):
         0.75,
         ge=0,
         lt=1,
-        description="Least lower 95 % limit of ICC(2,1) between raters, found in the training "
-        "data alone; not applied where no second rater is given.",
+        description="Least lower 95 % limit of ICC(2,1), found in the training data alone; not "
+        "applied where nothing was read again.",
+    )
+    reliability: list[Literal["inter_rater", "intra_rater", "scan_rescan"]] = Field(
+        ["inter_rater"],
+        min_length=1,
+        description="Readings that a feature must be reliable in, one after the other: two raters, "
+        "repeated outlines of one rater, repeated scans "
+        "(`statistics.reproducibility.repeat_sessions`).",
+    )
+    reliability_set: str | None = Field(
+        None,
+        description="A rule such as `group == test_retest` that names participants who serve the "
+        "reliability of features alone and are never modelled; absent: the training data.",
     )
     correlation_threshold: float = Field(
         0.9, gt=0, le=1, description="Features more correlated than this (|r|) are redundant."
     )
+
+    @field_validator("reliability")
+    @classmethod
+    def _each_once(cls, reliability: list[str]) -> list[str]:
+        if len(set(reliability)) < len(reliability):
+            raise ValueError("a comparison is named twice")
+        return reliability
 
 
 class Analysis(Section):

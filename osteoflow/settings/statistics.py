@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
-from osteoflow.settings.section import Name, Section
+from osteoflow.settings.section import Levels, Name, Section
 
 
 class GroupComparison(Section):
@@ -38,6 +38,38 @@ class Correlation(Section):
         return f"correlation_{words}"
 
 
+class Reproducibility(Section):
+    """Agreement of raters, of repeated outlines and of repeated scans."""
+
+    # YAML reads a session of 1 as a number.
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    repeat_sessions: list[list[str]] = Field(
+        [],
+        description="Groups of sessions that are repeated scans of each other, such as "
+        '`[["1", "2"]]`: participants who have two of them serve the precision of the whole '
+        "measurement.",
+    )
+    levels: Levels = Field(
+        ["L1", "L2", "L3", "L4"],
+        description="Vertebrae whose mean is analysed beside each of them, and that are pooled.",
+    )
+    bootstraps: int = Field(
+        1000, ge=100, description="Resamplings of participants behind intervals of pooled levels."
+    )
+
+    @model_validator(mode="after")
+    def _sessions_are_named_once(self) -> Reproducibility:
+        named = [session for group in self.repeat_sessions for session in group]
+        if any(len(group) < 2 for group in self.repeat_sessions):
+            raise ValueError("repeat_sessions: a group needs two sessions or more")
+        if len({len(group) for group in self.repeat_sessions}) > 1:
+            raise ValueError("repeat_sessions: all groups need the same number of sessions")
+        if len(set(named)) < len(named):
+            raise ValueError("repeat_sessions: a session is named twice")
+        return self
+
+
 class Statistics(Section):
     """Descriptive statistics and tests."""
 
@@ -50,3 +82,7 @@ class Statistics(Section):
     )
     comparisons: list[GroupComparison] = Field([], description="Group comparisons.")
     correlations: list[Correlation] = Field([], description="Correlations.")
+    reproducibility: Reproducibility = Field(
+        default_factory=Reproducibility,
+        description="Agreement and precision of what was read or scanned again.",
+    )

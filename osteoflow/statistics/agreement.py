@@ -1,20 +1,19 @@
-"""Agreement of raters: intraclass correlations and Bland-Altman limits."""
+"""Agreement of raters: intraclass correlations."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import f as fisher
-from scipy.stats import t as student
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Icc:
+class Icc(NamedTuple):
     """One form of the intraclass correlation, for one or many variables.
 
     ``value``, ``low`` and ``high`` have the variables' shape, () for a single one. They are NaN
@@ -26,6 +25,8 @@ class Icc:
     high: Array
 
 
+# With fewer rated subjects there are no statistics of agreement.
+MIN_SUBJECTS = 3
 FORMS = ("ICC(1,1)", "ICC(2,1)", "ICC(3,1)", "ICC(1,k)", "ICC(2,k)", "ICC(3,k)")
 
 
@@ -56,24 +57,75 @@ def icc(ratings: ArrayLike, confidence: float = 0.95) -> dict[str, Icc]:
         raise ValueError("ratings must be subjects x raters, at least 2 x 2")
     if not np.isfinite(x).all():
         raise ValueError("ratings have missing or infinite values")
-    n, k = x.shape[:2]
-    alpha = 1 - confidence
-    mean = x.mean(axis=(0, 1), keepdims=True)
-    row, column = x.mean(axis=1, keepdims=True), x.mean(axis=0, keepdims=True)
-    between = k * ((row - mean) ** 2).sum(axis=(0, 1)) / (n - 1)
-    raters = n * ((column - mean) ** 2).sum(axis=(0, 1)) / (k - 1)
-    residual = ((x - row - column + mean) ** 2).sum(axis=(0, 1)) / ((n - 1) * (k - 1))
-    within = ((x - row) ** 2).sum(axis=(0, 1)) / (n * (k - 1))
+    forms = icc_of_squares(mean_squares(x if x.ndim == 3 else x[:, :, None]), confidence)
+    if x.ndim == 3:
+        return forms
+    return {name: Icc(*(part[0] for part in parts)) for name, parts in forms.items()}
+
+
+@dataclass(frozen=True)
+class MeanSquares:
+    """Two-way analysis of variance of subjects and raters, for many variables at once.
+
+    Attributes
+    ----------
+    n, k
+        Complete subjects, shape (variables,), and raters.
+    between, raters, residual, within
+        Mean squares of subjects (NaN where these do not differ), of raters, of what both leave,
+        and within subjects.
+    noise
+        Mean square that rounding alone may leave.
+    """
+
+    n: Array
+    k: int
+    between: Array
+    raters: Array
+    residual: Array
+    within: Array
+    noise: Array
+
+
+def mean_squares(x: Array) -> MeanSquares:
+    """Mean squares of every variable from the subjects that all raters have a value of.
+
+    Parameters
+    ----------
+    x
+        Shape (n subjects, k raters, variables); what is not finite is missing.
+    """
+    k = x.shape[1]
+    complete = np.isfinite(x).all(axis=1)
+    n = complete.sum(axis=0).astype(float)
+    filled = np.where(complete[:, None, :], x, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean, column = filled.sum(axis=(0, 1)) / (n * k), filled.sum(axis=0) / n
+        row = filled.mean(axis=1)
+        between = k * (complete * (row - mean) ** 2).sum(axis=0) / (n - 1)
+        raters = n * ((column - mean) ** 2).sum(axis=0) / (k - 1)
+        deviation = filled - row[:, None, :]
+        within = (deviation**2).sum(axis=(0, 1)) / (n * (k - 1))
+        shift = complete[:, None, :] * (column - mean)
+        residual = ((deviation - shift) ** 2).sum(axis=(0, 1)) / ((n - 1) * (k - 1))
     # Sums of squares at rounding level are zero: identical subjects have no correlation.
-    noise = (1e-12 * np.abs(x).max(axis=(0, 1))) ** 2
+    noise = (1e-12 * np.abs(filled).max(axis=(0, 1), initial=0.0)) ** 2
     between = np.where(between > noise, between, np.nan)
+    return MeanSquares(n, k, between, raters, residual, within, noise)
+
+
+def icc_of_squares(squares: MeanSquares, confidence: float = 0.95) -> dict[str, Icc]:
+    """The intraclass correlations of :func:`icc`; NaN with fewer than two subjects."""
+    n, k, noise = squares.n, squares.k, squares.noise
+    between, raters, residual = squares.between, squares.raters, squares.residual
+    alpha = 1 - confidence
 
     def quantile(df_top: ArrayLike, df_bottom: ArrayLike) -> Array:
         return fisher.ppf(1 - alpha / 2, df_top, df_bottom)
 
     # Limits from the F ratio q = MSB / error: (q/F - 1) / (q/F + k - 1), written without dividing
     # by an error that is zero where raters agree perfectly.
-    def fixed(error: Array, df_error: int) -> tuple[Icc, Icc]:
+    def fixed(error: Array, df_error: Array) -> tuple[Icc, Icc]:
         upper_f, lower_f = quantile(n - 1, df_error), quantile(df_error, n - 1)
         single, average = [], []
         for top, bottom in ((1.0, 1.0), (1.0, upper_f), (lower_f, 1.0)):
@@ -82,13 +134,13 @@ def icc(ratings: ArrayLike, confidence: float = 0.95) -> dict[str, Icc]:
             average.append(1 - e / b)
         return Icc(*single), Icc(*average)
 
-    one_single, one_average = fixed(within, n * (k - 1))
+    one_single, one_average = fixed(squares.within, n * (k - 1))
     three_single, three_average = fixed(residual, (n - 1) * (k - 1))
 
-    value = (between - residual) / (between + (k - 1) * residual + k * (raters - residual) / n)
-    a = k * value * raters
-    b = (n * (1 + (k - 1) * value) - k * value) * residual
     with np.errstate(invalid="ignore", divide="ignore"):
+        value = (between - residual) / (between + (k - 1) * residual + k * (raters - residual) / n)
+        a = k * value * raters
+        b = (n * (1 + (k - 1) * value) - k * value) * residual
         df = (k - 1) * (n - 1) * (a + b) ** 2 / ((n - 1) * a**2 + b**2)
     perfect = (raters + residual) <= noise
     df = np.where(perfect | ~np.isfinite(df), 1.0, df)
@@ -97,7 +149,7 @@ def icc(ratings: ArrayLike, confidence: float = 0.95) -> dict[str, Icc]:
     low = n * (between - upper_f * residual) / (upper_f * spread + n * between)
     high = n * (lower_f * between - residual) / (spread + n * lower_f * between)
     two_single = Icc(value, low, high)
-    two_average = Icc(*(k * part / (1 + (k - 1) * part) for part in (value, low, high)))
+    two_average = Icc(*(k * part / (1 + (k - 1) * part) for part in two_single))
     forms = (one_single, two_single, three_single, one_average, two_average, three_average)
     return dict(zip(FORMS, forms, strict=True))
 
@@ -123,67 +175,24 @@ def icc_of_columns(rater_1: pd.DataFrame, rater_2: pd.DataFrame) -> pd.DataFrame
     """
     if not (rater_1.index.equals(rater_2.index) and rater_1.columns.equals(rater_2.columns)):
         raise ValueError("both raters' tables need the same rows and columns")
-    x = np.stack([rater_1.to_numpy(dtype=float), rater_2.to_numpy(dtype=float)], axis=1)
-    complete = np.isfinite(x).all(axis=1)
-    names = [f"{form}{limit}" for form in ("icc21", "icc31") for limit in ("", "_low", "_high")]
-    result = np.full((x.shape[2], len(names)), np.nan)
-    # Columns that miss the same rows are done together: nearly always all of them at once.
-    patterns, which = np.unique(complete, axis=1, return_inverse=True)
-    for number, rows in enumerate(patterns.T):
-        if rows.sum() < 3:
-            continue
-        columns = np.flatnonzero(which.reshape(-1) == number)
-        forms = icc(x[rows][:, :, columns])
-        parts = [forms["ICC(2,1)"], forms["ICC(3,1)"]]
-        result[columns] = np.column_stack(
-            [[p.value, p.low, p.high][i] for p in parts for i in range(3)]
-        )
-    table = pd.DataFrame(result, index=rater_1.columns, columns=names)
-    table.insert(0, "n", complete.sum(axis=0))
+    both = [rater_1.to_numpy(dtype=float), rater_2.to_numpy(dtype=float)]
+    return icc_of_readings(np.stack(both, axis=1), rater_1.columns)
+
+
+def icc_of_readings(readings: Array, names: pd.Index) -> pd.DataFrame:
+    """ICC(2,1) and ICC(3,1) of every variable, each from its complete rows.
+
+    Parameters
+    ----------
+    readings
+        Shape (subjects, readings, variables); what is not finite is missing.
+    names
+        Of the variables: the index of the table, which is that of :func:`icc_of_columns`.
+    """
+    squares = mean_squares(readings)
+    forms = icc_of_squares(squares)
+    table = pd.DataFrame({"n": squares.n.astype(int)}, index=names)
+    for name, form in (("icc21", "ICC(2,1)"), ("icc31", "ICC(3,1)")):
+        for end, part in zip(("", "_low", "_high"), forms[form], strict=True):
+            table[name + end] = np.where(squares.n >= MIN_SUBJECTS, part, np.nan)
     return table
-
-
-@dataclass(frozen=True)
-class BlandAltman:
-    """Bias and 95 % limits of agreement of two raters (first minus second).
-
-    ``bias_low``/``bias_high`` and the ``*_error`` (half width of each limit's interval) are 95 %
-    confidence limits by Student's t.
-    """
-
-    n: int
-    bias: float
-    bias_low: float
-    bias_high: float
-    loa_low: float
-    loa_high: float
-    loa_error: float
-
-
-def bland_altman(rater_1: ArrayLike, rater_2: ArrayLike) -> BlandAltman:
-    """Bland-Altman analysis (Bland and Altman, Lancet 1986;327:307).
-
-    Limits are bias +- 1.96 SD; the standard error of a limit is sqrt(3/n) SD as in the paper.
-
-    Raises
-    ------
-    ValueError
-        With fewer than three complete pairs.
-    """
-    difference = np.asarray(rater_1, dtype=float) - np.asarray(rater_2, dtype=float)
-    difference = difference[np.isfinite(difference)]
-    n = len(difference)
-    if n < 3:
-        raise ValueError(f"limits of agreement need at least 3 pairs, not {n}")
-    bias, sd = float(difference.mean()), float(difference.std(ddof=1))
-    quantile = float(student.ppf(0.975, n - 1))
-    half = quantile * sd / np.sqrt(n)
-    return BlandAltman(
-        n=n,
-        bias=bias,
-        bias_low=float(bias - half),
-        bias_high=float(bias + half),
-        loa_low=float(bias - 1.96 * sd),
-        loa_high=float(bias + 1.96 * sd),
-        loa_error=float(quantile * sd * np.sqrt(3 / n)),
-    )

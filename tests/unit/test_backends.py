@@ -680,7 +680,7 @@ def test_the_step_states_program_version_task_weights_and_commands(tmp_path, mon
     assert not list(tmp_path.glob("osteoflow-*"))
 
     outlined = read_outlines([folder])
-    given, sources = mask_of("ct", 1, {}, outlined)
+    given, sources = mask_of("ct", {}, outlined)
     assert given["scheme"] == "totalsegmentator_v2"
     assert given["program"] == "TotalSegmentator 2.18.0, task vertebrae_body"
     assert read_volume(study / given["path"]).same_grid(image())
@@ -691,13 +691,13 @@ def test_a_mask_of_the_table_comes_first_and_a_second_rater_is_no_program():
     folder = Path("results/subjects/sub-01/spineps")
     given = {"path": "a.nii.gz", "scheme": "verse"}
     outlined = {"mri": Outlined(folder / "status.json", {"path": "b", "scheme": "spineps"})}
-    assert mask_of("mri", 1, {"mri_mask": given}, outlined) == (given, [])
-    assert mask_of("mri", 1, {}, outlined)[0]["path"] == "b"
-    assert mask_of("mri", 2, {}, outlined) == (None, [])
-    assert mask_of("t1w", 1, {}, outlined)[0]["path"] == "b"
-    assert mask_of("t2", 1, {"mri_mask": given}, outlined) == (given, [])
-    assert mask_of("t2", 1, {"t2_mask": given}, {}) == (given, [])
-    assert mask_of("ct", 1, {}, outlined) == (None, [])
+    assert mask_of("mri", {"mri_mask": given}, outlined) == (given, [])
+    assert mask_of("mri", {}, outlined)[0]["path"] == "b"
+    assert mask_of("mri_rater2", {}, outlined) == (None, [])
+    assert mask_of("t1w", {}, outlined)[0]["path"] == "b"
+    assert mask_of("t2", {"mri_mask": given}, outlined) == (given, [])
+    assert mask_of("t2", {"t2_mask": given}, {}) == (given, [])
+    assert mask_of("ct", {}, outlined) == (None, [])
 
 
 def test_exclusions_pass_on_and_failures_fail(tmp_path, monkeypatch):

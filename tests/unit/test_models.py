@@ -23,6 +23,7 @@ from osteoflow.models.nomogram import Predictor, nomogram, pretty
 from osteoflow.models.outcome import check_predictors, defining_predictors, incorporation_bias
 from osteoflow.models.performance import CrossValidated, bootstrap_weights, fold_averaged_auc
 from osteoflow.models.radiomics import RadiomicsModel
+from osteoflow.models.repeated import RepeatedFeatures
 from osteoflow.models.transformers import (
     MedianImputer,
     NearZeroVariance,
@@ -261,13 +262,18 @@ def test_filters():
         imputer.transform(X[["b", "a", "c", "twin", "flat", "empty"]])
 
 
+def rated(first, second, comparison="inter_rater"):
+    """Two readings of the rows that the second one has."""
+    return RepeatedFeatures(comparison, (first.loc[second.index, second.columns], second))
+
+
 def test_reliability_filter_uses_the_rows_it_is_fitted_on():
     rng = np.random.default_rng(5)
     X = pd.DataFrame(rng.normal(size=(20, 2)), columns=["good", "bad"])
     second = X.iloc[:12].assign(bad=rng.normal(size=12))
-    step = ReliabilityFilter(second, 0.75).fit(X)
+    step = ReliabilityFilter(rated(X, second), 0.75).fit(X)
     assert (step.kept_, step.n_pairs_, step.warning_) == (["good"], 12, "")
-    few = ReliabilityFilter(second, 0.75).fit(X.iloc[8:])
+    few = ReliabilityFilter(rated(X, second), 0.75).fit(X.iloc[8:])
     assert (few.kept_, few.n_pairs_) == (["good", "bad"], 4)
     assert "only 4" in few.warning_
 
@@ -278,15 +284,15 @@ def test_reliability_filter_counts_finite_pairs_of_each_feature():
     X["foreign"] = np.nan
     second = X.iloc[:12].assign(bad=rng.normal(size=12), sparse=rng.normal(size=12))
     second.loc[4:, "sparse"] = np.nan
-    step = ReliabilityFilter(second, 0.75).fit(X)
+    step = ReliabilityFilter(rated(X, second), 0.75).fit(X)
     assert (step.kept_, step.n_pairs_) == (["good", "sparse", "foreign"], 12)
     assert step.icc_.index.tolist() == ["good", "bad"]
     assert step.warning_.startswith("1 of 4 features were rated twice in fewer than 5")
     X.loc[4:, :] = np.nan
-    none = ReliabilityFilter(second, 0.75).fit(X)
+    none = ReliabilityFilter(rated(X, second), 0.75).fit(X)
     assert (len(none.kept_), none.n_pairs_) == (4, 4)
     assert "only 4 training rows" in none.warning_
-    apart = ReliabilityFilter(second, 0.75).fit(X.iloc[15:])
+    apart = ReliabilityFilter(rated(X, second), 0.75).fit(X.iloc[15:])
     assert (len(apart.kept_), apart.n_pairs_) == (4, 0)
 
 
@@ -321,8 +327,12 @@ def test_test_rows_never_reach_the_training_pipeline():
     poisoned_second.loc[second.index.isin(X.index[test])] = -1e9
     assert (poisoned_second != second).to_numpy().any()
     fits = []
-    for table, rater in ((X, second), (poisoned, poisoned_second)):
-        model = CombinedModel(["age", "sex"], RadiomicsModel(names, rater, inner_folds=3))
+    for table, again in ((X, second), (poisoned, poisoned_second)):
+        readings = {
+            "inter_rater": rated(table, again),
+            "scan_rescan": rated(table, again + 0.01, "scan_rescan"),
+        }
+        model = CombinedModel(["age", "sex"], RadiomicsModel(names, readings, inner_folds=3))
         fits.append(model.fit(table.iloc[train], y[train]))
     a, b = fits
     assert a.radiomics_.selected_
@@ -333,6 +343,7 @@ def test_test_rows_never_reach_the_training_pipeline():
     # The same holds inside: the inner folds' filters differ from those of all rows.
     steps = a.radiomics_.filters_.named_steps
     assert steps["reliability"].n_pairs_ == second.index.isin(X.index[train]).sum()
+    assert steps["reliability_scan_rescan"].n_pairs_ == steps["reliability"].n_pairs_
 
 
 def test_null_features_do_not_predict(record):
@@ -580,11 +591,11 @@ def test_incomplete_regions_are_not_modelled():
         }
     ]
     assert len(data.table) == 59 and "sub-03" not in data.groups
-    assert len(data.second_rater) == 18
+    assert [len(frame) for frame in data.repeated["inter_rater"].readings] == [18, 18]
     assert data.warnings == [
         "1 feature rows in use are flagged: few_voxels",
-        "1 feature rows of the second rater lack levels of region L1-L4_trabecular and were "
-        "not used",
+        "1 feature rows of the second rater lack levels of region L1-L4_trabecular or a partner "
+        "and were not used",
     ]
     assert data.features == [f"original_firstorder_f{number}" for number in range(8)]
     assert np.isnan(data.table.iloc[0]["original_firstorder_f2"])
@@ -594,6 +605,65 @@ def test_incomplete_regions_are_not_modelled():
     participants.loc[0, "age"] = np.inf
     with pytest.raises(AnalysisError, match="'age' has infinite values"):
         assemble(*(participants, _cohort(60, 8)[1]), _analysis())
+
+
+def test_features_must_be_reliable_in_every_comparison_declared():
+    participants, features = _cohort(80, 6)
+    rng = np.random.default_rng(11)
+    names = [name for name in features if name.startswith("original_")]
+    first = features[features["rater"] == 1]
+    outlined = first.iloc[:30].assign(reading=2)
+    outlined["original_firstorder_f1"] = rng.normal(size=30)
+    scanned = first.iloc[20:60].assign(session="2")
+    scanned["original_firstorder_f2"] = rng.normal(size=40)
+    sessions = pd.concat([participants.assign(session="1"), scanned[["participant_id", "session"]]])
+    cohort = [first.assign(session="1", reading=1), outlined.assign(session="1")]
+    table = pd.concat([*cohort, scanned.assign(reading=1)], ignore_index=True)
+    both = ["intra_rater", "scan_rescan"]
+    analysis = _analysis(radiomics={"image": "pdff", "reliability": both}, repeats=1)
+    result = run_analysis(sessions, table, analysis, 1, repeat_sessions=[["1", "2"]])
+    steps = result.tables["filters"].set_index("step")
+    assert steps.loc["reliability", ["n_in", "n_out"]].tolist() == [len(names), len(names) - 1]
+    assert steps.loc["reliability_scan_rescan", "n_out"] == len(names) - 2
+    selection = result.tables["selection"].set_index("feature")
+    assert selection.loc["original_firstorder_f1", "icc_low"] < 0.75
+    words = result.documents["summary"]["methods"]["reliability"]
+    assert "repeated outlines of one rater, and between repeated scans" in words
+    data = assemble(sessions, table, analysis, None, [["1", "2"]])
+    second = data.repeated["scan_rescan"].readings[1]
+    assert second.index[0] == "sub-20|1" and len(second) == 40
+    alone = run_analysis(participants, first, _analysis(radiomics=analysis.radiomics), 1)
+    assert any("no repeated scans" in text for text in alone.documents["summary"]["warnings"])
+
+
+def test_a_reliability_set_is_never_modelled():
+    """Its participants decide on features alone: their outcome changes nothing."""
+    participants, features = _cohort(180, 8)
+    participants["part"] = np.where(np.arange(180) % 3 == 0, "retest", "main")
+    again = features[features["rater"] == 1].assign(rater=2)
+    again["original_firstorder_f3"] = 0.0
+    table = pd.concat([features[features["rater"] == 1], again], ignore_index=True)
+    radiomics = {"image": "pdff", "reliability_set": "part == retest"}
+    analysis = _analysis(radiomics=radiomics, repeats=1)
+    data = assemble(participants, table, analysis)
+    apart = set(participants.loc[participants["part"] == "retest", "participant_id"])
+    assert not apart & set(data.groups) and len(data.groups) == 120
+    assert {row["participant_id"] for row in data.excluded} == apart
+    assert set(data.repeated["inter_rater"].readings[0].index) == {f"{name}|" for name in apart}
+    found = run_analysis(participants, table, analysis, 1)
+    assert found.tables["selection"].set_index("feature")["icc"].notna().all()
+    assert found.tables["filters"]["n_out"].iloc[0] == 7
+    changed = participants.copy()
+    rows = changed["part"] == "retest"
+    changed.loc[rows, ["vbmd_l1l2_mean", "age"]] = [-5.0, 200.0]
+    other = run_analysis(changed, table, analysis, 1)
+    pd.testing.assert_frame_equal(found.tables["predictions"], other.tables["predictions"])
+    problems = check_predictors(
+        _analysis(radiomics={"image": "pdff", "reliability_set": "vbmd_l1l2_mean < 70"})
+    )
+    assert any("must be blind to it" in text for text in problems)
+    with pytest.raises(AnalysisError, match="names nobody"):
+        assemble(participants.assign(part="main"), table, analysis)
 
 
 def test_without_holdout_and_second_rater():

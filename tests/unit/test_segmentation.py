@@ -15,7 +15,8 @@ from osteoflow.io.volume import Volume
 from osteoflow.measurements import measure_regions
 from osteoflow.segmentation.agreement import dice
 from osteoflow.segmentation.grid import check_levels, check_sides, drop_slips, to_image_grid
-from osteoflow.segmentation.prepare import agreement_rows, prepare_mask
+from osteoflow.segmentation.prepare import prepare_mask
+from osteoflow.segmentation.readings import agreement_rows
 from osteoflow.segmentation.schemes import (
     labels_table,
     level_name,
@@ -350,7 +351,7 @@ def test_vertebral_logic_leaves_structures_aside() -> None:
     assert np.array_equal(only_vertebrae(labels).data, plain.data)
     assert only_vertebrae(plain) is plain
     assert np.array_equal(is_vertebra(labels.data), plain.data > 0)
-    rows = agreement_rows(labels, labels, "seg_mri")
+    rows = agreement_rows({"mri": labels, "mri_repeat": labels})
     assert [row["roi"] for row in rows] == ["L1", "L2", "L3"]
     with pytest.raises(SubjectDataError) as caught:
         check_levels(labels.like(labels.data[:, :, ::-1]))
