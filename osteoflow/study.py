@@ -22,7 +22,7 @@ from osteoflow.segmentation.schemes import scheme_names
 from osteoflow.settings.ct import Ct
 from osteoflow.statistics.column_checks import column_problems
 from osteoflow.statistics.rules import columns_in_rule, unknown_column
-from osteoflow.subjects import SubjectsTable, is_number, read_subjects
+from osteoflow.subjects import MASK_COLUMNS, SubjectsTable, is_number, read_subjects
 
 SUBJECTS_TSV = Path("config") / "subjects.tsv"
 CONFIG_YAML = Path("config") / "config.yaml"
@@ -56,6 +56,12 @@ class Study:
             for name, found in self.subjects.items()
             if (found["ct"] or found["mri"]) and name not in self.failed
         ]
+
+    @cached_property
+    def has_repeats(self) -> bool:
+        """Whether a rater outlined anybody twice."""
+        repeats = [name for name in MASK_COLUMNS if name.endswith("_repeat")]
+        return any(name in subject.paths for subject in self.table.subjects for name in repeats)
 
     def radiomics_settings(self) -> dict[str, dict[str, Any]]:
         """Settings of each image's features, as read from their YAML files."""

@@ -2,9 +2,16 @@
 
 FIGURES = "results/figures"
 MODEL_FIGURES = ("nomogram", "roc", "calibration", "decision_curve", "lasso")
+# Further Bland-Altman figures, of what a study repeats.
+REPEAT_FIGURES = [
+    *["bland_altman_intra_rater"] * STUDY.has_repeats,
+    *["bland_altman_scan_rescan"]
+    * bool(CONFIG.statistics.reproducibility.repeat_sessions),
+]
 COHORT_FIGURES = (
     "flow",
     "bland_altman",
+    *REPEAT_FIGURES,
     *(item.figure for item in CONFIG.statistics.correlations),
     *(("truth",) if CONFIG.study.truth else ()),
 )
@@ -18,10 +25,13 @@ COHORT_FIGURE_DATA = {
         rules.assemble_cohort.output.flow,
         *expand(rules.fit_models.output.summary, analysis=ANALYSES),
     ],
-    "bland_altman": [
-        rules.describe_cohort.output.bland_altman,
-        rules.describe_cohort.output.bland_altman_points,
-    ],
+    **{
+        figure: [
+            rules.describe_cohort.output.bland_altman,
+            rules.describe_cohort.output.bland_altman_points,
+        ]
+        for figure in ("bland_altman", *REPEAT_FIGURES)
+    },
     "truth": [rules.compare_truth.output.vertebrae, rules.compare_truth.output.summary],
     **{
         figure: [

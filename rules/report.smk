@@ -45,6 +45,8 @@ rule report_cohort:
         analyses=list(ANALYSES),
         cohort_figures=list(COHORT_FIGURES),
         model_figures=list(MODEL_FIGURES),
+        summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
+        levels=CONFIG.statistics.reproducibility.levels,
         settings=canonical(
             CONFIG.model_dump(
                 include={"segmentation", "mri", "ct", "radiomics"}, mode="json"

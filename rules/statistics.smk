@@ -1,4 +1,4 @@
-"""Table 1, group comparisons, correlations and agreement between raters."""
+"""Table 1, group comparisons, correlations, agreement of readings and precision."""
 
 STATISTICS = "results/statistics"
 
@@ -9,12 +9,15 @@ rule describe_cohort:
         columns=rules.assemble_cohort.output.columns,
         measurements=rules.assemble_cohort.output.measurements,
         features=rules.assemble_cohort.output.features,
+        dice=rules.assemble_cohort.output.dice,
     output:
         table1=f"{STATISTICS}/table1.tsv",
         table1_about=f"{STATISTICS}/table1.json",
         comparisons=f"{STATISTICS}/comparisons.tsv",
         correlations=f"{STATISTICS}/correlations.tsv",
-        reliability=f"{STATISTICS}/reliability.tsv",
+        reproducibility=f"{STATISTICS}/reproducibility.tsv",
+        reproducibility_features=f"{STATISTICS}/reproducibility_features.tsv",
+        overlap=f"{STATISTICS}/overlap.tsv",
         bland_altman=f"{STATISTICS}/bland_altman.tsv",
         bland_altman_points=f"{STATISTICS}/bland_altman_points.tsv",
     log:

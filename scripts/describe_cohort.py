@@ -1,4 +1,4 @@
-"""Describe the cohort: Table 1, declared comparisons and correlations, agreement of raters.
+"""Describe the cohort: Table 1, declared comparisons and correlations, reproducibility.
 
 Reads the cohort tables; writes one table per kind of result.
 """
@@ -7,18 +7,38 @@ import json
 
 import pandas as pd
 
-from osteoflow.cohort.assemble import column_label
+from osteoflow.cohort.assemble import column_label, summary_regions
 from osteoflow.io.tables import read_table, write_table
 from osteoflow.io.volume import read_json, write_json
-from osteoflow.measurements import TRABECULAR, level_range
+from osteoflow.measurements import level_range
 from osteoflow.settings.cohort import Summary
 from osteoflow.settings.statistics import Statistics
 from osteoflow.statistics.comparison import comparisons_table
 from osteoflow.statistics.correlation import correlations_table
-from osteoflow.statistics.reliability import bland_altman_tables, reliability_table
-from osteoflow.statistics.sessions import of_same_sessions, one_row_per_participant
+from osteoflow.statistics.overlap import overlap_table
+from osteoflow.statistics.reproducibility import (
+    bland_altman_tables,
+    feature_reproducibility,
+    measurement_reproducibility,
+)
+from osteoflow.statistics.sessions import one_row_per_participant
 from osteoflow.statistics.table1 import table1
 from osteoflow.step_log import log_to
+
+
+def reproduce(inputs, output, params, settings):
+    """Write how well raters, repeated outlines and repeated scans agree."""
+    people = read_table(inputs.participants)
+    arguments = (people, settings, level_range(settings.levels), params.seed)
+    table, readings = measurement_reproducibility(read_table(inputs.measurements), *arguments)
+    write_table(output.reproducibility, table.rename(columns={"variable": "metric"}))
+    features = feature_reproducibility(read_table(inputs.features), *arguments)
+    write_table(output.reproducibility_features, features.rename(columns={"variable": "feature"}))
+    write_table(output.overlap, overlap_table(read_table(inputs.dice)))
+    summaries = [Summary(**item) for item in json.loads(params.summaries)]
+    limits, points = bland_altman_tables(table, readings, summary_regions(summaries))
+    write_table(output.bland_altman, limits)
+    write_table(output.bland_altman_points, points)
 
 
 def main(inputs, output, params, log):
@@ -44,21 +64,7 @@ def main(inputs, output, params, log):
     write_table(output.comparisons, comparisons_table(people, settings.comparisons, params.seed))
     write_table(output.correlations, correlations_table(people, settings.correlations))
 
-    measurements, features = (
-        of_same_sessions(read_table(path), people)
-        for path in (inputs.measurements, inputs.features)
-    )
-    write_table(output.reliability, reliability_table(measurements, features))
-    averages = {
-        (summary.metric, level_range(summary.levels) + TRABECULAR)
-        for summary in (Summary(**item) for item in json.loads(params.summaries))
-    }
-    wanted = [
-        pair in averages for pair in zip(measurements["metric"], measurements["roi"], strict=True)
-    ]
-    limits, points = bland_altman_tables(measurements[wanted])
-    write_table(output.bland_altman, limits)
-    write_table(output.bland_altman_points, points)
+    reproduce(inputs, output, params, settings.reproducibility)
 
 
 main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])

@@ -1,4 +1,4 @@
-"""Draw one figure of the cohort: flow, rater agreement, a correlation, or measured against true.
+"""Draw one figure of the cohort: flow, agreement, a correlation, or measured against true.
 
 Reads the tables the figure shows; writes it in every format with its caption.
 """
@@ -7,7 +7,7 @@ import json
 
 from osteoflow.cohort.assemble import column_label
 from osteoflow.cohort.flow import read_flow
-from osteoflow.figures.agreement import draw_bland_altman, draw_truth
+from osteoflow.figures.agreement import NOT_ASSESSED, draw_bland_altman, draw_truth
 from osteoflow.figures.flow import draw_flow
 from osteoflow.figures.notice import draw_notice
 from osteoflow.figures.scatter import draw_scatter
@@ -29,11 +29,12 @@ def flow(data, settings, columns, params):
     return draw_flow(read_flow(data[0]), settings, possible)
 
 
-def bland_altman(data, settings, columns, params):
-    """Agreement of two raters."""
-    limits, points = map(read_table, data)
+def bland_altman(data, settings, columns, params, figure="bland_altman_inter_rater"):
+    """Agreement of two raters, of a rater's two outlines, or of two scans."""
+    comparison = figure.removeprefix("bland_altman_")
+    limits, points = (t[t["comparison"] == comparison] for t in map(read_table, data))
     if limits.empty:
-        return draw_notice("No second rater: agreement was not assessed.", settings)
+        return draw_notice(NOT_ASSESSED[comparison], settings)
     return draw_bland_altman(limits, points, settings, lambda name: dictionary()[name]["label"])
 
 
@@ -61,6 +62,8 @@ def main(inputs, output, params, name, log):
     arguments = (inputs.data, settings, read_json(inputs.columns), params)
     if name.startswith("correlation_"):
         figure, caption = correlation(*arguments, figure=name)
+    elif name.startswith("bland_altman_"):
+        figure, caption = bland_altman(*arguments, figure=name)
     else:
         draw = {"flow": flow, "bland_altman": bland_altman, "truth": truth}[name]
         figure, caption = draw(*arguments)

@@ -7,17 +7,20 @@ self-contained HTML page.
 import json
 from pathlib import Path
 
-from osteoflow.cohort.assemble import column_label
+from osteoflow.cohort.assemble import column_label, summary_regions
 from osteoflow.cohort.flow import read_flow
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 from osteoflow.io.whole import write_text
+from osteoflow.measurements import TRABECULAR, dictionary, level_range
 from osteoflow.reports.analysis import AnalysisReport
-from osteoflow.reports.cohort import CohortReport, main_reliability, render_cohort
+from osteoflow.reports.cohort import CohortReport, render_cohort
 from osteoflow.reports.methods import describe_methods
 from osteoflow.reports.picture import saved_figure
+from osteoflow.reports.reproducibility import reproducibility_tables
 from osteoflow.reports.subject_list import subject_entries
 from osteoflow.reports.versions import software_versions
+from osteoflow.settings.cohort import Summary
 from osteoflow.step_log import log_to
 
 FIGURES = Path("results/figures")
@@ -37,6 +40,16 @@ def analysis(name, figures):
     return AnalysisReport(name, summary, tables, drawn)
 
 
+def reproducibility(folder, params):
+    """What the study summarises, and the same measurements of each level pooled."""
+    names = ("reproducibility", "reproducibility_features", "overlap")
+    tables = [read_table(folder / f"{name}.tsv") for name in names]
+    summaries = [Summary(**item) for item in json.loads(params.summaries)]
+    each = f"{level_range(params.levels)}_each{TRABECULAR}"
+    wanted = summary_regions(summaries) | {(item.metric, each) for item in summaries}
+    return reproducibility_tables(*tables, wanted, lambda name: dictionary()[name]["label"])
+
+
 def main(inputs, output, params, log):
     """Write the page."""
     log_to(log)
@@ -45,9 +58,8 @@ def main(inputs, output, params, log):
     about = read_json(statistics / "table1.json")
     described = {
         name: read_table(statistics / f"{name}.tsv")
-        for name in ("table1", "comparisons", "correlations", "reliability", "bland_altman")
+        for name in ("table1", "comparisons", "correlations")
     }
-    described["reliability"] = main_reliability(described["reliability"], described["bland_altman"])
     others = [name for name in params.cohort_figures if name not in ("flow", "truth")]
     truth = "truth" in params.cohort_figures
     measured = read_table(cohort / "measurements.tsv")
@@ -63,6 +75,7 @@ def main(inputs, output, params, log):
             flow_figure=saved_figure("flow", FIGURES, "../figures"),
             figures=[saved_figure(name, FIGURES, "../figures") for name in others],
             **described,
+            reproducibility=reproducibility(statistics, params),
             table1_note=" ".join(
                 [f"Groups: {about['group']}."] * bool(about["group"]) + about["notes"]
             ),

@@ -106,6 +106,11 @@ def columns_dictionary(
     return known
 
 
+def summary_regions(summaries: Iterable[Summary]) -> set[tuple[str, str]]:
+    """Metric and region of each summary, as the measurements table has them."""
+    return {(s.metric, level_range(s.levels) + TRABECULAR) for s in summaries}
+
+
 CLINICAL_LABELS = {
     "age": ("Age", "years"),
     "sex": ("Sex", ""),

@@ -1,4 +1,4 @@
-"""Agreement: Bland-Altman plots of two raters, and measurements against a simulation's truth."""
+"""Agreement: Bland-Altman plots of readings, and measurements against a simulation's truth."""
 
 from __future__ import annotations
 
@@ -20,9 +20,24 @@ from osteoflow.figures.style import (
     panel_title,
     plain,
 )
-from osteoflow.figures.wording import count, interval, number
+from osteoflow.figures.wording import count, interval, number, p_value, significant
 from osteoflow.settings.figures import Figures
 
+# What is compared: in the caption, on the axis of means and on that of differences.
+COMPARED = {
+    "inter_rater": ("two raters' masks", "Mean of both raters", "Rater 2 − rater 1"),
+    "intra_rater": (
+        "one rater's first and second masks",
+        "Mean of both outlines",
+        "Second − first outline",
+    ),
+    "scan_rescan": ("two scans of the same people", "Mean of both scans", "Second − first scan"),
+}
+NOT_ASSESSED = {
+    "inter_rater": "No second rater of three participants: agreement was not assessed.",
+    "intra_rater": "No repeated outlines of three participants: agreement was not assessed.",
+    "scan_rescan": "No two scans of three participants: agreement was not assessed.",
+}
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -32,12 +47,12 @@ def draw_bland_altman(
     settings: Figures,
     label: Callable[[str], str] = str,
 ) -> tuple[Figure, str]:
-    """Difference between two raters against their mean (Bland and Altman, Lancet 1986).
+    """Difference between two readings against their mean (Bland and Altman, Lancet 1986).
 
     Parameters
     ----------
     limits
-        ``bland_altman.tsv``: one row, and one panel, per image, region and variable.
+        Rows of ``bland_altman.tsv`` of one comparison: one panel per image, region and variable.
     points
         ``bland_altman_points.tsv``.
     settings
@@ -52,10 +67,12 @@ def draw_bland_altman(
     Raises
     ------
     ValueError
-        Without rows, or with more panels than letters.
+        Without rows, with more panels than letters, or with several comparisons.
     """
     if not 0 < len(limits) <= len(LETTERS):
         raise ValueError(f"a Bland-Altman figure has 1 to {len(LETTERS)} panels, not {len(limits)}")
+    (comparison,) = limits["comparison"].unique()
+    compared, of_means, of_differences = COMPARED[comparison]
     n_columns = 2 if len(limits) in (2, 4) else min(len(limits), 3)
     n_rows = -(-len(limits) // n_columns)
     width = settings.single_column_mm if len(limits) == 1 else settings.double_column_mm
@@ -73,21 +90,32 @@ def draw_bland_altman(
             _bland_altman_panel(axes, points[same], row)
             panel_title(axes, letter, name)
             unit, digits = row["unit"], _decimals(row)
-            axes.set_xlabel(plain(f"Mean of both raters ({unit})"))
-            axes.set_ylabel(plain(f"Rater 2 − rater 1 ({unit})"))
+            axes.set_xlabel(plain(f"{of_means} ({unit})"))
+            axes.set_ylabel(plain(f"{of_differences} ({unit})"))
             words.append(
                 (f"({letter}) " if letter else "")
                 + f"{name}, {_region(row['roi'])} (n = {row['n']}): bias "
                 f"{number(row['bias'], digits)} {unit} (95 % interval "
                 f"{interval(row['bias_low'], row['bias_high'], digits)}), limits of agreement "
-                f"{interval(row['loa_low'], row['loa_high'], digits)} {unit}"
+                f"{interval(row['loa_low'], row['loa_high'], digits)} {unit} (95 % intervals "
+                f"{interval(row['loa_low_low'], row['loa_low_high'], digits)} and "
+                f"{interval(row['loa_high_low'], row['loa_high_high'], digits)}){_trend(row)}"
             )
     caption = (
-        "Bland-Altman plots of two raters' masks. Solid line: mean difference, with its 95 % "
-        "interval as a band; dashed lines: limits of agreement (mean difference ± 1.96 SD). "
+        f"Bland-Altman plots of {compared}. Solid line: mean difference, with its 95 % interval as "
+        "a band; dashed lines: limits of agreement (mean difference ± 1.96 SD) with their exact "
+        "95 % intervals as grey bands. "
         f"{'; '.join(words)}."
     )
     return figure, caption
+
+
+def _trend(row: dict) -> str:
+    """The slope of the differences on the means, where it is not chance."""
+    if not row["slope_p"] < 0.05:
+        return ""
+    slope, p = significant(row["slope"], 2), p_value(row["slope_p"])
+    return f", proportional bias: {slope} per unit of the mean, {p}"
 
 
 def _decimals(row: dict) -> int:
@@ -104,6 +132,9 @@ def _region(roi: str) -> str:
 
 def _bland_altman_panel(axes: Axes, points: pd.DataFrame, row: dict) -> None:
     axes.axhspan(row["bias_low"], row["bias_high"], color=BLUE, alpha=0.12, linewidth=0)
+    for limit in ("loa_low", "loa_high"):
+        span = row[f"{limit}_low"], row[f"{limit}_high"]
+        axes.axhspan(*span, color=GREY, alpha=0.15, linewidth=0)
     axes.axhline(0, color=GREY, linewidth=0.5, linestyle=(0, (1, 2)))
     axes.scatter(points["mean"], points["difference"], s=9, color=BLUE, linewidths=0, zorder=3)
     for key, style in (("bias", "-"), ("loa_low", (0, (4, 2))), ("loa_high", (0, (4, 2)))):
@@ -117,8 +148,10 @@ def _bland_altman_panel(axes: Axes, points: pd.DataFrame, row: dict) -> None:
             textcoords="offset points",
             va="center",
         )
-    reach = max(abs(row["loa_low"]), abs(row["loa_high"]), float(points["difference"].abs().max()))
-    axes.set_ylim(-1.25 * reach or -1, 1.25 * reach or 1)
+    reach = max(
+        abs(row["loa_low_low"]), abs(row["loa_high_high"]), float(points["difference"].abs().max())
+    )
+    axes.set_ylim(-1.1 * reach or -1, 1.1 * reach or 1)
     axes.margins(x=0.08)
 
 

@@ -44,8 +44,10 @@ class CohortReport:
         Participants in the order of the study's table.
     flow_figure, figures
         Flow diagram, and the statistics' figures.
-    table1, comparisons, correlations, reliability, bland_altman
+    table1, comparisons, correlations
         Tables of the statistics.
+    reproducibility
+        Tables of :func:`osteoflow.reports.reproducibility.reproducibility_tables`.
     table1_note
         Its groups and tests in words.
     analyses
@@ -70,36 +72,13 @@ class CohortReport:
     table1_note: str = ""
     comparisons: pd.DataFrame | None = None
     correlations: pd.DataFrame | None = None
-    reliability: pd.DataFrame | None = None
-    bland_altman: pd.DataFrame | None = None
+    reproducibility: Sequence[HtmlTable] = ()
     analyses: Sequence[AnalysisReport] = ()
     truth_summary: pd.DataFrame | None = None
     truth_figure: ReportFigure | None = None
     methods: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     label: Callable[[str], str] = str
-
-
-def main_reliability(reliability: pd.DataFrame, bland_altman: pd.DataFrame) -> pd.DataFrame:
-    """Agreement of the features, and of those measurements that the study summarises.
-
-    Parameters
-    ----------
-    reliability, bland_altman
-        Tables of the statistics; the second one holds the summarised measurements.
-    """
-    if reliability.empty:
-        return reliability
-    summarised = set(zip(bland_altman["variable"], bland_altman["roi"], strict=True))
-    shown = [
-        kind == "feature" or pair in summarised
-        for kind, pair in zip(
-            reliability["kind"],
-            zip(reliability["variable"], reliability["roi"], strict=True),
-            strict=True,
-        )
-    ]
-    return reliability[shown]
 
 
 def render_cohort(report: CohortReport) -> str:
@@ -118,6 +97,7 @@ def render_cohort(report: CohortReport) -> str:
             flow_figure=_embed(report.flow_figure),
             exclusions=_exclusions(report.exclusions),
             statistics=_statistics(report),
+            reproducibility=report.reproducibility,
             figures=[figure.embed() for figure in report.figures],
             analyses=[describe_analysis(item, report.label) for item in report.analyses],
             truth=_truth(report.truth_summary),
@@ -195,69 +175,10 @@ def _statistics(report: CohortReport) -> list[HtmlTable]:
     ):
         if given(table):
             tables.append(make_table(table, caption, label=report.label, note=note))
-    if given(report.reliability):
-        tables += _reliability(report.reliability, report.label)
-    if given(report.bland_altman):
-        tables.append(
-            make_table(
-                report.bland_altman,
-                "Agreement of two raters (Bland-Altman)",
-                label=report.label,
-            )
-        )
     return tables
 
 
 _FDR = "p (FDR): adjusted by Benjamini and Hochberg's method within this table."
-
-
-def _reliability(table: pd.DataFrame, label: Callable[[str], str]) -> list[HtmlTable]:
-    """Every measurement; of the features, how many reach which agreement."""
-    tables = []
-    measured = table[table["kind"] == "measurement"].drop(columns="kind")
-    if len(measured):
-        tables.append(
-            make_table(
-                measured,
-                "Agreement of two raters: intraclass correlation of measurements",
-                label=label,
-                digits=dict.fromkeys([c for c in measured if c.startswith("icc")], 3),
-                note="ICC(2,1) counts the raters' bias as error, ICC(3,1) does not.",
-            )
-        )
-    features = table[table["kind"] == "feature"]
-    if len(features):
-        rows = []
-        for (image, roi), group in features.groupby(["image", "roi"], sort=False):
-            low = group["icc21_low"]
-            rows.append(
-                {
-                    "image": image,
-                    "roi": roi,
-                    "features": len(group),
-                    "poor": int((low < 0.5).sum()),
-                    "moderate": int(low.between(0.5, 0.75, inclusive="left").sum()),
-                    "good": int(low.between(0.75, 0.9, inclusive="left").sum()),
-                    "excellent": int((low >= 0.9).sum()),
-                    "unknown": int(low.isna().sum()),
-                }
-            )
-        tables.append(
-            make_table(
-                pd.DataFrame(rows),
-                "Agreement of two raters: radiomic features by the lower 95 % limit of ICC(2,1)",
-                headings={
-                    "features": "Features",
-                    "poor": "< 0.50",
-                    "moderate": "0.50 to 0.75",
-                    "good": "0.75 to 0.90",
-                    "excellent": "≥ 0.90",
-                    "unknown": "Not estimable",
-                },
-                note="Limits after Koo and Li (J Chiropr Med 2016).",
-            )
-        )
-    return tables
 
 
 def _truth(summary: pd.DataFrame | None) -> HtmlTable | None:

@@ -23,6 +23,8 @@ MM_PER_INCH = 25.4
 TITLES = {
     "flow": "Flow of participants",
     "bland_altman": "Agreement of raters",
+    "bland_altman_intra_rater": "Agreement of repeated outlines",
+    "bland_altman_scan_rescan": "Agreement of repeated scans",
     "truth": "Measured and known values",
     "nomogram": "Nomogram",
     "roc": "ROC curves",

@@ -1,20 +1,24 @@
 """Agreement pooled over the levels of each participant: intervals by resampling participants.
 
 Levels of one participant are not independent. Their pooled figures are those of all level
-readings taken together; the intervals come from resampling whole participants (Davison and
-Hinkley, Bootstrap Methods and their Application, 1997, section 3.8), so that however alike the
-levels of a person are, no interval becomes narrower for it.
+readings taken together; the standard errors come from resampling whole participants (Davison and
+Hinkley, Bootstrap Methods and their Application, 1997, section 3.8), so that no interval becomes
+narrower for how alike the levels of a person are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from osteoflow.statistics.limits import LIMIT
 from osteoflow.statistics.precision import LSC_FACTOR
 
 Array = NDArray[np.float64]
+Transform = Callable[[Array], Array]
 
 # Estimates that are resampled; where there are more than two readings, those of pairs are NaN.
 RESAMPLED = (
@@ -37,7 +41,12 @@ def participant_weights(clusters: NDArray[np.intp], draws: int, seed: int) -> Ar
 def cluster_intervals(
     readings: Array, clusters: NDArray[np.intp], draws: int, seed: int
 ) -> dict[str, tuple[Array, Array]]:
-    """95 % percentile limits of the pooled estimates, from resampled participants.
+    """95 % limits of the pooled estimates, from resampled participants.
+
+    Estimate -+ Student's t (participants - 1 degrees of freedom) times the standard deviation of
+    the resamples, on the scale on which the estimate is about normal: the logarithm of an SD or
+    CV, Fisher's transformation of an ICC. With few participants such limits cover the truth more
+    often than percentiles do, which are too close.
 
     Parameters
     ----------
@@ -59,14 +68,47 @@ def cluster_intervals(
     found = _estimates(readings, weights)
     complete = np.isfinite(readings).all(axis=1)
     member = clusters[:, None] == np.arange(clusters.max(initial=-1) + 1)
-    people = (member.T.astype(float) @ complete > 0).sum(axis=0)
-    return {
-        name: tuple(
-            np.where(people >= MIN_PARTICIPANTS, limit, np.nan)
-            for limit in _percentiles(values[1:])
+    people = (member.T.astype(float) @ complete > 0).sum(axis=0).astype(float)
+    people[people < MIN_PARTICIPANTS] = np.nan
+    limits = {}
+    for name, values in found.items():
+        forward, back = _scale(name, readings.shape[1])
+        limits[name] = _student_limits(values, people, forward, back)
+    return limits
+
+
+def _scale(name: str, k: int) -> tuple[Transform, Transform]:
+    """To the scale on which an estimate is about normal, and back."""
+    if name.startswith("icc"):
+        # Fisher's transformation for k readings.
+        return (
+            lambda r: 0.5 * np.log((1 + (k - 1) * r) / (1 - r)),
+            lambda z: (np.exp(2 * z) - 1) / (np.exp(2 * z) + k - 1),
         )
-        for name, values in found.items()
-    }
+    if name in ("rms_sd", "rms_cv", "lsc"):
+        return np.log, np.exp
+    return (lambda value: value), (lambda value: value)
+
+
+def _student_limits(
+    values: Array, people: Array, forward: Transform, back: Transform
+) -> tuple[Array, Array]:
+    """Limits from the estimate (first row) and its resamples (further rows)."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        scaled = forward(values)
+        known = np.isfinite(scaled[1:])
+        defined = known.sum(axis=0)
+        centre = np.where(known, scaled[1:], 0.0).sum(axis=0) / defined
+        spread = (np.where(known, scaled[1:] - centre, 0.0) ** 2).sum(axis=0) / (defined - 1)
+        # The resamples' variance is that of n - 1 in n.
+        error = np.sqrt(spread * people / (people - 1))
+        half = np.where(
+            defined >= LEAST_DEFINED * len(known), student.ppf(0.975, people - 1) * error, np.nan
+        )
+        low, high = back(scaled[0] - half), back(scaled[0] + half)
+    # Readings that are all identical have an ICC of 1 and no error in every resample.
+    fixed = (values[1:] == values[0]).all(axis=0) & np.isfinite(people)
+    return np.where(fixed, values[0], low), np.where(fixed, values[0], high)
 
 
 def _estimates(x: Array, weights: Array) -> dict[str, Array]:
@@ -113,22 +155,3 @@ def _estimates(x: Array, weights: Array) -> dict[str, Array]:
     values = (icc21, icc31, bias, bias - LIMIT * sd, bias + LIMIT * sd, slope)
     precise = (rms_sd, rms_cv, LSC_FACTOR * rms_sd)
     return dict(zip(RESAMPLED, (*values, *precise), strict=True))
-
-
-def _percentiles(draws: Array) -> tuple[Array, Array]:
-    """2.5 and 97.5 % of each column's defined draws, by linear interpolation."""
-    finite = np.isfinite(draws)
-    defined = finite.sum(axis=0)
-    # Sorting puts NaN last.
-    ordered = np.sort(np.where(finite, draws, np.nan), axis=0)
-    enough = defined >= max(LEAST_DEFINED * len(draws), 2)
-    limits = []
-    for share in (0.025, 0.975):
-        place = share * np.maximum(defined - 1, 1)
-        below = np.floor(place).astype(int)
-        low, high = (
-            np.take_along_axis(ordered, np.minimum(at, len(draws) - 1)[None, :], axis=0)[0]
-            for at in (below, below + 1)
-        )
-        limits.append(np.where(enough, low + (place - below) * (high - low), np.nan))
-    return limits[0], limits[1]

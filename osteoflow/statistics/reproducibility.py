@@ -49,7 +49,7 @@ def measurement_reproducibility(
     settings: Reproducibility,
     level_name: str,
     seed: int,
-) -> tuple[pd.DataFrame, dict[str, Readings]]:
+) -> tuple[pd.DataFrame, dict[str, list[Readings]]]:
     """Reproducibility of every measurement in each comparison that the study has.
 
     Each level has a row, the mean of the levels, and all levels taken as one
@@ -71,7 +71,8 @@ def measurement_reproducibility(
     Returns
     -------
     table, readings
-        ``REPRODUCIBILITY_COLUMNS``, and the readings of each comparison.
+        ``REPRODUCIBILITY_COLUMNS``, and the readings of each comparison: of the regions, and of
+        the mean of the levels.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def measurement_reproducibility(
             describe_readings(mean, comparison),
             describe_readings(each, comparison, settings.bootstraps, seed),
         ]
-        found[comparison] = readings
+        found[comparison] = [readings, mean]
     return _joined(parts), found
 
 
@@ -238,7 +239,7 @@ def _notes(x: NDArray[np.float64], table: pd.DataFrame, pooled: bool) -> list[st
     used = count >= 2
     few = table["n_sets"].to_numpy() < MIN_SUBJECTS
     identical = ~few & (squares.sum(axis=0) == 0)
-    df = table["df"].to_numpy()
+    df = table["n"].to_numpy() * (x.shape[1] - 1.0) if pooled else table["df"].to_numpy()
     bias = (table["bias_low"] > 0) | (table["bias_high"] < 0)
     grows = (table["slope_low"] > 0) | (table["slope_high"] < 0)
     clauses = {
@@ -265,7 +266,7 @@ def _notes(x: NDArray[np.float64], table: pd.DataFrame, pooled: bool) -> list[st
 
 
 def bland_altman_tables(
-    table: pd.DataFrame, readings: dict[str, Readings], wanted: set[tuple[str, str]]
+    table: pd.DataFrame, readings: dict[str, list[Readings]], wanted: set[tuple[str, str]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Limits of agreement of chosen measurements, and the points behind them, for the figures.
 
@@ -287,21 +288,30 @@ def bland_altman_tables(
     limits = table.loc[chosen & table["bias"].notna(), list(BLAND_ALTMAN_COLUMNS)]
     points = []
     for row in limits.to_dict("records"):
-        found = readings[row["comparison"]]
         key = ["image", "roi", "variable", "unit"]
-        same = (found.variables[key] == [row[name] for name in key]).all(axis=1)
-        values = found.numbers[:, :, np.flatnonzero(same)[0]]
-        complete = np.isfinite(values).all(axis=1)
+        people, numbers = _numbers_of(readings[row["comparison"]], [row[name] for name in key])
+        complete = np.isfinite(numbers).all(axis=1)
         points.append(
             pd.DataFrame(
                 {
                     **{name: row[name] for name in ("comparison", *key)},
-                    "participant_id": np.array(found.participants, dtype=object)[complete],
-                    "mean": values[complete].mean(axis=1),
-                    "difference": values[complete, 1] - values[complete, 0],
+                    "participant_id": np.array(people, dtype=object)[complete],
+                    "mean": numbers[complete].mean(axis=1),
+                    "difference": numbers[complete, 1] - numbers[complete, 0],
                 }
             )
         )
     if not points:
         return limits.reset_index(drop=True), pd.DataFrame(columns=list(POINT_COLUMNS))
     return limits.reset_index(drop=True), pd.concat(points, ignore_index=True)
+
+
+def _numbers_of(
+    parts: Sequence[Readings], wanted: Sequence[str]
+) -> tuple[list[str], NDArray[np.float64]]:
+    """Participants and readings of one variable, from the part that has it."""
+    for part in parts:
+        same = (part.variables[["image", "roi", "variable", "unit"]] == list(wanted)).all(axis=1)
+        if same.any():
+            return part.participants, part.numbers[:, :, np.flatnonzero(same)[0]]
+    raise KeyError(tuple(wanted))

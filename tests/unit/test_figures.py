@@ -25,6 +25,7 @@ from osteoflow.figures.roc import draw_roc
 from osteoflow.figures.scatter import draw_scatter
 from osteoflow.reports.truth import compare_truth, quantity_label
 from osteoflow.settings.figures import Figures
+from osteoflow.statistics.limits import bland_altman
 
 SETTINGS = Figures()
 
@@ -105,18 +106,14 @@ def bland_altman_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
         ("r2star", "r2star_mean", "1/s", 120.0),
     ):
         difference = rng.normal(0.01 * mean, 0.02 * mean, 14)
-        bias, sd = difference.mean(), difference.std(ddof=1)
-        key = {"image": image, "roi": "L1-L4_trabecular", "variable": variable, "unit": unit}
-        rows.append(
-            key
-            | {"n": 14, "bias": bias, "bias_low": bias - sd / 2, "bias_high": bias + sd / 2}
-            | {"loa_low": bias - 1.96 * sd, "loa_high": bias + 1.96 * sd}
-        )
-        for i, value in enumerate(difference):
-            points.append(
-                key | {"participant_id": f"{i}", "mean": rng.normal(mean, 9), "difference": value}
-            )
-    return pd.DataFrame(rows), pd.DataFrame(points)
+        key = {"comparison": "inter_rater", "image": image, "roi": "L1-L4_trabecular"}
+        key |= {"variable": variable, "unit": unit}
+        centre = rng.normal(mean, 9, 14)
+        limits = bland_altman(centre - difference / 2, centre + difference / 2)._asdict()
+        rows.append(key | {"n": 14} | limits)
+        people = {"participant_id": [f"{i}" for i in range(14)]}
+        points.append(pd.DataFrame(key | people | {"mean": centre, "difference": difference}))
+    return pd.DataFrame(rows), pd.concat(points, ignore_index=True)
 
 
 def truth_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -285,8 +282,16 @@ def test_bland_altman():
         figure, caption = draw_bland_altman(limits.iloc[:n], points, SETTINGS)
         check_page(figure, width)
         assert len(figure.axes) == n
+        assert [a.get_ylabel()[:17] for a in figure.axes] == ["Rater 2 − rater 1"] * n
     row = limits.iloc[0]
     assert f"bias {row['bias']:.1f} mg/cm³" in caption
+    assert "proportional bias" not in caption
+    scans = limits.assign(comparison="scan_rescan", slope=0.31, slope_p=0.012)
+    figure, caption = draw_bland_altman(scans, points, SETTINGS)
+    assert figure.axes[0].get_xlabel() == "Mean of both scans (mg/cm³)"
+    assert "proportional bias: 0.31 per unit of the mean, p = 0.012" in caption
+    with pytest.raises(ValueError, match="too many values"):
+        draw_bland_altman(pd.concat([limits, scans]), points, SETTINGS)
     with pytest.raises(ValueError, match="not 0"):
         draw_bland_altman(limits.iloc[:0], points, SETTINGS)
 

@@ -21,6 +21,7 @@ from osteoflow.reports.cohort import CohortReport, SubjectEntry, render_cohort
 from osteoflow.reports.html import cell_text, make_table
 from osteoflow.reports.overlay import ImageView, RodMark, best_slice, compress, draw_overlays
 from osteoflow.reports.picture import ReportFigure
+from osteoflow.reports.reproducibility import reproducibility_tables
 from osteoflow.reports.subject import measurement_tables, render_subject
 from osteoflow.reports.truth import compare_truth, quantity_label
 from osteoflow.settings.figures import Figures
@@ -272,7 +273,7 @@ def statuses(n: int) -> pd.DataFrame:
     return table
 
 
-def cohort_report(flow, figure, reliability, tables) -> CohortReport:
+def cohort_report(flow, figure, reproducibility, tables) -> CohortReport:
     return CohortReport(
         title=f"Study {EVIL}",
         flow=flow,
@@ -299,7 +300,7 @@ def cohort_report(flow, figure, reliability, tables) -> CohortReport:
             columns=["x", "y", "method", "covariates", "n", "r", "ci_low", "ci_high", "p"]
             + ["p_fdr"],
         ),
-        reliability=reliability,
+        reproducibility=reproducibility,
         analyses=[
             AnalysisReport("osteoporosis_qct", tables["summary"], tables, [figure] * 5),
             AnalysisReport("fracture", problem="only 3 participants have the event"),
@@ -317,15 +318,17 @@ def test_cohort_page_holds_everything_below_its_size(tmp_path):
     save(drawn, tmp_path / "flow", ["png", "svg"], 300, caption)
     figure = ReportFigure.from_files("Flow", tmp_path / "flow", caption, "../figures")
     assert figure.links == {"SVG": "../figures/flow.svg", "PNG": "../figures/flow.png"}
-    reliability = pd.DataFrame(
-        [["measurement", "vbmd", "L1-L4_trabecular", "vbmd_mean", 13, 0.98, 0.93, 0.99]]
-        + [
-            ["feature", "pdff", "L1-L4_trabecular", f"f{i}", 13, 0.9, low, 0.95]
+    features = pd.DataFrame(
+        [
+            ["inter_rater", "pdff", "L1-L4_trabecular", f"f{i}", 13, low]
             for i, low in enumerate((0.2, 0.6, 0.8, 0.85, 0.95, np.nan))
         ],
-        columns=["kind", "image", "roi", "variable", "n", "icc21", "icc21_low", "icc21_high"],
+        columns=["comparison", "image", "roi", "feature", "n", "icc21_low"],
     )
-    report = cohort_report(flow, figure, reliability, tables)
+    reproducibility = reproducibility_tables(None, features, None, set())
+    bands = [cell.text for cell in reproducibility[0].rows[0]]
+    assert bands == ["two raters", "pdff", "L1–L4 trabecular", "13", "6", "1", "1", "2", "1", "1"]
+    report = cohort_report(flow, figure, reproducibility, tables)
     text = render_cohort(report)
     page = check_self_contained(text)
     assert len(text) < 3_000_000
@@ -345,9 +348,7 @@ def test_cohort_page_holds_everything_below_its_size(tmp_path):
     assert sum(a.startswith("../subjects/") for a in page.addresses) == 40
     auc = tables["performance"].query("model == 'combined' and set == 'cv' and metric == 'auc'")
     assert f"{auc['value'].iloc[0]:.2f} (" in text
-    # Six features by their lower limit: one each below 0.5, 0.75, two good, one excellent, one NaN.
-    row = re.search(r"<th scope=\"row\">pdff</th>(.*?)</tr>", text).group(1)
-    assert re.findall(r">(\d+)<", row) == ["6", "1", "1", "2", "1", "1"]
+    assert "Radiomic features by the lower 95 % limit of ICC(2,1)" in page.words
 
 
 def test_cohort_page_of_an_empty_study():

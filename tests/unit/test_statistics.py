@@ -12,7 +12,7 @@ from scipy import stats
 
 from osteoflow.settings.analysis import Analysis
 from osteoflow.settings.statistics import Correlation, GroupComparison, Statistics
-from osteoflow.statistics.agreement import bland_altman, icc, icc_of_columns
+from osteoflow.statistics.agreement import icc, icc_of_columns
 from osteoflow.statistics.column_checks import column_problems
 from osteoflow.statistics.comparison import (
     compare_groups,
@@ -24,7 +24,6 @@ from osteoflow.statistics.comparison import (
 )
 from osteoflow.statistics.correlation import correlate, correlations_table
 from osteoflow.statistics.intervals import benjamini_hochberg, percentile_interval, wilson
-from osteoflow.statistics.reliability import bland_altman_tables, reliability_table
 from osteoflow.statistics.roc import (
     auc,
     auc_interval,
@@ -304,53 +303,6 @@ def test_icc_uses_complete_pairs_of_each_column():
     rows = second["b"].notna()
     alone = icc(np.column_stack([first.loc[rows, "b"], second.loc[rows, "b"]]))["ICC(2,1)"]
     assert table.loc["b", "icc21_high"] == pytest.approx(float(alone.high), abs=1e-12)
-
-
-def test_bland_altman_numbers():
-    found = bland_altman([1.0, 2.0, 3.0, 6.0, np.nan], [0.0, 2.0, 4.0, 4.0, 1.0])
-    sd = np.std([1, 0, -1, 2], ddof=1)
-    assert (found.n, found.bias) == (4, 0.5)
-    assert found.loa_high - found.bias == pytest.approx(1.96 * sd)
-    assert found.bias_high - found.bias == pytest.approx(stats.t.ppf(0.975, 3) * sd / 2)
-    with pytest.raises(ValueError, match="at least 3 pairs"):
-        bland_altman([1.0, 2.0], [1.0, 2.0])
-
-
-def _rated() -> tuple[pd.DataFrame, pd.DataFrame]:
-    rng = np.random.default_rng(4)
-    rows, features = [], []
-    for number in range(8):
-        key = {"participant_id": f"sub-{number}", "session": np.nan}
-        truth = 100 + 10 * number
-        for rater in (1, 2) if number < 5 else (1,):
-            value = truth + 3 * (rater == 2)
-            place = {"rater": rater, "roi": "L1_trabecular", "image": "vbmd"}
-            rows.append(key | place | {"metric": "vbmd_mean", "value": value, "unit": "mg/cm3"})
-            texture = truth + rng.normal()
-            features.append(
-                key | place | {"original_firstorder_a": texture, "original_firstorder_b": -texture}
-            )
-    return pd.DataFrame(rows), pd.DataFrame(features)
-
-
-def test_reliability_tables():
-    measurements, features = _rated()
-    table = reliability_table(measurements, features)
-    assert table[["kind", "variable", "n"]].to_numpy().tolist() == [
-        ["measurement", "vbmd_mean", 5],
-        ["feature", "original_firstorder_a", 5],
-        ["feature", "original_firstorder_b", 5],
-    ]
-    assert table["icc31"].iloc[0] == 1.0
-    assert table["icc21"].iloc[1] == pytest.approx(table["icc21"].iloc[2])
-    summary, points = bland_altman_tables(measurements)
-    assert summary[["n", "bias", "loa_low", "unit"]].to_numpy().tolist() == [[5, -3, -3, "mg/cm3"]]
-    assert points["mean"].tolist() == [101.5, 111.5, 121.5, 131.5, 141.5]
-    alone = measurements[measurements["rater"] == 1]
-    assert reliability_table(alone, features.iloc[:0]).empty
-    assert bland_altman_tables(alone)[0].empty
-    with pytest.raises(ValueError, match="twice"):
-        reliability_table(pd.concat([measurements, measurements.iloc[:1]]), features)
 
 
 # --- intervals, comparisons, correlations --------------------------------------------------------

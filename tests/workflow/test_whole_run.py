@@ -66,7 +66,9 @@ COHORT_FILES = [
             "table1.json",
             "comparisons.tsv",
             "correlations.tsv",
-            "reliability.tsv",
+            "reproducibility.tsv",
+            "reproducibility_features.tsv",
+            "overlap.tsv",
             "bland_altman.tsv",
             "bland_altman_points.tsv",
         )

@@ -1,0 +1,154 @@
+"""The report's tables of reproducibility: agreement, limits, precision and overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import pandas as pd
+
+from osteoflow.figures.wording import NOT_ESTIMABLE, significant
+from osteoflow.reports.html import HtmlTable, given, make_table
+
+COMPARISON_WORDS = {
+    "inter_rater": "two raters",
+    "intra_rater": "one rater, twice",
+    "scan_rescan": "repeated scans",
+}
+HEADINGS = {
+    "comparison": "Compared",
+    "measure": "Measurement",
+    "icc21": "ICC(2,1)",
+    "icc31": "ICC(3,1)",
+    "bias": "Bias",
+    "limits": "Limits of agreement",
+    "rms_sd": "RMS-SD",
+    "rms_cv": "RMS-CV (%)",
+    "lsc": "Least significant change",
+    "note": "Note",
+}
+BANDS = (("< 0.50", -2.0, 0.5), ("0.50 to 0.75", 0.5, 0.75), ("0.75 to 0.90", 0.75, 0.9),
+         ("≥ 0.90", 0.9, 2.0))  # fmt: skip
+DASH = "–"
+
+
+def reproducibility_tables(
+    measured: pd.DataFrame | None,
+    features: pd.DataFrame | None,
+    overlap: pd.DataFrame | None,
+    wanted: Collection[tuple[str, str]],
+    label: Callable[[str], str] = str,
+) -> list[HtmlTable]:
+    """Tables for the report; none where nothing was read or scanned again.
+
+    Parameters
+    ----------
+    measured, features, overlap
+        ``reproducibility.tsv``, ``reproducibility_features.tsv`` and ``overlap.tsv``.
+    wanted
+        Pairs of metric and region that are shown: those that the study summarises.
+    label
+        Name of a metric without its unit.
+    """
+    tables = []
+    if given(measured):
+        pairs = zip(measured["metric"], measured["roi"], strict=True)
+        shown = measured[[pair in wanted for pair in pairs]]
+        if len(shown):
+            tables += [_agreement(shown, label), _precision(shown, label)]
+    if given(features):
+        tables.append(_features(features))
+    if given(overlap):
+        tables.append(
+            make_table(
+                overlap.assign(comparison=overlap["comparison"].map(COMPARISON_WORDS)),
+                "Overlap of outlines: Dice coefficient of whole vertebrae",
+                headings={
+                    **HEADINGS,
+                    **{"mean": "Mean", "sd": "SD", "min": "Least", "max": "Greatest"},
+                    **{"n_one_sided": "No overlap", "n_identical": "Identical"},
+                },
+                digits=dict.fromkeys(["mean", "sd", "min", "max"], 3),
+                note="No overlap: a level that only one reading outlined, or at different places.",
+            )
+        )
+    return tables
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """``0.93 (0.85 to 0.97)`` in three significant digits; a dash where there is no number."""
+    text = significant(value, 3)
+    if text == NOT_ESTIMABLE:
+        return DASH
+    limits = [significant(limit, 3) for limit in (low, high)]
+    return text if NOT_ESTIMABLE in limits else f"{text} ({limits[0]} to {limits[1]})"
+
+
+def _column(table: pd.DataFrame, name: str) -> list[str]:
+    rows = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
+    return [with_interval(*row) for row in rows]
+
+
+def _keys(table: pd.DataFrame, label: Callable[[str], str]) -> pd.DataFrame:
+    units = table["unit"].astype(object).where(table["unit"].notna(), "")
+    names = [
+        label(metric) + (f" ({unit})" if unit else "")
+        for metric, unit in zip(table["metric"], units, strict=True)
+    ]
+    keys = {"comparison": table["comparison"].map(COMPARISON_WORDS), "measure": names}
+    return pd.DataFrame({**keys, "roi": table["roi"], "n": table["n"]})
+
+
+def _agreement(table: pd.DataFrame, label: Callable[[str], str]) -> HtmlTable:
+    limits = [
+        f"{significant(low, 3)} to {significant(high, 3)}" if pd.notna(low) else DASH
+        for low, high in zip(table["loa_low"], table["loa_high"], strict=True)
+    ]
+    shown = _keys(table, label).assign(
+        icc21=_column(table, "icc21"),
+        icc31=_column(table, "icc31"),
+        bias=_column(table, "bias"),
+        limits=limits,
+    )
+    return make_table(
+        shown,
+        "Agreement of readings, with 95 % intervals",
+        headings=HEADINGS,
+        note="ICC(2,1) counts a bias between readings as error, ICC(3,1) does not. Bias: later "
+        "less earlier reading; limits of agreement: bias ± 1.96 SD. Each participant counts once; "
+        "where each level is a row of its own (“each”), intervals come from resampled people.",
+    )
+
+
+def _precision(table: pd.DataFrame, label: Callable[[str], str]) -> HtmlTable:
+    shown = _keys(table, label).assign(
+        rms_sd=_column(table, "rms_sd"),
+        rms_cv=_column(table, "rms_cv"),
+        lsc=_column(table, "lsc"),
+        note=table["note"].astype(object).where(table["note"].notna(), ""),
+    )
+    return make_table(
+        shown,
+        "Precision of readings, with 95 % intervals",
+        headings=HEADINGS,
+        note="RMS-SD in the measurement's unit (Glüer et al., Osteoporos Int 1995); least "
+        "significant change: 2.77 RMS-SD. Only repeated scans include positioning and scanner.",
+    )
+
+
+def _features(table: pd.DataFrame) -> HtmlTable:
+    """How many features reach which agreement."""
+    rows = []
+    for (comparison, image, roi), group in table.groupby(["comparison", "image", "roi"]):
+        low = group["icc21_low"]
+        counts = {name: int(((low >= least) & (low < most)).sum()) for name, least, most in BANDS}
+        about = {"comparison": COMPARISON_WORDS[comparison], "image": image, "roi": roi}
+        rows.append(
+            {**about, "n": int(group["n"].max()), "Features": len(group), **counts,
+             "Not estimable": int(low.isna().sum())}
+        )  # fmt: skip
+    return make_table(
+        pd.DataFrame(rows),
+        "Radiomic features by the lower 95 % limit of ICC(2,1)",
+        headings=HEADINGS,
+        note="Limits after Koo and Li (J Chiropr Med 2016).",
+    )
