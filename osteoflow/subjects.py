@@ -81,9 +81,13 @@ class SubjectsTable:
     clinical_columns: tuple[str, ...]
 
     def paths_digest(self) -> str:
-        """SHA-256 of everything that decides which data are read: ids and path columns."""
+        """SHA-256 of everything that decides which data are read: ids and filled path columns.
+
+        Columns that a table does not use do not count: a version that knows more of them finds
+        the inventory up to date.
+        """
         lines = sorted(
-            "\t".join([s.name, *(s.paths.get(column, "") for column in PATH_COLUMNS)])
+            "\t".join([s.name, *(f"{column}={path}" for column, path in sorted(s.paths.items()))])
             for s in self.subjects
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
