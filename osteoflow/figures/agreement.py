@@ -29,9 +29,9 @@ COMPARED = {
     "intra_rater": (
         "one rater's first and second masks",
         "Mean of both outlines",
-        "Second − first outline",
+        "Second − first",
     ),
-    "scan_rescan": ("two scans of the same people", "Mean of both scans", "Second − first scan"),
+    "scan_rescan": ("two scans of the same people", "Mean of both scans", "Second − first"),
 }
 NOT_ASSESSED = {
     "inter_rater": "No second rater of three participants: agreement was not assessed.",

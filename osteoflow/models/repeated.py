@@ -16,6 +16,11 @@ FURTHER = {
     "intra_rater": "repeated outlines",
     "scan_rescan": "repeated scans",
 }
+TWICE = {
+    "inter_rater": "were rated twice",
+    "intra_rater": "were outlined twice by one rater",
+    "scan_rescan": "were scanned twice",
+}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from osteoflow.models.nomogram import Predictor, nomogram
 from osteoflow.models.outcome import incorporation_bias
 from osteoflow.models.performance import CrossValidated
 from osteoflow.models.radiomics import RadiomicsModel
+from osteoflow.models.repeated import TWICE
 from osteoflow.statistics.intervals import Z95
 
 if TYPE_CHECKING:
@@ -228,9 +229,9 @@ def fit_warnings(
         unfiltered = sum(bool(step.warning_) for step in parts)
         if unfiltered and not filters[name].warning_:
             found.append(
-                f"the {name.replace('_', ' ')} filter was not applied, or not to all features, in "
-                f"{unfiltered} of {len(folds)} outer training parts, which had too few rows rated "
-                "twice"
+                "the reliability filter was not applied, or not to all features, in "
+                f"{unfiltered} of {len(folds)} outer training parts, in which too few rows "
+                f"{TWICE[filters[name].comparison]}"
             )
     if not final.radiomics.selected_:
         found.append("the LASSO selected no feature: the Rad-score is constant")

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from osteoflow.models.repeated import FURTHER, RepeatedFeatures
+from osteoflow.models.repeated import FURTHER, TWICE, RepeatedFeatures
 from osteoflow.statistics.agreement import icc_of_readings
 
 MIN_RATED_PAIRS = 5
@@ -104,6 +104,7 @@ class ReliabilityFilter(_ColumnSelector):
             self.warning_ = f"no {absent}: the reliability filter was not applied"
             return self._remember(X, kept)
         rated = self.repeated.readings[0].index
+        read = TWICE[self.comparison]
         rows = "rows of the reliability set"
         if not self.repeated.separate:
             rated, rows = X.index.intersection(rated, sort=False), "training rows"
@@ -115,7 +116,7 @@ class ReliabilityFilter(_ColumnSelector):
         judged = pairs >= self.min_pairs
         if not judged.any():
             self.warning_ = (
-                f"only {self.n_pairs_} {rows} were rated twice (fewer than "
+                f"only {self.n_pairs_} {rows} {read} (fewer than "
                 f"{self.min_pairs}): the reliability filter was not applied"
             )
             return self._remember(X, kept)
@@ -125,7 +126,7 @@ class ReliabilityFilter(_ColumnSelector):
         unjudged = ~judged & X.notna().any(axis=0).to_numpy()
         if unjudged.any():
             self.warning_ = (
-                f"{int(unjudged.sum())} of {X.shape[1]} features were rated twice in fewer than "
+                f"{int(unjudged.sum())} of {X.shape[1]} features {read} in fewer than "
                 f"{self.min_pairs} {rows}: the reliability filter was not applied to them"
             )
         return self._remember(X, kept)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 import pandas as pd
 
-from osteoflow.figures.wording import NOT_ESTIMABLE, significant
+from osteoflow.figures.wording import NOT_ESTIMABLE, estimate, significant
 from osteoflow.reports.html import HtmlTable, given, make_table
 
 COMPARISON_WORDS = {
@@ -75,7 +75,7 @@ def reproducibility_tables(
 
 
 def with_interval(value: float, low: float, high: float) -> str:
-    """``0.93 (0.85 to 0.97)`` in three significant digits; a dash where there is no number."""
+    """``12.3 (11.8 to 12.9)`` in three significant digits; a dash where there is no number."""
     text = significant(value, 3)
     if text == NOT_ESTIMABLE:
         return DASH
@@ -85,6 +85,8 @@ def with_interval(value: float, low: float, high: float) -> str:
 
 def _column(table: pd.DataFrame, name: str) -> list[str]:
     rows = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
+    if name.startswith("icc"):
+        return [estimate(*row, 3) if pd.notna(row[0]) else DASH for row in rows]
     return [with_interval(*row) for row in rows]
 
 

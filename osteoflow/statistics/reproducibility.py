@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from osteoflow.settings.statistics import Reproducibility
 from osteoflow.statistics.agreement import MIN_SUBJECTS, icc_of_squares, mean_squares
-from osteoflow.statistics.clustered import RESAMPLED, cluster_intervals
+from osteoflow.statistics.clustered import MIN_PARTICIPANTS, RESAMPLED, cluster_intervals
 from osteoflow.statistics.limits import Limits, bland_altman
 from osteoflow.statistics.precision import MIN_DF, Precision, precision, set_moments
 from osteoflow.statistics.readings import (
@@ -252,14 +252,18 @@ def _notes(x: NDArray[np.float64], table: pd.DataFrame, pooled: bool) -> list[st
         "limits of agreement are of pairs": np.full(len(table), x.shape[1] > 2),
     }
     if pooled:
-        stated = (
-            "levels of a participant are not independent: intervals from resampled participants"
+        some = table["n"].to_numpy() >= MIN_PARTICIPANTS
+        clauses["levels of a participant are not independent: intervals from resampled people"] = (
+            ~few & some
         )
-        clauses[stated] = ~few
+        clauses[f"no intervals: fewer than {MIN_PARTICIPANTS} people to resample"] = ~few & ~some
     notes = [[] for _ in range(len(table))]
     for clause, where in clauses.items():
         for number in np.flatnonzero(where):
             notes[number].append(clause)
+    alike = (used & (squares == 0)).sum(axis=0)
+    for number in np.flatnonzero((alike > 0) & ~identical & ~few):
+        notes[number].append(f"identical readings in {alike[number]} sets")
     for number in np.flatnonzero(df < MIN_DF):
         notes[number].append(f"{df[number]:.0f} degrees of freedom, precision needs {MIN_DF}")
     return ["; ".join(found) for found in notes]

@@ -632,7 +632,7 @@ def test_features_must_be_reliable_in_every_comparison_declared():
     data = assemble(sessions, table, analysis, None, [["1", "2"]])
     second = data.repeated["scan_rescan"].readings[1]
     assert second.index[0] == "sub-20|1" and len(second) == 40
-    alone = run_analysis(participants, first, _analysis(radiomics=analysis.radiomics), 1)
+    alone = run_analysis(participants, first, analysis, 1)
     assert any("no repeated scans" in text for text in alone.documents["summary"]["warnings"])
 
 

@@ -292,7 +292,7 @@ def test_one_row_per_comparison_metric_and_region():
     assert (each["n"], each["n_sets"], each["df"]) == (8, 24, 24)
     assert each["rms_sd"] == pytest.approx(np.sqrt(((second - first) ** 2).mean() / 2))
     assert each["rms_sd_low"] < each["rms_sd"] < each["rms_sd_high"]
-    assert "resampled participants" in each["note"] and np.isnan(each["slope_p"])
+    assert "from resampled people" in each["note"] and np.isnan(each["slope_p"])
     assert "8 degrees of freedom, precision needs 27" in each["note"]
     assert "systematic difference" in level["note"]
     rescan = rows.loc[("scan_rescan", "L1_trabecular")]
@@ -353,6 +353,15 @@ def test_identical_constant_and_absent_readings():
     assert np.isnan(constant["icc21"]) and constant["rms_sd"] == 0
     assert "the participants do not differ: no ICC" in constant["note"]
     assert set(table["comparison"]) == {"inter_rater", "intra_rater"}
+    pair = copied[copied["participant_id"].isin(["sub-1", "sub-2"])]
+    mixed = pd.concat([one[~one["participant_id"].isin(["sub-1", "sub-2"])], pair])
+    table, _ = measurement_reproducibility(mixed, people, settings(), "L1-L3", 1)
+    assert table["note"].str.contains("identical readings in 2 sets").sum() == 8
+    some = one[one["participant_id"].isin([f"sub-{number}" for number in range(4)])]
+    table, _ = measurement_reproducibility(some, people, settings(), "L1-L3", 1)
+    each = table[table["roi"].str.contains("each")]
+    assert each["note"].str.contains("fewer than 5 people to resample").all()
+    assert each["rms_sd"].notna().all() and each["rms_sd_low"].isna().all()
     alone = one[(one["rater"] == 1) & (one["reading"] == 1)]
     empty, _ = measurement_reproducibility(alone, people, Reproducibility(), "L1-L4", 1)
     assert empty.empty and list(empty) == list(REPRODUCIBILITY_COLUMNS)
@@ -477,6 +486,8 @@ def test_tables_of_the_report():
     texts = [cell.text for cell in error.rows[0]]
     assert texts[1:4] == ["vBMD (mg/cm3)", "L1–L3 trabecular", "8"]
     assert texts[4].startswith(f"{row['rms_sd']:.3g} (")
+    expected = f"{row['icc21']:.3f} ({row['icc21_low']:.3f} to {row['icc21_high']:.3f})"
+    assert agreement.rows[0][4].text == expected
     assert with_interval(np.nan, 1, 2) == "–" and with_interval(0.5, np.nan, 1) == "0.5"
     assert reproducibility_tables(table.iloc[:0], None, None, wanted) == []
 
