@@ -1,52 +1,51 @@
-"""Find the rods of a calibration phantom under the patient and measure them."""
+"""Find the rods of a calibration phantom under the patient: where they run through the scan."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from osteoflow.ct.calibration import RodMeasurement
 from osteoflow.ct.certificate import Phantom
-from osteoflow.ct.rod_row import RodRow, find_row
+from osteoflow.ct.discs import outline
+from osteoflow.ct.rod_row import RodRow, bright_rods, find_row, place_row
+from osteoflow.ct.rods import AxialImages, RodTrack, measure_rods
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.nifti import nib
 from osteoflow.io.volume import Volume
 
-# Detection works on means over slabs: thick enough to quieten noise, thin enough that a phantom
-# lying a few degrees askew stays in place within one.
-SLAB_MM = 24.0
+# Rows are sought in means over slabs: thin enough that a phantom lying ten degrees askew stays in
+# place within one, thick enough to quieten noise together with pixels of about this size.
+SLAB_MM = 8.0
+MOST_SLABS = 40
+DETECTION_PIXEL_MM = 1.2
+SMOOTHING_MM = 1.2
 # Rows of neighbouring slabs belong to one straight phantom within this distance.
 TRACK_TOLERANCE_MM = 3.0
-# Sideways per unit along the scanner's axis: within a slab the rods must not smear.
-LARGEST_TILT = 0.2
-# The measured core keeps this distance from the rod's edge (blur, partial volume), but never
-# shrinks below 60 % of the radius.
-EDGE_MM = 3.5
-CORE_FRACTION = 0.6
-TRIM = 0.1
+# Sideways per unit along the scanner's axis: ten degrees about both other axes are 0.25.
+LARGEST_TILT = 0.3
+# Share of the slabs' rows that may lie elsewhere before the phantom counts as moved.
+STRAY_SHARE = 0.25
 AIR_HU = -1000.0
-# A slice leaves the mean where a rod differs from its median over slices by more than this (HU)
-# and by more than five robust standard deviations: the phantom's end, a metal streak.
-SLICE_TOLERANCE = 8.0
-MINIMUM_SLICES = 3
 
 
 @dataclass(frozen=True)
-class _Axial:
-    """CT with axes to the right, anterior and superior."""
+class _Found:
+    """A row in one slab."""
 
-    data: np.ndarray
-    affine: np.ndarray
-    spacing: np.ndarray
+    slab: slice
+    row: RodRow
 
 
 def find_rods(ct: Volume, certificate: Phantom) -> list[RodMeasurement]:
     """Locate a row of calibration rods and measure their CT numbers.
 
-    Slabs of 24 mm along the scanner's axis are searched for straight rows of equidistant discs
-    whose CT numbers follow the certificate in either direction along the row, wherever they lie
-    in the field of view. Rows of different slabs must continue each other. Each rod is then
+    Slabs of 8 mm along the scanner's axis are searched for rows of equidistant discs whose CT
+    numbers follow the certificate in either direction along the row, wherever they lie in the
+    field of view. Rows of different slabs must continue each other; the phantom may be turned
+    about every axis. The slices' mean along the rods then places them anew, and each rod is
     measured slice by slice: mean of its core without the highest and lowest tenth of voxels.
 
     Parameters
@@ -67,8 +66,8 @@ def find_rods(ct: Volume, certificate: Phantom) -> list[RodMeasurement]:
         The certificate has no geometry to search for.
     SubjectDataError
         ``phantom_not_found``; ``phantom_incomplete`` where part of the row lies outside the field
-        of view or reads like air; ``phantom_inconsistent`` where the rods' CT numbers change along
-        the scan.
+        of view or reads like air; ``phantom_inconsistent`` where the rods' places or CT numbers
+        change along the scan.
     """
     if certificate.geometry is None:
         raise ValueError(
@@ -76,30 +75,34 @@ def find_rods(ct: Volume, certificate: Phantom) -> list[RodMeasurement]:
         )
     axial = _axial(ct)
     slabs = _slabs(axial)
-    rows = [find_row(*_slab_image(axial, slab), certificate) for slab in slabs]
-    complete = [(s, r) for s, r in zip(slabs, rows, strict=True) if r is not None and r.complete]
+    rows = [(slab, find_row(*_slab_image(axial, slab), certificate)) for slab in slabs]
+    found = [_Found(slab, row) for slab, row in rows if row is not None]
+    complete = [item for item in found if item.row.complete]
     if not complete:
-        if any(row is not None for row in rows):
-            missing = next(row for row in rows if row is not None).missing
-            raise SubjectDataError(
-                "phantom_incomplete",
-                f"{certificate.name}: rods {', '.join(missing)} lie outside the field of view, or "
-                "read like air",
-                "Reconstruct with a field of view that holds the whole phantom, and check that no "
-                "rod is missing from it.",
-            )
-        raise SubjectDataError(
-            "phantom_not_found",
-            f"no row of {len(certificate.rods)} rods like {certificate.name} in {len(slabs)} slabs "
-            f"of {SLAB_MM:g} mm",
-            "Check that the phantom was scanned, that it lies inside the reconstructed field of "
-            "view and that the configured phantom is the scanned one.",
+        raise _not_found(found, certificate, len(slabs))
+    track = _track(axial, complete)
+    return measure_rods(axial, certificate, _refined(axial, track, certificate))
+
+
+def _not_found(found: list[_Found], certificate: Phantom, n_slabs: int) -> SubjectDataError:
+    if found:
+        return SubjectDataError(
+            "phantom_incomplete",
+            f"{certificate.name}: rods {', '.join(found[0].row.missing)} lie outside the field of "
+            "view, or read like air",
+            "Reconstruct with a field of view that holds the whole phantom, and check that no "
+            "rod is missing from it.",
         )
-    slices, centres, radius = _track(axial, complete)
-    return _measure(axial, certificate, slices, centres, radius)
+    return SubjectDataError(
+        "phantom_not_found",
+        f"no row of {len(certificate.rods)} rods like {certificate.name} in {n_slabs} slabs of "
+        f"{SLAB_MM:g} mm",
+        "Check that the phantom was scanned, that it lies inside the reconstructed field of "
+        "view and that the configured phantom is the scanned one.",
+    )
 
 
-def _axial(ct: Volume) -> _Axial:
+def _axial(ct: Volume) -> AxialImages:
     orientation = nib.orientations.io_orientation(ct.affine)
     data = nib.orientations.apply_orientation(np.asarray(ct.data), orientation)
     if not np.isfinite(data).all():
@@ -107,130 +110,152 @@ def _axial(ct: Volume) -> _Axial:
         # lies in, and the trimmed mean or the check for steady slices leaves it out.
         data = np.where(np.isfinite(data), data, AIR_HU)
     affine = ct.affine @ nib.orientations.inv_ornt_aff(orientation, ct.shape)
-    return _Axial(data, affine, np.linalg.norm(affine[:3, :3], axis=0))
+    return AxialImages(data, affine, np.linalg.norm(affine[:3, :3], axis=0))
 
 
-def _slabs(axial: _Axial) -> list[slice]:
-    """Slices in runs of about ``SLAB_MM``; the last run absorbs what would be under half of one."""
+def _slabs(axial: AxialImages) -> list[slice]:
+    """Runs of slices of about ``SLAB_MM``; of a long scan, evenly spaced ones."""
     count = axial.data.shape[2]
     per_slab = max(1, round(SLAB_MM / axial.spacing[2]))
-    edges = list(range(0, count, per_slab))
-    if len(edges) > 1 and count - edges[-1] < per_slab / 2:
-        edges.pop()
-    return [slice(a, b) for a, b in zip(edges, [*edges[1:], count], strict=True)]
+    starts = np.arange(0, max(count - per_slab, 0) + 1, per_slab)
+    if len(starts) > MOST_SLABS:
+        starts = starts[np.linspace(0, len(starts) - 1, MOST_SLABS).round().astype(int)]
+    return [slice(int(a), min(int(a) + per_slab, count)) for a in starts]
 
 
-def _slab_image(axial: _Axial, slab: slice) -> tuple[np.ndarray, np.ndarray, float]:
-    """Mean image, pixel size (mm) and the noise SD of that mean image (HU)."""
+def _slab_image(axial: AxialImages, slab: slice) -> tuple[np.ndarray, np.ndarray, float]:
+    """Smoothed mean image, its pixel size (mm) and its noise SD (HU).
+
+    Pixels are joined to blocks; positions keep counting from the first voxel's centre, so the
+    image is sampled at the blocks' first voxels after smoothing over their size.
+    """
     stack = np.asarray(axial.data[:, :, slab], np.float32)
-    image = stack.mean(axis=2)
+    factor = np.maximum(1, np.round(DETECTION_PIXEL_MM / axial.spacing[:2])).astype(int)
+    sigma = SMOOTHING_MM / axial.spacing[:2]
+
+    def reduced(image: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(image, sigma)[:: factor[0], :: factor[1]]
+
+    image = reduced(stack.mean(axis=2))
     noise = 0.0
     if stack.shape[2] > 1:
-        # Differences of neighbours see noise, hardly anatomy; the median ignores edges.
+        # Neighbouring slices differ by noise, hardly by anatomy; the median ignores edges.
+        middle = stack.shape[2] // 2
         body = image > -200
         if body.any():
-            steps = np.median(np.abs(np.diff(stack, axis=2)), axis=2)[body]
-            noise = float(np.median(steps)) / 0.6745 / np.sqrt(2 * stack.shape[2])
-    return image, axial.spacing[:2], noise
+            step = np.abs(reduced(stack[:, :, middle] - stack[:, :, middle - 1]))
+            noise = float(np.median(step[body])) / 0.6745 / np.sqrt(2 * stack.shape[2])
+    return image, axial.spacing[:2] * factor, noise
 
 
-def _track(
-    axial: _Axial, found: list[tuple[slice, RodRow]]
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Slices to measure, centres per slice and rod in mm (n, rods, 2), and the rods' radius."""
+def _track(axial: AxialImages, found: list[_Found]) -> RodTrack:
+    """The straight phantom that most slabs' rows agree on.
+
+    Every pair of rows suggests a straight line per rod; the one that most rows continue counts.
+    """
     step = axial.spacing[2]
-    middle = np.array([(slab.start + slab.stop - 1) / 2 * step for slab, _ in found])
-    positions = np.array([row.centres for _, row in found])
-    straight = np.zeros((2, *positions.shape[1:]))
-    straight[1] = positions[0]
-    if len(found) > 1:
-        for rod, axis in np.ndindex(positions.shape[1:]):
-            straight[:, rod, axis] = _robust_line(middle, positions[:, rod, axis])
-    tilt = float(np.linalg.norm(straight[0], axis=1).max())
-    expected = straight[0] * middle[:, None, None] + straight[1]
-    offset = np.linalg.norm(positions - expected, axis=2).max(axis=1)
-    consistent = offset <= TRACK_TOLERANCE_MM
-    if consistent.sum() < len(found) / 2 or tilt > LARGEST_TILT:
+    middle = np.array([(item.slab.start + item.slab.stop - 1) / 2 * step for item in found])
+    positions = np.array([item.row.centres for item in found])
+    best = (0, 0.0, np.zeros(len(found), bool))
+    for first in range(len(found)):
+        for second in range(first, len(found)):
+            apart = middle[second] - middle[first]
+            drift = (positions[second] - positions[first]).mean(axis=0) / (apart or 1.0)
+            if np.linalg.norm(drift) > LARGEST_TILT:
+                continue
+            expected = positions[first] + drift * (middle - middle[first])[:, None, None]
+            offset = np.linalg.norm(positions - expected, axis=2).max(axis=1)
+            consistent = offset <= TRACK_TOLERANCE_MM
+            candidate = (int(consistent.sum()), -float(offset[consistent].sum()), consistent)
+            if candidate[:2] > best[:2]:
+                best = candidate
+    consistent = best[2]
+    if consistent.sum() < (1 - STRAY_SHARE) * len(found):
         raise SubjectDataError(
             "phantom_inconsistent",
             f"the rows of rods in {len(found)} slabs do not form one straight phantom",
             "Check the scan for movement of the phantom.",
         )
-    kept = [slab for (slab, _), good in zip(found, consistent, strict=True) if good]
-    slices = np.concatenate([np.arange(slab.start, slab.stop) for slab in kept])
-    centres = straight[0] * (slices * step)[:, None, None] + straight[1]
-    radii = [row.radius for (_, row), good in zip(found, consistent, strict=True) if good]
-    return slices, centres, float(np.median(radii))
+    kept = [item for item, good in zip(found, consistent, strict=True) if good]
+    centre = middle[consistent].mean()
+    away = middle[consistent] - centre
+    rows = positions[consistent]
+    base = np.median(rows, axis=0) if len(kept) < 3 else rows.mean(axis=0)
+    spread = float(away @ away)
+    drift = np.einsum("s,srk->k", away, rows) / (spread * rows.shape[1]) if spread else np.zeros(2)
+    slices = np.arange(kept[0].slab.start, kept[-1].slab.stop)
+    radius = float(np.median([item.row.radius for item in kept]))
+    return RodTrack(slices, base, drift, centre, radius)
 
 
-def _robust_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept of Theil and Sen: the median slope of all pairs of points.
+def _refined(axial: AxialImages, track: RodTrack, certificate: Phantom) -> RodTrack:
+    """The track placed anew on the mean of its slices along the rods, where noise is low.
 
-    Source: Sen, J Am Stat Assoc 1968;63:1379. Written out, like the trimmed mean, because
-    importing scipy.stats takes longer than the whole calibration.
+    Means of its lower and upper half give the tilt.
     """
-    first, second = np.triu_indices(len(x), 1)
-    slope = float(np.median((y[second] - y[first]) / (x[second] - x[first])))
-    return slope, float(np.median(y) - slope * np.median(x))
+    image, corner = _along_track(axial, track, track.slices)
+    centres, radius = _outlined(image, axial.spacing[:2], track, corner, certificate)
+    half = len(track.slices) // 2
+    drift = track.drift
+    if half >= 3:
+        halves = [track.slices[:half], track.slices[-half:]]
+        places = []
+        for slices in halves:
+            part, corner = _along_track(axial, track, slices)
+            places.append(_outlined(part, axial.spacing[:2], track, corner, certificate)[0])
+        apart = (halves[1].mean() - halves[0].mean()) * axial.spacing[2]
+        drift = drift + (places[1] - places[0]).mean(axis=0) / apart
+    middle = float(track.slices.mean()) * axial.spacing[2]
+    base = centres + track.drift * (middle - track.height)
+    return RodTrack(track.slices, base, drift, middle, radius)
 
 
-def _trimmed_mean(values: np.ndarray) -> float:
-    """Mean without the highest and lowest ``TRIM`` of the values."""
-    cut = int(TRIM * values.size)
-    return float(np.sort(values)[cut : values.size - cut].mean())
+def _along_track(
+    axial: AxialImages, track: RodTrack, slices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of slices shifted so that the rods stay where they are at the track's height.
+
+    Returns the image around the rods, shape (x, y), and the place of its first voxel in mm.
+    """
+    spacing = axial.spacing[:2]
+    reach = 2 * track.radius + 6
+    low = np.floor((track.base.min(axis=0) - reach) / spacing).astype(int)
+    high = np.ceil((track.base.max(axis=0) + reach) / spacing).astype(int)
+    total = np.zeros(high - low, np.float64)
+    x, y = (np.arange(a, b) for a, b in zip(low, high, strict=True))
+    limits = np.array(axial.data.shape[:2]) - 1
+    for k in slices:
+        shift = track.drift * (k * axial.spacing[2] - track.height) / spacing
+        whole = np.floor(shift).astype(int)
+        part = shift - whole
+        for dx, dy in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            weight = (part[0] if dx else 1 - part[0]) * (part[1] if dy else 1 - part[1])
+            columns = np.clip(x + whole[0] + dx, 0, limits[0])
+            rows = np.clip(y + whole[1] + dy, 0, limits[1])
+            total += weight * axial.data[columns[:, None], rows, k]
+    return total / len(slices), low * spacing
 
 
-def _measure(
-    axial: _Axial, certificate: Phantom, slices: np.ndarray, centres: np.ndarray, radius: float
-) -> list[RodMeasurement]:
-    core = max(radius - EDGE_MM, CORE_FRACTION * radius)
-    n_rods = len(certificate.rods)
-    means = np.empty((len(slices), n_rods))
-    deviations = np.empty_like(means)
-    counts = np.empty(means.shape, int)
-    for row, k in enumerate(slices):
-        image = axial.data[:, :, k]
-        for rod in range(n_rods):
-            values = _disc(image, centres[row, rod], core, axial.spacing[:2])
-            means[row, rod] = _trimmed_mean(values)
-            deviations[row, rod] = values.std(ddof=1) if values.size > 1 else np.nan
-            counts[row, rod] = values.size
-    median = np.median(means, axis=0)
-    spread = 1.4826 * np.median(np.abs(means - median), axis=0)
-    steady = (np.abs(means - median) <= np.maximum(5 * spread, SLICE_TOLERANCE)).all(axis=1)
-    if steady.sum() < max(min(MINIMUM_SLICES, len(slices)), len(slices) / 2):
-        raise SubjectDataError(
-            "phantom_inconsistent",
-            f"rods are steady in only {int(steady.sum())} of {len(slices)} slices",
-            "Check the scan for metal, movement or a tilted phantom.",
+def _outlined(
+    image: np.ndarray,
+    spacing: np.ndarray,
+    track: RodTrack,
+    corner: np.ndarray,
+    certificate: Phantom,
+) -> tuple[np.ndarray, float]:
+    """Centres of all rods (n, 2) at the track's height, and the radius, in mm."""
+    discs = {}
+    for rod in bright_rods(certificate):
+        start = track.base[rod] - corner
+        disc = outline(
+            image, start, spacing, 0.5 * track.radius, (1.5 * track.radius, 2.5 * track.radius)
         )
-    n_slices = int(steady.sum())
-    middle = int(np.flatnonzero(steady)[n_slices // 2])
-    result = []
-    for rod, label in enumerate(certificate.rods):
-        values = means[steady, rod]
-        index = np.array([*(centres[middle, rod] / axial.spacing[:2]), slices[middle], 1.0])
-        error = values.std(ddof=1) / np.sqrt(n_slices) if n_slices > 1 else float("nan")
-        result.append(
-            RodMeasurement(
-                label,
-                float(values.mean()),
-                float(np.sqrt((deviations[steady, rod] ** 2).mean())),
-                float(error),
-                int(counts[steady, rod].sum()),
-                n_slices,
-                tuple(float(v) for v in (axial.affine @ index)[:3]),
-                2 * radius,
-            )
-        )
-    return result
-
-
-def _disc(image: np.ndarray, centre: np.ndarray, radius: float, spacing: np.ndarray) -> np.ndarray:
-    """Values of the voxels whose centres lie in a disc (mm from the first voxel's centre)."""
-    low = np.maximum(np.floor((centre - radius) / spacing).astype(int), 0)
-    high = np.ceil((centre + radius) / spacing).astype(int) + 1
-    part = image[low[0] : high[0], low[1] : high[1]]
-    x = (low[0] + np.arange(part.shape[0])) * spacing[0] - centre[0]
-    y = (low[1] + np.arange(part.shape[1])) * spacing[1] - centre[1]
-    return np.asarray(part[x[:, None] ** 2 + y**2 <= radius**2], float)
+        if disc is not None and np.linalg.norm(disc.centre - start) <= TRACK_TOLERANCE_MM:
+            discs[int(rod)] = disc
+    if not discs:
+        return track.base, track.radius
+    radius = float(np.median([disc.radius for disc in discs.values()]))
+    if len(discs) == 1:
+        (rod, disc), = discs.items()
+        return track.base + (disc.centre + corner - track.base[rod]), radius
+    return place_row(discs, len(track.base)) + corner, radius

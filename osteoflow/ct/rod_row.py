@@ -1,7 +1,8 @@
-"""A straight row of equidistant rods in one axial image, by geometry and CT numbers."""
+"""A row of equidistant rods in one axial image, by geometry and CT numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -16,25 +17,26 @@ from osteoflow.ct.calibration import (
     SLOPE_RANGE,
 )
 from osteoflow.ct.certificate import K2HPO4, Phantom
+from osteoflow.ct.discs import Disc, Probed, find_discs, probe
 
-# Discs are sought by a probe that fits well inside the smallest rod.
-PROBE_FRACTION = 0.3
-# A rod's inside is uniform: SD within the probe below this (HU) plus 2.5 times the image noise.
-UNIFORM_SD = 12.0
-UNIFORM_NOISE = 2.5
-# Only rods that are brighter than soft tissue at any plausible calibration start a search; the
-# others follow from the row and are checked against the certificate.
-BRIGHT_HU = 100.0
-EDGE_STEP_HU = 40.0
-LEVEL_STEP_HU = 30.0
-# Starts closer than this lead to the same outline.
-RESTART_MM = 2.0
-ROUNDNESS_MM = 1.2
-# A disc belongs to a row if it lies this close to the predicted place.
+# Rods that stand out from soft tissue and holder at a slope in the middle of the plausible range
+# start a search; the others follow from the row and are checked against the certificate.
+TYPICAL_SLOPE = 1.3
+BRIGHT_HU = 80.0
+LOWEST_LEVEL_HU = 30.0
+# A bright rod must show as a disc unless it differs by less than this from its holder.
+CONTRAST_HU = 60.0
+# A disc belongs to a row if it lies this close to the predicted place: rows may be bent a little.
 ROW_TOLERANCE_MM = 2.5
 # Reconstruction padding and air outside the field of view.
 OUTSIDE_HU = -900.0
-RAYS = 36
+# A phantom lies outside the body: on one side of the row, this far from its rods, at least half
+# of the way is air (or a table's foam, or outside of the image).
+AIR_SIDE_MM = 60.0
+AIR_SIDE_HU = -300.0
+AIR_SIDE_SHARE = 0.5
+# Where one rod alone shows, the second is sought sideways in the lying phantom.
+LYING_DEGREES = 24.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class RodRow:
     radius
         Median radius of the bright rods in mm.
     residual_sd
-        Of the CT numbers against the certificate, HU.
+        Of the CT numbers against the certificate, HU; 0 with two rods.
+    matched
+        How many rods show as discs.
     missing
         Labels of rods outside the field of view.
     """
@@ -56,6 +60,7 @@ class RodRow:
     centres: np.ndarray
     radius: float
     residual_sd: float
+    matched: int
     missing: tuple[str, ...]
 
     @property
@@ -63,11 +68,10 @@ class RodRow:
         """Whether all rods are inside the field of view."""
         return not self.missing
 
-
-@dataclass(frozen=True)
-class _Disc:
-    centre: np.ndarray
-    radius: float
+    @property
+    def rank(self) -> tuple[int, int, float]:
+        """The smallest one is the best row."""
+        return len(self.missing), -self.matched, self.residual_sd
 
 
 def find_row(
@@ -77,14 +81,15 @@ def find_row(
 
     Bright, uniform, round discs of a plausible diameter are found first. Every pair of them is
     tried as every ordered pair of rods; the row that follows must have a plausible spacing, a
-    disc at each bright rod, uniform probes at the others and CT numbers on the certificate's
-    line. Rows with rods outside the field of view are only returned where no complete one
-    exists.
+    disc at each rod that stands out, uniform probes at the others, CT numbers on the certificate's
+    line, and air on one of its sides. A phantom with one bright rod alone (two rods, one like
+    water) is tried with the other rod to either side. Rows with rods outside the field of view
+    are only returned where no complete one exists.
 
     Parameters
     ----------
     image
-        CT numbers, shape (x, y), HU.
+        CT numbers, shape (x, y), HU; x to the right.
     spacing
         Pixel size (2,) in mm.
     noise
@@ -92,23 +97,25 @@ def find_row(
     certificate
         A phantom with geometry.
     """
-    geometry = certificate.geometry
-    probe = max(PROBE_FRACTION * geometry.diameter[0], 1.5 * float(max(spacing)))
-    mean, spread = _probe(image, probe, spacing)
-    uniform = UNIFORM_SD + UNIFORM_NOISE * noise
+    probed = probe(image, spacing, noise, certificate.geometry.diameter[0])
+    bright = bright_rods(certificate)
     low, high = _expected_range(certificate)
-    discs = _discs(image, spacing, mean, spread <= uniform, probe, (low, high), certificate)
-    bright = np.flatnonzero(low >= BRIGHT_HU)
+    levels = max(LOWEST_LEVEL_HU, float(low[bright].min())), float(high.max())
+    discs = find_discs(image, probed, certificate.geometry.diameter, levels)
     best = None
-    for row in _hypotheses(discs, bright, certificate):
-        candidate = _verify(row, discs, mean, spread, uniform, spacing, bright, low, certificate)
-        if candidate is not None and (
-            best is None
-            or (len(candidate.missing), candidate.residual_sd)
-            < (len(best.missing), best.residual_sd)
-        ):
+    for row, matched in _hypotheses(discs, bright, certificate):
+        candidate = _verify(row, matched, discs, image, probed, bright, certificate)
+        if candidate is not None and (best is None or candidate.rank < best.rank):
             best = candidate
     return best
+
+
+def bright_rods(certificate: Phantom) -> np.ndarray:
+    """Indices of the rods that stand out from soft tissue at any tube voltage."""
+    sigma, beta = _offsets(certificate)
+    mineral = np.array(certificate.mineral_density, float)
+    typical = (TYPICAL_SLOPE + sigma) * mineral + _water(certificate) + beta
+    return np.flatnonzero(typical >= BRIGHT_HU)
 
 
 def _water(certificate: Phantom) -> np.ndarray:
@@ -131,176 +138,147 @@ def _expected_range(certificate: Phantom) -> tuple[np.ndarray, np.ndarray]:
     return ends.min(0) + base - INTERCEPT_LIMIT, ends.max(0) + base + INTERCEPT_LIMIT
 
 
-def _probe(image: np.ndarray, radius: float, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and SD within a disc around every pixel."""
-    reach = [int(radius // step) for step in spacing]
-    x, y = (np.arange(-n, n + 1) * step for n, step in zip(reach, spacing, strict=True))
-    kernel = (x[:, None] ** 2 + y**2 <= radius**2).astype(np.float64)
-    kernel /= kernel.sum()
-    # Values are shifted by their median: the variance is a difference of large squares.
-    values = image.astype(np.float64)
-    shift = float(np.median(values))
-    values = values - shift
-    mean = ndimage.convolve(values, kernel, mode="nearest")
-    square = ndimage.convolve(values**2, kernel, mode="nearest")
-    return mean + shift, np.sqrt(np.maximum(square - mean**2, 0.0))
-
-
-def _discs(
-    image: np.ndarray,
-    spacing: np.ndarray,
-    mean: np.ndarray,
-    uniform: np.ndarray,
-    probe: float,
-    expected: tuple[np.ndarray, np.ndarray],
-    certificate: Phantom,
-) -> list[_Disc]:
-    """Bright, uniform, round discs with a diameter within the certificate's bounds."""
-    low, high = expected
-    smallest, largest = certificate.geometry.diameter
-    slack = 2 * float(max(spacing))
-    discs: list[_Disc] = []
-    tried = np.empty((0, 2))
-    # A rod may touch a holder that is nearly as bright: rising thresholds part them.
-    for threshold in np.arange(low[low >= BRIGHT_HU].min(), high.max(), LEVEL_STEP_HU):
-        labels, count = ndimage.label(uniform & (mean >= threshold))
-        if count == 0:
-            break
-        boxes = ndimage.find_objects(labels)
-        centres = np.array(ndimage.center_of_mass(labels > 0, labels, range(1, count + 1)))
-        for box, centre in zip(boxes, centres * spacing, strict=True):
-            extent = [(p.stop - p.start) * step for p, step in zip(box, spacing, strict=True)]
-            if max(extent) > largest - 2 * probe + slack:
-                continue
-            known = np.vstack([tried, *(disc.centre for disc in discs)])
-            if (np.linalg.norm(known - centre, axis=1) < RESTART_MM).any():
-                continue
-            tried = np.vstack([tried, centre])
-            disc = _outline(image, centre, spacing, probe, (smallest, largest))
-            if disc is not None and not any(
-                np.linalg.norm(disc.centre - other.centre) < smallest / 2 for other in discs
-            ):
-                discs.append(disc)
-    return discs
-
-
-def _outline(
-    image: np.ndarray,
-    centre: np.ndarray,
-    spacing: np.ndarray,
-    probe: float,
-    diameter: tuple[float, float],
-) -> _Disc | None:
-    """Circle at half contrast along rays from ``centre``; None where there is none."""
-    step = 0.5
-    radii = np.arange(0.0, diameter[1] / 2 + 4, step)
-    angles = np.arange(RAYS) * 2 * np.pi / RAYS
-    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    for _ in range(3):
-        points = centre + radii[:, None, None] * directions
-        profile = ndimage.map_coordinates(
-            image, np.moveaxis(points / spacing, -1, 0), order=1, mode="nearest"
-        )
-        profile = ndimage.gaussian_filter1d(profile.astype(float), 0.5 / step, axis=0)
-        core = float(profile[radii <= probe].mean())
-        # The holder's level: a quarter of the rays see something brighter, so that air above and
-        # below a flat holder does not count.
-        holder = float(np.percentile(profile, 75, axis=1).min())
-        if core - holder < EDGE_STEP_HU:
-            return None
-        below = profile < (core + holder) / 2
-        inliers = below.any(axis=0)
-        if inliers.sum() < 0.75 * RAYS:
-            return None
-        edge = radii[below.argmax(axis=0)]
-        design = np.column_stack([np.ones(RAYS), directions])
-        for tolerance in (4.0, 2.0):
-            # Distance of the edge = radius + first harmonic, the displacement of the centre.
-            solution, *_ = np.linalg.lstsq(design[inliers], edge[inliers], rcond=None)
-            residual = edge - design @ solution
-            inliers = inliers & (np.abs(residual - np.median(residual[inliers])) <= tolerance)
-            if inliers.sum() < RAYS / 2:
-                return None
-        radius = float(solution[0]) - step / 2
-        centre = centre + solution[1:]
-    roundness = 1.4826 * float(np.median(np.abs(residual)))
-    fits = diameter[0] <= 2 * radius <= diameter[1] and roundness <= ROUNDNESS_MM
-    return _Disc(centre, radius) if fits else None
+Hypothesis = tuple[tuple[np.ndarray, np.ndarray], dict[int, Disc]]
 
 
 def _hypotheses(
-    discs: list[_Disc], bright: np.ndarray, certificate: Phantom
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Start and step of every row in which two discs are two of the bright rods."""
+    discs: list[Disc], bright: np.ndarray, certificate: Phantom
+) -> Iterator[Hypothesis]:
+    """Start and step of every row in which discs are bright rods, and the discs that suggest it.
+
+    CT numbers of a pair must allow a plausible slope: this leaves few of them.
+    """
     shortest, longest = certificate.geometry.spacing
-    rows = []
+    if len(bright) == 1:
+        yield from _single(discs, int(bright[0]), certificate)
+        return
+    sigma, _ = _offsets(certificate)
+    mineral = np.array(certificate.mineral_density, float)
+    water = _water(certificate)
     for first, second in permutations(discs, 2):
-        for a_index, a in enumerate(bright):
-            for b in bright[a_index + 1 :]:
-                step = (second.centre - first.centre) / (b - a)
-                if shortest <= np.linalg.norm(step) <= longest:
-                    rows.append((first.centre - a * step, step))
-    return rows
+        offset = second.centre - first.centre
+        distance = float(np.linalg.norm(offset))
+        for position, a in enumerate(bright):
+            for b in bright[position + 1 :]:
+                if not shortest <= distance / (b - a) <= longest:
+                    continue
+                rise = second.hu - first.hu - (water[b] - water[a])
+                slack = 2 * RESIDUAL_LIMIT
+                ends = sorted((slope + sigma) * (mineral[b] - mineral[a]) for slope in SLOPE_RANGE)
+                if ends[0] - slack <= rise <= ends[1] + slack:
+                    step = offset / (b - a)
+                    yield (first.centre - a * step, step), {int(a): first, int(b): second}
+
+
+def _single(discs: list[Disc], rod: int, certificate: Phantom) -> Iterator[Hypothesis]:
+    shortest, longest = certificate.geometry.spacing
+    angles = np.deg2rad(np.arange(-LYING_DEGREES, LYING_DEGREES + 1, 4.0))
+    for disc in discs:
+        for length in np.arange(max(shortest, 2 * disc.radius), min(longest, 3 * shortest), 3.0):
+            for angle in np.concatenate([angles, angles + np.pi]):
+                step = length * np.array([np.cos(angle), np.sin(angle)])
+                yield (disc.centre - rod * step, step), {rod: disc}
 
 
 def _verify(
     row: tuple[np.ndarray, np.ndarray],
-    discs: list[_Disc],
-    mean: np.ndarray,
-    spread: np.ndarray,
-    uniform: float,
-    spacing: np.ndarray,
+    suggested: dict[int, Disc],
+    discs: list[Disc],
+    image: np.ndarray,
+    probed: Probed,
     bright: np.ndarray,
-    low: np.ndarray,
     certificate: Phantom,
 ) -> RodRow | None:
-    """The row if discs, uniformity and CT numbers bear it out."""
+    """The row if discs, uniformity, CT numbers and its place bear it out."""
     order = np.arange(len(certificate.rods))
     centres = row[0] + order[:, None] * row[1]
-    matched = {}
+    matched = dict(suggested)
     for rod in bright:
         distance = [np.linalg.norm(disc.centre - centres[rod]) for disc in discs]
-        if min(distance) <= ROW_TOLERANCE_MM:
-            matched[rod] = discs[int(np.argmin(distance))]
-    if len(matched) < 2:
-        return None
+        if int(rod) not in matched and min(distance) <= ROW_TOLERANCE_MM:
+            matched[int(rod)] = discs[int(np.argmin(distance))]
     radii = np.array([disc.radius for disc in matched.values()])
     if np.ptp(radii) > 0.25 * radii.max():
         return None
-    # All matched discs together place the row better than the pair that suggested it.
-    design = np.column_stack([np.ones(len(matched)), list(matched)])
-    line, *_ = np.linalg.lstsq(design, [disc.centre for disc in matched.values()], rcond=None)
-    centres = line[0] + order[:, None] * line[1]
-
-    pixel = (centres / spacing).T
-    margin = radii.mean() / spacing[:, None]
-    visible = ((pixel >= margin) & (pixel <= np.array(mean.shape)[:, None] - 1 - margin)).all(0)
-    hu = ndimage.map_coordinates(mean, pixel, order=1, mode="nearest")
+    if len(matched) > 2:
+        # All matched discs together place the row better than the pair that suggested it.
+        centres = place_row(matched, len(order))
+    radius = float(np.median(radii))
+    margin = radius / probed.spacing
+    pixel = centres / probed.spacing
+    visible = ((pixel >= margin) & (pixel <= np.array(image.shape) - 1 - margin)).all(axis=1)
+    hu, spread = probed.at(centres)
     visible &= hu > OUTSIDE_HU
-    if not set(bright[visible[bright]]) <= set(matched) or visible.sum() < 3:
+    if visible.sum() < min(3, len(order)) or not (spread[visible] <= 1.5 * probed.limit).all():
         return None
-    quiet = ndimage.map_coordinates(spread, pixel, order=1, mode="nearest") <= 1.5 * uniform
-    if not quiet[visible].all():
+    fit = _line(hu, visible, certificate)
+    if fit is None:
         return None
-    residual_sd = _residual_sd(hu, visible, certificate)
-    if residual_sd is None:
+    residual_sd, predicted = fit
+    holder = float(np.median([disc.holder for disc in matched.values()]))
+    shown = bright[visible[bright] & (predicted[bright] - holder >= CONTRAST_HU)]
+    if not set(shown.tolist()) <= set(matched):
+        return None
+    if not _beside_air(image, probed.spacing, centres[visible], radius):
         return None
     missing = tuple(certificate.rods[rod] for rod in order[~visible])
-    return RodRow(centres, float(np.median(radii)), residual_sd, missing)
+    if len(order) == 2:
+        # No line to check two rods against: the more uniform place is the rod.
+        residual_sd = float(spread.max())
+    return RodRow(centres, radius, residual_sd, len(matched), missing)
 
 
-def _residual_sd(hu: np.ndarray, visible: np.ndarray, certificate: Phantom) -> float | None:
-    """Scatter of CT numbers about the certificate's line; None where the line is implausible."""
-    mineral = np.array(certificate.mineral_density, float)[visible]
-    target = (hu - _water(certificate))[visible]
+def place_row(matched: dict[int, Disc], count: int) -> np.ndarray:
+    """Centres of all rods, shape (count, 2) in mm, from those that show as discs.
+
+    A straight row through two or three discs, one with a slight bend through more. Rods that show
+    keep their own place.
+    """
+    known = sorted(matched)
+    found = np.array([matched[rod].centre for rod in known])
+    degree = 2 if len(known) > 3 else 1
+    model = np.polynomial.polynomial.polyvander(np.array(known, float), degree)
+    solution, *_ = np.linalg.lstsq(model, found, rcond=None)
+    centres = np.polynomial.polynomial.polyvander(np.arange(count, dtype=float), degree) @ solution
+    centres[known] = found
+    return centres
+
+
+def _line(
+    hu: np.ndarray, visible: np.ndarray, certificate: Phantom
+) -> tuple[float, np.ndarray] | None:
+    """Scatter of CT numbers about the certificate's line, and the line's CT number per rod.
+
+    None where the line is implausible.
+    """
+    mineral = np.array(certificate.mineral_density, float)
+    water = _water(certificate)
     design = np.column_stack([mineral, np.ones_like(mineral)])
-    (slope, intercept), *_ = np.linalg.lstsq(design, target, rcond=None)
+    target = (hu - water)[visible]
+    (slope, intercept), *_ = np.linalg.lstsq(design[visible], target, rcond=None)
     sigma, beta = _offsets(certificate)
-    residual = target - design @ (slope, intercept)
-    residual_sd = float(np.sqrt(residual @ residual / (len(residual) - 2)))
+    residual = target - design[visible] @ (slope, intercept)
+    residual_sd = float(np.sqrt(residual @ residual / max(len(residual) - 2, 1)))
     plausible = (
         SLOPE_RANGE[0] <= slope - sigma <= SLOPE_RANGE[1]
         and abs(intercept - beta) <= INTERCEPT_LIMIT
         and residual_sd <= RESIDUAL_LIMIT
     )
-    return residual_sd if plausible else None
+    return (residual_sd, design @ (slope, intercept) + water) if plausible else None
+
+
+def _beside_air(
+    image: np.ndarray, spacing: np.ndarray, centres: np.ndarray, radius: float
+) -> bool:
+    """Whether the row has air along one of its sides."""
+    row = centres[-1] - centres[0]
+    across = np.array([-row[1], row[0]]) / np.linalg.norm(row)
+    distance = radius + np.arange(2.0, AIR_SIDE_MM, 2.0)
+    for side in (across, -across):
+        points = centres[:, None] + distance[:, None] * side
+        values = ndimage.map_coordinates(
+            image, np.moveaxis(points / spacing, -1, 0), order=0, mode="constant", cval=-1024.0
+        )
+        if ((values < AIR_SIDE_HU).mean(axis=1) >= AIR_SIDE_SHARE).all():
+            return True
+    return False
