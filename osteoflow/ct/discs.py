@@ -13,6 +13,8 @@ PROBE_FRACTION = 0.3
 UNIFORM_SD = 12.0
 UNIFORM_NOISE = 2.5
 EDGE_STEP_HU = 40.0
+# From the first fall of the profile to the level of the holder: the blur of the image's edge.
+EDGE_WIDTH_MM = 4.0
 # Rising thresholds part a rod from a holder that is nearly as bright: steps of 30 HU, of a tenth
 # of the threshold where that is more.
 LEVEL_STEP_HU = 30.0
@@ -148,6 +150,7 @@ def outline(
     spacing: np.ndarray,
     core_radius: float,
     diameter: tuple[float, float],
+    contrast: float = EDGE_STEP_HU,
 ) -> Disc | None:
     """Circle at half contrast along rays from a point inside a bright disc; None without one.
 
@@ -163,6 +166,8 @@ def outline(
         Distance up to which a disc around ``centre`` shows its CT number, mm.
     diameter
         Smallest and largest, mm.
+    contrast
+        Of the disc to its surroundings at least, HU.
     """
     step = 0.5
     radii = np.arange(0.0, diameter[1] / 2 + 4, step)
@@ -175,10 +180,8 @@ def outline(
         )
         profile = ndimage.gaussian_filter1d(profile.astype(float), 0.5 / step, axis=0)
         core = float(profile[radii <= core_radius].mean())
-        # The holder's level: a quarter of the rays see something brighter, so that air above and
-        # below a flat holder does not count.
-        holder = float(np.percentile(profile, 75, axis=1).min())
-        if core - holder < EDGE_STEP_HU:
+        holder = _holder_level(profile, radii, core, contrast)
+        if core - holder < contrast:
             return None
         below = profile < (core + holder) / 2
         inliers = below.any(axis=0)
@@ -198,3 +201,16 @@ def outline(
     roundness = 1.4826 * float(np.median(np.abs(residual)))
     fits = diameter[0] <= 2 * radius <= diameter[1] and roundness <= ROUNDNESS_MM
     return Disc(centre, radius, core, holder) if fits else None
+
+
+def _holder_level(profile: np.ndarray, radii: np.ndarray, core: float, contrast: float) -> float:
+    """CT number just outside a disc, from its profile along rays, shape (radii, rays).
+
+    A quarter of the rays see something brighter, so that air above and below a flat holder does
+    not count; nor does what lies farther from the edge than the holder may be thick.
+    """
+    level = np.percentile(profile, 75, axis=1)
+    falls = np.flatnonzero(level < core - contrast / 2)
+    if falls.size == 0:
+        return core
+    return float(level[falls[0] : falls[0] + round(EDGE_WIDTH_MM / (radii[1] - radii[0]))].min())

@@ -9,8 +9,9 @@ from scipy import ndimage
 
 from osteoflow.ct.calibration import RodMeasurement
 from osteoflow.ct.certificate import Phantom
-from osteoflow.ct.discs import outline
-from osteoflow.ct.rod_row import RodRow, bright_rods, find_row, place_row
+from osteoflow.ct.discs import Disc, outline
+from osteoflow.ct.rod_pair import second_rod
+from osteoflow.ct.rod_row import RodRow, bright_rods, expected_range, find_row, place_row
 from osteoflow.ct.rods import AxialImages, RodTrack, measure_rods
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.nifti import nib
@@ -80,7 +81,7 @@ def find_rods(ct: Volume, certificate: Phantom) -> list[RodMeasurement]:
     complete = [item for item in found if item.row.complete]
     if not complete:
         raise _not_found(found, certificate, len(slabs))
-    track = _track(axial, complete)
+    track = _track(axial, complete, certificate)
     return measure_rods(axial, certificate, _refined(axial, track, certificate))
 
 
@@ -148,7 +149,7 @@ def _slab_image(axial: AxialImages, slab: slice) -> tuple[np.ndarray, np.ndarray
     return image, axial.spacing[:2] * factor, noise
 
 
-def _track(axial: AxialImages, found: list[_Found]) -> RodTrack:
+def _track(axial: AxialImages, found: list[_Found], certificate: Phantom) -> RodTrack:
     """The straight phantom that most slabs' rows agree on.
 
     Every pair of rows suggests a straight line per rod; the one that most rows continue counts.
@@ -156,15 +157,17 @@ def _track(axial: AxialImages, found: list[_Found]) -> RodTrack:
     step = axial.spacing[2]
     middle = np.array([(item.slab.start + item.slab.stop - 1) / 2 * step for item in found])
     positions = np.array([item.row.centres for item in found])
+    # Of two rods of which one alone stands out, only that one's place is known within a slab.
+    sure = list(found[0].row.matched) if len(certificate.rods) == 2 else slice(None)
     best = (0, 0.0, np.zeros(len(found), bool))
     for first in range(len(found)):
         for second in range(first, len(found)):
             apart = middle[second] - middle[first]
-            drift = (positions[second] - positions[first]).mean(axis=0) / (apart or 1.0)
+            drift = (positions[second] - positions[first])[sure].mean(axis=0) / (apart or 1.0)
             if np.linalg.norm(drift) > LARGEST_TILT:
                 continue
             expected = positions[first] + drift * (middle - middle[first])[:, None, None]
-            offset = np.linalg.norm(positions - expected, axis=2).max(axis=1)
+            offset = np.linalg.norm(positions - expected, axis=2)[:, sure].max(axis=1)
             consistent = offset <= TRACK_TOLERANCE_MM
             candidate = (int(consistent.sum()), -float(offset[consistent].sum()), consistent)
             if candidate[:2] > best[:2]:
@@ -182,7 +185,7 @@ def _track(axial: AxialImages, found: list[_Found]) -> RodTrack:
     rows = positions[consistent]
     base = np.median(rows, axis=0) if len(kept) < 3 else rows.mean(axis=0)
     spread = float(away @ away)
-    drift = np.einsum("s,srk->k", away, rows) / (spread * rows.shape[1]) if spread else np.zeros(2)
+    drift = away @ rows[:, sure].mean(axis=1) / spread if spread else np.zeros(2)
     slices = np.arange(kept[0].slab.start, kept[-1].slab.stop)
     radius = float(np.median([item.row.radius for item in kept]))
     return RodTrack(slices, base, drift, centre, radius)
@@ -193,25 +196,24 @@ def _refined(axial: AxialImages, track: RodTrack, certificate: Phantom) -> RodTr
 
     Means of its lower and upper half give the tilt.
     """
-    image, corner = _along_track(axial, track, track.slices)
-    centres, radius = _outlined(image, axial.spacing[:2], track, corner, certificate)
+    base, radius = _placed(axial, track, certificate)
     half = len(track.slices) // 2
     drift = track.drift
     if half >= 3:
         halves = [track.slices[:half], track.slices[-half:]]
-        places = []
-        for slices in halves:
-            part, corner = _along_track(axial, track, slices)
-            places.append(_outlined(part, axial.spacing[:2], track, corner, certificate)[0])
-        apart = (halves[1].mean() - halves[0].mean()) * axial.spacing[2]
-        drift = drift + (places[1] - places[0]).mean(axis=0) / apart
+        low, high = (_shown(axial, track, slices, certificate)[0] for slices in halves)
+        if both := sorted(set(low) & set(high)):
+            moved = np.mean([high[rod].centre - low[rod].centre for rod in both], axis=0)
+            drift = drift + moved / ((halves[1].mean() - halves[0].mean()) * axial.spacing[2])
+    # The mean image shows the rods at the track's height, averaged over its slices.
     middle = float(track.slices.mean()) * axial.spacing[2]
-    base = centres + track.drift * (middle - track.height)
-    return RodTrack(track.slices, base, drift, middle, radius)
+    return RodTrack(
+        track.slices, base + track.drift * (middle - track.height), drift, middle, radius
+    )
 
 
 def _along_track(
-    axial: AxialImages, track: RodTrack, slices: np.ndarray
+    axial: AxialImages, track: RodTrack, slices: np.ndarray, certificate: Phantom
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean of slices shifted so that the rods stay where they are at the track's height.
 
@@ -219,6 +221,8 @@ def _along_track(
     """
     spacing = axial.spacing[:2]
     reach = 2 * track.radius + 6
+    if len(certificate.rods) == 2:
+        reach += certificate.geometry.spacing[1]
     low = np.floor((track.base.min(axis=0) - reach) / spacing).astype(int)
     high = np.ceil((track.base.max(axis=0) + reach) / spacing).astype(int)
     total = np.zeros(high - low, np.float64)
@@ -236,26 +240,44 @@ def _along_track(
     return total / len(slices), low * spacing
 
 
-def _outlined(
-    image: np.ndarray,
-    spacing: np.ndarray,
-    track: RodTrack,
-    corner: np.ndarray,
-    certificate: Phantom,
-) -> tuple[np.ndarray, float]:
-    """Centres of all rods (n, 2) at the track's height, and the radius, in mm."""
+def _shown(
+    axial: AxialImages, track: RodTrack, slices: np.ndarray, certificate: Phantom
+) -> tuple[dict[int, Disc], np.ndarray, np.ndarray]:
+    """Bright rods that show as discs in the mean along the rods, the mean, and its corner in mm."""
+    image, corner = _along_track(axial, track, slices, certificate)
+    sizes = 1.5 * track.radius, 2.5 * track.radius
     discs = {}
     for rod in bright_rods(certificate):
         start = track.base[rod] - corner
-        disc = outline(
-            image, start, spacing, 0.5 * track.radius, (1.5 * track.radius, 2.5 * track.radius)
-        )
+        disc = outline(image, start, axial.spacing[:2], 0.5 * track.radius, sizes)
         if disc is not None and np.linalg.norm(disc.centre - start) <= TRACK_TOLERANCE_MM:
             discs[int(rod)] = disc
+    return discs, image, corner
+
+
+def _placed(axial: AxialImages, track: RodTrack, certificate: Phantom) -> tuple[np.ndarray, float]:
+    """Centres of all rods (n, 2) at the track's height, and their radius, in mm."""
+    discs, image, corner = _shown(axial, track, track.slices, certificate)
     if not discs:
         return track.base, track.radius
     radius = float(np.median([disc.radius for disc in discs.values()]))
+    if len(certificate.rods) == 2:
+        return _pair(image, axial.spacing[:2], discs, certificate) + corner, radius
     if len(discs) == 1:
-        (rod, disc), = discs.items()
+        ((rod, disc),) = discs.items()
         return track.base + (disc.centre + corner - track.base[rod]), radius
     return place_row(discs, len(track.base)) + corner, radius
+
+
+def _pair(
+    image: np.ndarray, spacing: np.ndarray, discs: dict[int, Disc], certificate: Phantom
+) -> np.ndarray:
+    """Centres of two rods (2, 2) in mm, of which one or both show."""
+    if len(discs) == 2:
+        return np.array([discs[0].centre, discs[1].centre])
+    ((rod, disc),) = discs.items()
+    low, high = expected_range(certificate)
+    other = 1 - rod
+    levels = float(low[other]), float(high[other])
+    place = second_rod(image, spacing, disc, certificate.geometry.spacing, levels)
+    return np.array([disc.centre, place] if rod == 0 else [place, disc.centre])

@@ -18,6 +18,7 @@ from osteoflow.ct.calibration import (
 )
 from osteoflow.ct.certificate import K2HPO4, Phantom
 from osteoflow.ct.discs import Disc, Probed, find_discs, probe
+from osteoflow.ct.rod_pair import places_beside
 
 # Rods that stand out from soft tissue and holder at a slope in the middle of the plausible range
 # start a search; the others follow from the row and are checked against the certificate.
@@ -35,8 +36,6 @@ OUTSIDE_HU = -900.0
 AIR_SIDE_MM = 60.0
 AIR_SIDE_HU = -300.0
 AIR_SIDE_SHARE = 0.5
-# Where one rod alone shows, the second is sought sideways in the lying phantom.
-LYING_DEGREES = 24.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class RodRow:
     residual_sd
         Of the CT numbers against the certificate, HU; 0 with two rods.
     matched
-        How many rods show as discs.
+        Indices of the rods that show as discs.
     missing
         Labels of rods outside the field of view.
     """
@@ -60,7 +59,7 @@ class RodRow:
     centres: np.ndarray
     radius: float
     residual_sd: float
-    matched: int
+    matched: tuple[int, ...]
     missing: tuple[str, ...]
 
     @property
@@ -71,7 +70,7 @@ class RodRow:
     @property
     def rank(self) -> tuple[int, int, float]:
         """The smallest one is the best row."""
-        return len(self.missing), -self.matched, self.residual_sd
+        return len(self.missing), -len(self.matched), self.residual_sd
 
 
 def find_row(
@@ -99,7 +98,7 @@ def find_row(
     """
     probed = probe(image, spacing, noise, certificate.geometry.diameter[0])
     bright = bright_rods(certificate)
-    low, high = _expected_range(certificate)
+    low, high = expected_range(certificate)
     levels = max(LOWEST_LEVEL_HU, float(low[bright].min())), float(high.max())
     discs = find_discs(image, probed, certificate.geometry.diameter, levels)
     best = None
@@ -129,7 +128,7 @@ def _offsets(certificate: Phantom) -> tuple[float, float]:
     return (SIGMA_WATER, -BETA_WATER) if certificate.mineral == K2HPO4 else (0.0, 0.0)
 
 
-def _expected_range(certificate: Phantom) -> tuple[np.ndarray, np.ndarray]:
+def expected_range(certificate: Phantom) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest plausible CT number per rod."""
     sigma, beta = _offsets(certificate)
     mineral = np.array(certificate.mineral_density, float)
@@ -172,12 +171,10 @@ def _hypotheses(
 
 def _single(discs: list[Disc], rod: int, certificate: Phantom) -> Iterator[Hypothesis]:
     shortest, longest = certificate.geometry.spacing
-    angles = np.deg2rad(np.arange(-LYING_DEGREES, LYING_DEGREES + 1, 4.0))
     for disc in discs:
-        for length in np.arange(max(shortest, 2 * disc.radius), min(longest, 3 * shortest), 3.0):
-            for angle in np.concatenate([angles, angles + np.pi]):
-                step = length * np.array([np.cos(angle), np.sin(angle)])
-                yield (disc.centre - rod * step, step), {rod: disc}
+        for place in places_beside(disc, (shortest, longest)):
+            step = (place - disc.centre) * (1 if rod == 0 else -1)
+            yield (disc.centre - rod * step, step), {rod: disc}
 
 
 def _verify(
@@ -225,7 +222,7 @@ def _verify(
     if len(order) == 2:
         # No line to check two rods against: the more uniform place is the rod.
         residual_sd = float(spread.max())
-    return RodRow(centres, radius, residual_sd, len(matched), missing)
+    return RodRow(centres, radius, residual_sd, tuple(sorted(matched)), missing)
 
 
 def place_row(matched: dict[int, Disc], count: int) -> np.ndarray:
@@ -267,9 +264,7 @@ def _line(
     return (residual_sd, design @ (slope, intercept) + water) if plausible else None
 
 
-def _beside_air(
-    image: np.ndarray, spacing: np.ndarray, centres: np.ndarray, radius: float
-) -> bool:
+def _beside_air(image: np.ndarray, spacing: np.ndarray, centres: np.ndarray, radius: float) -> bool:
     """Whether the row has air along one of its sides."""
     row = centres[-1] - centres[0]
     across = np.array([-row[1], row[0]]) / np.linalg.norm(row)

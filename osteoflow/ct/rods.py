@@ -12,7 +12,7 @@ from osteoflow.errors import SubjectDataError
 
 # The measured core keeps this distance from the rod's edge (blur, partial volume), but never
 # shrinks below 60 % of the radius.
-EDGE_MM = 3.5
+EDGE_MM = 2.5
 CORE_FRACTION = 0.6
 TRIM = 0.1
 # A slice leaves the mean where a rod differs from its median over slices by more than this (HU)
@@ -60,9 +60,7 @@ class RodTrack:
         return self.base + away * self.drift
 
 
-def measure_rods(
-    axial: AxialImages, certificate: Phantom, track: RodTrack
-) -> list[RodMeasurement]:
+def measure_rods(axial: AxialImages, certificate: Phantom, track: RodTrack) -> list[RodMeasurement]:
     """Mean CT number of each rod's core, slice by slice.
 
     Raises
