@@ -44,6 +44,8 @@ class RodMeasurement:
         RAS position in the middle of the measured range.
     diameter_mm
         Measured diameter; NaN where the rod's contrast did not allow it.
+    place_error
+        By how much ``hu`` may be wrong because nothing shows where the rod lies, HU.
     """
 
     rod: str
@@ -54,6 +56,7 @@ class RodMeasurement:
     n_slices: int = 0
     centre_mm: tuple[float, float, float] = (float("nan"),) * 3
     diameter_mm: float = float("nan")
+    place_error: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def _track(axial: AxialImages, found: list[_Found], certificate: Phantom) -> Rod
     drift = away @ rows[:, sure].mean(axis=1) / spread if spread else np.zeros(2)
     slices = np.arange(kept[0].slab.start, kept[-1].slab.stop)
     radius = float(np.median([item.row.radius for item in kept]))
-    return RodTrack(slices, base, drift, centre, radius)
+    return RodTrack(slices, base, drift, centre, radius, np.zeros(len(base)))
 
 
 def _refined(axial: AxialImages, track: RodTrack, certificate: Phantom) -> RodTrack:
@@ -196,7 +196,7 @@ def _refined(axial: AxialImages, track: RodTrack, certificate: Phantom) -> RodTr
 
     Means of its lower and upper half give the tilt.
     """
-    base, radius = _placed(axial, track, certificate)
+    base, radius, place_error = _placed(axial, track, certificate)
     half = len(track.slices) // 2
     drift = track.drift
     if half >= 3:
@@ -207,9 +207,8 @@ def _refined(axial: AxialImages, track: RodTrack, certificate: Phantom) -> RodTr
             drift = drift + moved / ((halves[1].mean() - halves[0].mean()) * axial.spacing[2])
     # The mean image shows the rods at the track's height, averaged over its slices.
     middle = float(track.slices.mean()) * axial.spacing[2]
-    return RodTrack(
-        track.slices, base + track.drift * (middle - track.height), drift, middle, radius
-    )
+    base = base + track.drift * (middle - track.height)
+    return RodTrack(track.slices, base, drift, middle, radius, place_error)
 
 
 def _along_track(
@@ -255,29 +254,27 @@ def _shown(
     return discs, image, corner
 
 
-def _placed(axial: AxialImages, track: RodTrack, certificate: Phantom) -> tuple[np.ndarray, float]:
-    """Centres of all rods (n, 2) at the track's height, and their radius, in mm."""
+def _placed(
+    axial: AxialImages, track: RodTrack, certificate: Phantom
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """Centres of all rods (n, 2) at the track's height and their radius in mm, and what their
+    places may cost in HU, (n,)."""
     discs, image, corner = _shown(axial, track, track.slices, certificate)
+    n_rods = len(track.base)
+    sure = np.zeros(n_rods)
     if not discs:
-        return track.base, track.radius
+        return track.base, track.radius, sure
     radius = float(np.median([disc.radius for disc in discs.values()]))
-    if len(certificate.rods) == 2:
-        return _pair(image, axial.spacing[:2], discs, certificate) + corner, radius
+    if n_rods == 2 and len(discs) == 1:
+        ((rod, disc),) = discs.items()
+        low, high = expected_range(certificate)
+        other = 1 - rod
+        levels = float(low[other]), float(high[other])
+        distance = certificate.geometry.spacing
+        place, error = second_rod(image, axial.spacing[:2], disc, distance, levels)
+        centres = np.array([disc.centre, place] if rod == 0 else [place, disc.centre])
+        return centres + corner, radius, np.where(np.arange(2) == other, error, 0.0)
     if len(discs) == 1:
         ((rod, disc),) = discs.items()
-        return track.base + (disc.centre + corner - track.base[rod]), radius
-    return place_row(discs, len(track.base)) + corner, radius
-
-
-def _pair(
-    image: np.ndarray, spacing: np.ndarray, discs: dict[int, Disc], certificate: Phantom
-) -> np.ndarray:
-    """Centres of two rods (2, 2) in mm, of which one or both show."""
-    if len(discs) == 2:
-        return np.array([discs[0].centre, discs[1].centre])
-    ((rod, disc),) = discs.items()
-    low, high = expected_range(certificate)
-    other = 1 - rod
-    levels = float(low[other]), float(high[other])
-    place = second_rod(image, spacing, disc, certificate.geometry.spacing, levels)
-    return np.array([disc.centre, place] if rod == 0 else [place, disc.centre])
+        return track.base + (disc.centre + corner - track.base[rod]), radius, sure
+    return place_row(discs, n_rods) + corner, radius, sure

@@ -20,9 +20,12 @@ RADIUS_TOLERANCE_MM = 1.5
 LYING_DEGREES = 24
 STEP_DEGREES = 4
 STEP_MM = 2.0
-# Places count as the same if their CT numbers agree within this.
-SAME_HU = 6.0
-UNIFORM_SD = 6.0
+# Places count as the same if their CT numbers agree within this; half of what they differ by is
+# the error of the one taken.
+SAME_HU = 12.0
+# A place is uniform like the first rod's inside: its SD times this and so much more (HU).
+UNIFORM_NOISE = 1.5
+UNIFORM_SD = 3.0
 
 
 def second_rod(
@@ -31,8 +34,11 @@ def second_rod(
     first: Disc,
     distance: tuple[float, float],
     levels: tuple[float, float],
-) -> np.ndarray:
-    """Centre (2,) in mm of the rod beside the one that stands out.
+) -> tuple[np.ndarray, float]:
+    """Centre (2,) in mm of the rod beside the one that stands out, and what that may cost in HU.
+
+    The second number is 0 where the rod's edge shows, else half the range of the CT numbers of
+    all places where it may lie.
 
     Parameters
     ----------
@@ -52,14 +58,20 @@ def second_rod(
     SubjectDataError
         ``phantom_ambiguous``: places with different CT numbers could be the rod.
     """
-    discs = _discs_beside(image, spacing, first, distance, levels)
-    if discs:
-        return min(discs, key=lambda disc: abs(disc.radius - first.radius)).centre
     places = places_beside(first, distance)
+    inside = ((places >= 0) & (places <= (np.array(image.shape) - 1) * spacing)).all(axis=1)
+    places = places[inside]
     probed = probe(image, spacing, 0.0, 2 * first.radius)
     hu, spread = probed.at(places)
-    inside = ((places >= 0) & (places <= (np.array(image.shape) - 1) * spacing)).all(axis=1)
-    usable = inside & (spread <= UNIFORM_SD) & (hu >= levels[0]) & (hu <= levels[1])
+    quiet = UNIFORM_SD + UNIFORM_NOISE * float(probed.at(first.centre[None])[1][0])
+    usable = (spread <= quiet) & (hu >= levels[0]) & (hu <= levels[1])
+    discs = [
+        disc
+        for disc in _discs_at(image, spacing, places[usable], first, probed.radius)
+        if distance[0] <= np.linalg.norm(disc.centre - first.centre) <= distance[1]
+    ]
+    if discs:
+        return min(discs, key=lambda disc: abs(disc.radius - first.radius)).centre, 0.0
     if usable.sum() < 3 or np.ptp(hu[usable]) > SAME_HU:
         found = f"{hu[usable].min():.0f} to {hu[usable].max():.0f} HU" if usable.any() else "none"
         raise SubjectDataError(
@@ -69,8 +81,8 @@ def second_rod(
             "Check the scan of the phantom, or give the calibration of a phantom that was scanned "
             "separately.",
         )
-    nearest = np.argmin(np.abs(hu - np.median(hu[usable])) + 1e6 * ~usable)
-    return places[nearest]
+    places, hu = places[usable], hu[usable]
+    return places[np.argmin(np.abs(hu - np.median(hu)))], float(np.ptp(hu)) / 2
 
 
 def places_beside(first: Disc, distance: tuple[float, float]) -> np.ndarray:
@@ -90,29 +102,17 @@ def places_beside(first: Disc, distance: tuple[float, float]) -> np.ndarray:
     return first.centre + (lengths[:, None, None] * directions).reshape(-1, 2)
 
 
-def _discs_beside(
-    image: np.ndarray,
-    spacing: np.ndarray,
-    first: Disc,
-    distance: tuple[float, float],
-    levels: tuple[float, float],
+def _discs_at(
+    image: np.ndarray, spacing: np.ndarray, places: np.ndarray, first: Disc, core: float
 ) -> list[Disc]:
     """Discs of the first one's size, brighter or darker than what surrounds them."""
     sizes = tuple(2 * (first.radius + sign * RADIUS_TOLERANCE_MM) for sign in (-1, 1))
-    probed = probe(image, spacing, 0.0, 2 * first.radius)
-    places = places_beside(first, distance)
-    hu, spread = probed.at(places)
-    inside = ((places >= 0) & (places <= (np.array(image.shape) - 1) * spacing)).all(axis=1)
     found: list[Disc] = []
-    for place in places[inside & (spread <= UNIFORM_SD)]:
+    for place in places:
         if any(np.linalg.norm(disc.centre - place) < first.radius for disc in found):
             continue
         for sign in (1.0, -1.0):
-            disc = outline(sign * image, place, spacing, probed.radius, sizes, CONTRAST_HU)
-            if disc is None:
-                continue
-            away = float(np.linalg.norm(disc.centre - first.centre))
-            value = sign * disc.hu
-            if distance[0] <= away <= distance[1] and levels[0] <= value <= levels[1]:
-                found.append(Disc(disc.centre, disc.radius, value, sign * disc.holder))
+            disc = outline(sign * image, place, spacing, core, sizes, CONTRAST_HU)
+            if disc is not None:
+                found.append(Disc(disc.centre, disc.radius, sign * disc.hu, sign * disc.holder))
     return found

@@ -46,6 +46,8 @@ class RodTrack:
         Where ``base`` holds, mm from the first slice.
     radius
         Of the rods, mm.
+    place_error
+        By how much each rod's CT number may be wrong because its place is uncertain, (rods,), HU.
     """
 
     slices: np.ndarray
@@ -53,6 +55,7 @@ class RodTrack:
     drift: np.ndarray
     height: float
     radius: float
+    place_error: np.ndarray
 
     def centres(self, slice_mm: float) -> np.ndarray:
         """Centre per slice and rod in mm, shape (slices, rods, 2)."""
@@ -98,6 +101,7 @@ def measure_rods(axial: AxialImages, certificate: Phantom, track: RodTrack) -> l
                 n_slices,
                 tuple(float(v) for v in (axial.affine @ index)[:3]),
                 2 * track.radius,
+                float(track.place_error[rod]),
             )
         )
     return result
