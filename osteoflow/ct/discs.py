@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -57,6 +57,10 @@ class Probed:
     limit: float
     radius: float
     spacing: np.ndarray
+
+    def inverted(self) -> Probed:
+        """Of the negative image."""
+        return replace(self, mean=-self.mean)
 
     def at(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and SD at positions in mm, shape (n, 2)."""

@@ -11,7 +11,7 @@ from osteoflow.ct.calibration import RodMeasurement
 from osteoflow.ct.certificate import Phantom
 from osteoflow.ct.discs import Disc, outline
 from osteoflow.ct.rod_pair import second_rod
-from osteoflow.ct.rod_row import RodRow, bright_rods, expected_range, find_row, place_row
+from osteoflow.ct.rod_row import RodRow, expected_range, find_row, place_row
 from osteoflow.ct.rods import AxialImages, RodTrack, measure_rods
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.nifti import nib
@@ -29,6 +29,8 @@ TRACK_TOLERANCE_MM = 3.0
 LARGEST_TILT = 0.3
 # Share of the slabs' rows that may lie elsewhere before the phantom counts as moved.
 STRAY_SHARE = 0.25
+# A rod shows in the mean along the rods from this contrast to its holder on.
+FAINT_CONTRAST_HU = 25.0
 AIR_HU = -1000.0
 
 
@@ -242,15 +244,19 @@ def _along_track(
 def _shown(
     axial: AxialImages, track: RodTrack, slices: np.ndarray, certificate: Phantom
 ) -> tuple[dict[int, Disc], np.ndarray, np.ndarray]:
-    """Bright rods that show as discs in the mean along the rods, the mean, and its corner in mm."""
+    """Rods that show as discs in the mean along them, that mean, and its corner in mm."""
     image, corner = _along_track(axial, track, slices, certificate)
+    spacing = axial.spacing[:2]
     sizes = 1.5 * track.radius, 2.5 * track.radius
-    discs = {}
-    for rod in bright_rods(certificate):
-        start = track.base[rod] - corner
-        disc = outline(image, start, axial.spacing[:2], 0.5 * track.radius, sizes)
-        if disc is not None and np.linalg.norm(disc.centre - start) <= TRACK_TOLERANCE_MM:
-            discs[int(rod)] = disc
+    discs: dict[int, Disc] = {}
+    for rod, place in enumerate(track.base - corner):
+        for sign in (1.0, -1.0):
+            disc = outline(
+                sign * image, place, spacing, 0.5 * track.radius, sizes, FAINT_CONTRAST_HU
+            )
+            if disc is not None and np.linalg.norm(disc.centre - place) <= TRACK_TOLERANCE_MM:
+                discs[rod] = disc
+                break
     return discs, image, corner
 
 

@@ -25,6 +25,8 @@ from osteoflow.ct.rod_pair import places_beside
 TYPICAL_SLOPE = 1.3
 BRIGHT_HU = 80.0
 LOWEST_LEVEL_HU = 30.0
+# No holder is denser than this.
+DENSE_HOLDER_HU = 200.0
 # A bright rod must show as a disc unless it differs by less than this from its holder.
 CONTRAST_HU = 60.0
 # A disc belongs to a row if it lies this close to the predicted place: rows may be bent a little.
@@ -96,14 +98,32 @@ def find_row(
     certificate
         A phantom with geometry.
     """
-    probed = probe(image, spacing, noise, certificate.geometry.diameter[0])
+    geometry = certificate.geometry
+    probed = probe(image, spacing, noise, geometry.diameter[0])
     bright = bright_rods(certificate)
     low, high = expected_range(certificate)
     levels = max(LOWEST_LEVEL_HU, float(low[bright].min())), float(high.max())
-    discs = find_discs(image, probed, certificate.geometry.diameter, levels)
+    discs = find_discs(image, probed, geometry.diameter, levels)
+    best = _best(discs, bright, image, probed, certificate)
+    if best is not None or len(certificate.rods) == 2:
+        return best
+    # In a dense holder few rods are brighter than it, and the others show as dark discs.
+    dark = find_discs(-image, probed.inverted(), geometry.diameter, (-DENSE_HOLDER_HU, -low.min()))
+    discs += [Disc(disc.centre, disc.radius, -disc.hu, -disc.holder) for disc in dark]
+    return _best(discs, np.arange(len(certificate.rods)), image, probed, certificate)
+
+
+def _best(
+    discs: list[Disc],
+    showing: np.ndarray,
+    image: np.ndarray,
+    probed: Probed,
+    certificate: Phantom,
+) -> RodRow | None:
+    """Best row in which discs are some of the rods that may show."""
     best = None
-    for row, matched in _hypotheses(discs, bright, certificate):
-        candidate = _verify(row, matched, discs, image, probed, bright, certificate)
+    for row, matched in _hypotheses(discs, showing, certificate):
+        candidate = _verify(row, matched, discs, image, probed, showing, certificate)
         if candidate is not None and (best is None or candidate.rank < best.rank):
             best = candidate
     return best
@@ -141,15 +161,15 @@ Hypothesis = tuple[tuple[np.ndarray, np.ndarray], dict[int, Disc]]
 
 
 def _hypotheses(
-    discs: list[Disc], bright: np.ndarray, certificate: Phantom
+    discs: list[Disc], showing: np.ndarray, certificate: Phantom
 ) -> Iterator[Hypothesis]:
-    """Start and step of every row in which discs are bright rods, and the discs that suggest it.
+    """Start and step of every row in which discs are rods, and the discs that suggest it.
 
     CT numbers of a pair must allow a plausible slope: this leaves few of them.
     """
     shortest, longest = certificate.geometry.spacing
-    if len(bright) == 1:
-        yield from _single(discs, int(bright[0]), certificate)
+    if len(certificate.rods) == 2 and len(showing) == 1:
+        yield from _single(discs, int(showing[0]), certificate)
         return
     sigma, _ = _offsets(certificate)
     mineral = np.array(certificate.mineral_density, float)
@@ -157,8 +177,8 @@ def _hypotheses(
     for first, second in permutations(discs, 2):
         offset = second.centre - first.centre
         distance = float(np.linalg.norm(offset))
-        for position, a in enumerate(bright):
-            for b in bright[position + 1 :]:
+        for position, a in enumerate(showing):
+            for b in showing[position + 1 :]:
                 if not shortest <= distance / (b - a) <= longest:
                     continue
                 rise = second.hu - first.hu - (water[b] - water[a])
@@ -183,14 +203,14 @@ def _verify(
     discs: list[Disc],
     image: np.ndarray,
     probed: Probed,
-    bright: np.ndarray,
+    showing: np.ndarray,
     certificate: Phantom,
 ) -> RodRow | None:
     """The row if discs, uniformity, CT numbers and its place bear it out."""
     order = np.arange(len(certificate.rods))
     centres = row[0] + order[:, None] * row[1]
     matched = dict(suggested)
-    for rod in bright:
+    for rod in showing:
         distance = [np.linalg.norm(disc.centre - centres[rod]) for disc in discs]
         if int(rod) not in matched and min(distance) <= ROW_TOLERANCE_MM:
             matched[int(rod)] = discs[int(np.argmin(distance))]
@@ -213,7 +233,8 @@ def _verify(
         return None
     residual_sd, predicted = fit
     holder = float(np.median([disc.holder for disc in matched.values()]))
-    shown = bright[visible[bright] & (predicted[bright] - holder >= CONTRAST_HU)]
+    standing_out = np.abs(predicted[showing] - holder) >= CONTRAST_HU
+    shown = showing[visible[showing] & standing_out]
     if not set(shown.tolist()) <= set(matched):
         return None
     if not _beside_air(image, probed.spacing, centres[visible], radius):
