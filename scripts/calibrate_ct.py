@@ -11,6 +11,7 @@ from osteoflow.ct.calibration import calibrate, vbmd_map
 from osteoflow.ct.certificate import certified_phantom
 from osteoflow.ct.header import density_warnings
 from osteoflow.ct.phantom import find_rods
+from osteoflow.ct.phantom_quality import phantom_warnings
 from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_json, write_volume
 from osteoflow.layout import SubjectFiles
 from osteoflow.step import Step
@@ -32,7 +33,7 @@ def main(folder, params, log):
             files.calibration,
             {**fit.as_dict(), "measured_rods": [asdict(rod) for rod in measured]},
         )
-        warnings = density_warnings(about)
+        warnings = density_warnings(about) + phantom_warnings(measured, certificate, fit)
         method = f"{certificate.name}, {fit.n_rods} rods, {fit.mineral}"
         write_volume(
             files.image("vbmd"),

@@ -29,6 +29,8 @@ TRACK_TOLERANCE_MM = 3.0
 LARGEST_TILT = 0.3
 # Share of the slabs' rows that may lie elsewhere before the phantom counts as moved.
 STRAY_SHARE = 0.25
+# A part of the phantom was seen if this share of the slabs shows one; fewer are chance.
+INCOMPLETE_SHARE = 0.25
 # A rod shows in the mean along the rods from this contrast to its holder on.
 FAINT_CONTRAST_HU = 25.0
 AIR_HU = -1000.0
@@ -88,7 +90,7 @@ def find_rods(ct: Volume, certificate: Phantom) -> list[RodMeasurement]:
 
 
 def _not_found(found: list[_Found], certificate: Phantom, n_slabs: int) -> SubjectDataError:
-    if found:
+    if len(found) >= max(1.0, INCOMPLETE_SHARE * n_slabs):
         return SubjectDataError(
             "phantom_incomplete",
             f"{certificate.name}: rods {', '.join(found[0].row.missing)} lie outside the field of "

@@ -29,6 +29,8 @@ LOWEST_LEVEL_HU = 30.0
 DENSE_HOLDER_HU = 200.0
 # A bright rod must show as a disc unless it differs by less than this from its holder.
 CONTRAST_HU = 60.0
+# Fewer rods follow the certificate's line by chance more easily: their scatter counts double.
+PARTIAL_SHARE = 0.5
 # A disc belongs to a row if it lies this close to the predicted place: rows may be bent a little.
 ROW_TOLERANCE_MM = 2.5
 # Reconstruction padding and air outside the field of view.
@@ -240,6 +242,10 @@ def _verify(
     if not _beside_air(image, probed.spacing, centres[visible], radius):
         return None
     missing = tuple(certificate.rods[rod] for rod in order[~visible])
+    if missing and (
+        len(matched) < min(3, len(order) - 1) or residual_sd > PARTIAL_SHARE * RESIDUAL_LIMIT
+    ):
+        return None
     if len(order) == 2:
         # No line to check two rods against: the more uniform place is the rod.
         residual_sd = float(spread.max())

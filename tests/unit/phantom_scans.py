@@ -32,8 +32,9 @@ WHITE_SHARE = 0.1
 class PhantomScan:
     """A scan and what is true in it.
 
-    ``rods``: CT number and RAS centre at the middle slice per rod in the certificate's order.
-    ``vertebra``: boolean map of its inner part; ``bone_density`` in mg/cm3.
+    ``rods``: CT number per rod in the certificate's order; ``base`` (rods, 3) are points on their
+    axes and ``axis`` is their direction, RAS in mm. ``vertebra``: boolean map of its inner part;
+    ``bone_density`` in mg/cm3.
     """
 
     ct: Volume
@@ -45,9 +46,15 @@ class PhantomScan:
     bone_density: float
     vertebra: np.ndarray
     rods: np.ndarray
-    centres: np.ndarray
+    base: np.ndarray
+    axis: np.ndarray
     complete: bool
     about: dict = field(default_factory=dict)
+
+    def centres_at(self, height: np.ndarray | float) -> np.ndarray:
+        """Centres (rods, 2) in mm where the rods cross a height."""
+        away = (height - self.base[:, 2]) / self.axis[2]
+        return self.base[:, :2] + away[:, None] * self.axis[:2]
 
     @property
     def vertebra_hu(self) -> float:
@@ -139,9 +146,9 @@ def draw_scan(
         affine[:2, 3] = -x[-1, 0], -y[0, -1]
         base = base * [-1, -1, 1]
         axis = axis * [-1, -1, 1]
-    centres = base - axis * (base[:, 2] / axis[2])[:, None]
+    ends = [base[:, :2] + axis[:2] * ((end - base[:, 2]) / axis[2])[:, None] for end in z[[0, -1]]]
     extent = np.array([columns, rows]) * pixel / 2 - rod_radius
-    complete = bool((np.abs(centres[:, :2]) < extent).all())
+    complete = all((np.abs(centres) < extent).all() for centres in ends)
     return PhantomScan(
         Volume(np.ascontiguousarray(data), affine),
         certificate,
@@ -152,7 +159,8 @@ def draw_scan(
         bone_density,
         np.ascontiguousarray(vertebra),
         numbers,
-        centres,
+        base,
+        axis,
         complete,
         {
             "thickness": thickness,

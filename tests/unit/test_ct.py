@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ct_scene import BONE_DENSITY, CERTIFICATE, INTERCEPT, SLOPE, rod_numbers, scene
@@ -192,8 +194,17 @@ def test_another_phantom_is_not_taken_for_this_one() -> None:
 
 
 def test_phantoms_without_geometry_are_not_searched_for() -> None:
+    unknown = replace(CERTIFICATE, geometry=None)
     with pytest.raises(ValueError, match="not found automatically"):
-        find_rods(scene(rods=False), phantom("qrm_bdc_6"))
+        find_rods(scene(rods=False), unknown)
+
+
+@pytest.mark.parametrize("name", phantom_names())
+def test_no_phantom_is_seen_in_a_body_alone(name: str) -> None:
+    """Contrast-filled vessels and kidneys are bright discs too, but have no air beside them."""
+    with pytest.raises(SubjectDataError) as caught:
+        find_rods(scene(rods=False, noise=10), phantom(name))
+    assert caught.value.code == "phantom_not_found"
 
 
 def test_header_warnings() -> None:
