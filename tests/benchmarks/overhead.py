@@ -1,7 +1,7 @@
 """What the workflow costs on top of the science, on a simulated cohort.
 
 Usage: python tests/benchmarks/overhead.py [--participants 100] [--protocol fine|standard|tiny]
-           [--cores 2] [--folder DIR] [--out FILE.jsonl]
+           [--cores 2 | --beside] [--folder DIR] [--out FILE.jsonl]
 
 (A) `osteoflow run STUDY --cores N -- participants` from scratch, and (B) the science alone:
 everything that the scripts of the per-subject rules do, that is reading the chosen DICOM files
@@ -17,7 +17,8 @@ measured one by one: the inventory and the planning as commands of their own; th
 a process that only imports what the job's script has imported when it ends, less what B's processes
 take to start; the rest (scheduling, records, waiting) is what remains of A - B, and in short runs
 within the noise. With `--folder` the cohort is kept and used again. Run it on a machine that does
-nothing else.
+nothing else; where that cannot be had, `--beside` runs A and B at the same time, each on a core of
+its own, so that whatever else goes on slows both.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ import statistics
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -152,7 +154,19 @@ def differences(one: Path, other: Path) -> list[str]:
     ]
 
 
-def measure(folder: Path, participants: int, protocol: str, cores: int) -> dict:
+def beside(*commands: Sequence[str | Path]) -> list[Cost]:
+    """Run commands at the same time, each on a core of its own."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < len(commands):
+        raise RuntimeError(f"{len(commands)} cores are needed, not {len(cores)}")
+    pinned = [["taskset", "--cpu-list", str(c), *x] for c, x in zip(cores, commands, strict=False)]
+    with ThreadPoolExecutor(len(pinned)) as pool:
+        return list(pool.map(run, pinned))
+
+
+def measure(
+    folder: Path, participants: int, protocol: str, cores: int, at_the_same_time: bool
+) -> dict:
     """All costs of one cohort."""
     workflow, science = write_studies(folder, participants, protocol)
     jobs = folder / "jobs.pickle"
@@ -161,8 +175,11 @@ def measure(folder: Path, participants: int, protocol: str, cores: int) -> dict:
     dry = ["--dry-run", *snakemake_options(science, cores)]
     planning = run([sys.executable, "-m", "snakemake", *dry])
     run([sys.executable, HERE / "collect_jobs.py", jobs, *snakemake_options(science, cores)])
-    a = run([*OSTEOFLOW, "run", workflow, "--cores", str(cores), "--", TARGET])
-    b = run([sys.executable, HERE / "science.py", jobs, science, "--cores", str(cores)])
+    commands = [
+        [*OSTEOFLOW, "run", workflow, "--cores", str(cores), "--", TARGET],
+        [sys.executable, HERE / "science.py", jobs, science, "--cores", str(cores)],
+    ]
+    a, b = beside(*commands) if at_the_same_time else map(run, commands)
     different = differences(workflow, science)
     rules = Counter(rule for rule, *_ in pickle.loads(jobs.read_bytes()))
     modules = imports(jobs, science, list(rules))
@@ -182,6 +199,7 @@ def measure(folder: Path, participants: int, protocol: str, cores: int) -> dict:
         "participants": participants,
         "protocol": protocol,
         "cores": cores,
+        "at_the_same_time": at_the_same_time,
         "jobs": rules.total(),
         "load": os.getloadavg()[0],
         "workflow": (a.wall_s, a.cpu_s),
@@ -228,11 +246,13 @@ def main() -> int:
     parser.add_argument("--participants", type=int, default=100)
     parser.add_argument("--protocol", choices=PROTOCOLS, default="fine")
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--beside", action="store_true", help="both at once, one core each")
     parser.add_argument("--folder", type=Path, help="where to work, and to keep the cohort")
     parser.add_argument("--out", type=Path, help="append the row to a file of JSON lines")
     arguments = parser.parse_args()
     with place(arguments.folder) as folder:
-        found = measure(folder, arguments.participants, arguments.protocol, arguments.cores)
+        cores = 1 if arguments.beside else arguments.cores
+        found = measure(folder, arguments.participants, arguments.protocol, cores, arguments.beside)
     print("\n".join(describe(found)))
     if arguments.out:
         with arguments.out.open("a", encoding="utf-8") as handle:
