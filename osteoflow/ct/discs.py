@@ -13,8 +13,7 @@ PROBE_FRACTION = 0.3
 UNIFORM_SD = 12.0
 UNIFORM_NOISE = 2.5
 EDGE_STEP_HU = 40.0
-# From the first fall of the profile to the level of the holder: the blur of the image's edge.
-EDGE_WIDTH_MM = 4.0
+FLAT = 0.1
 # Rising thresholds part a rod from a holder that is nearly as bright: steps of 30 HU, of a tenth
 # of the threshold where that is more.
 LEVEL_STEP_HU = 30.0
@@ -217,4 +216,8 @@ def _holder_level(profile: np.ndarray, radii: np.ndarray, core: float, contrast:
     falls = np.flatnonzero(level < core - contrast / 2)
     if falls.size == 0:
         return core
-    return float(level[falls[0] : falls[0] + round(EDGE_WIDTH_MM / (radii[1] - radii[0]))].min())
+    # Down the edge to where it has flattened out: less than a tenth of its depth in 1 mm.
+    at, ahead = int(falls[0]), max(1, round(1.0 / (radii[1] - radii[0])))
+    while at + ahead < level.size and level[at + ahead] < level[at] - FLAT * (core - level[at]):
+        at += 1
+    return float(level[at : at + ahead + 1].min())
