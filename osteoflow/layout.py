@@ -163,6 +163,11 @@ class SubjectFiles:
         return self.folder("segment") / f"{self.name}_agreement.tsv"
 
     @property
+    def outlined(self) -> Path:
+        """Regions of every mask with the fingerprint of what a reviewer sees of each."""
+        return self.folder("segment") / f"{self.name}_regions.tsv"
+
+    @property
     def calibration(self) -> Path:
         """Rods, line and residuals of the phantom."""
         return self.folder("calibrate_ct") / f"{self.name}_calibration.json"

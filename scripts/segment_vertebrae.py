@@ -2,7 +2,7 @@
 
 Reads the masks that the inventory names (where it names none: what a segmentation program
 outlined) and the converted images; writes, per image and reading, whole vertebrae and trabecular
-volumes in VerSe labels, and how well readings overlap.
+volumes in VerSe labels, the fingerprint of every region, and how well readings overlap.
 """
 
 from pathlib import Path
@@ -14,6 +14,7 @@ from osteoflow.io.tables import write_rows
 from osteoflow.io.volume import read_json, read_volume, write_volume
 from osteoflow.layout import SubjectFiles
 from osteoflow.outlined import mask_of, read_outlines
+from osteoflow.segmentation.fingerprint import REGION_COLUMNS, region_rows
 from osteoflow.segmentation.prepare import prepare_mask
 from osteoflow.segmentation.readings import (
     AGREEMENT_COLUMNS,
@@ -43,14 +44,15 @@ def main(masks_path, outlines, folder, params, log):
     files = SubjectFiles.beside(folder)
     step = Step("segment", folder, log)
     converted = files.step_status("convert")
-    prepared = {}
+    prepared, regions = {}, []
 
     def work(item, space, given):
-        image = next(p for name in GRIDS[space] if (p := files.image(name)).exists())
-        found = prepare_mask(given, Path.cwd(), read_volume(image), params.erosion_mm)
+        image = read_volume(next(p for n in GRIDS[space] if (p := files.image(n)).exists()))
+        found = prepare_mask(given, Path.cwd(), image, params.erosion_mm)
         paths = (files.regions(item, "mask"), files.regions(item, "voi"))
         write_prepared(found, *paths, given, params.erosion_mm)
         prepared[item] = found.labels
+        regions.extend(region_rows(item, image, found.labels, found.voi))
         copied = item != space and is_identical(prepared.get(space), found.labels)
         return found.label_warnings + found.voi_warnings + [IDENTICAL] * copied
 
@@ -67,6 +69,7 @@ def main(masks_path, outlines, folder, params, log):
                 after=[(converted, space), *sources],
             )
     step.finish()
+    write_rows(files.outlined, REGION_COLUMNS, regions)
     present = {int(label) for mask in prepared.values() for label in np.unique(mask.data)} - {0}
     write_rows(files.labels, ["index", "name"], labels_table(sorted(present)))
     write_rows(files.agreement, AGREEMENT_COLUMNS, agreement_rows(prepared))

@@ -54,6 +54,12 @@ def regions_of(scheme: str) -> dict[int, int]:
     return _schemes()[scheme]
 
 
+def region_names() -> list[str]:
+    """Names of all vertebrae, from head to foot, and of the further structures."""
+    ids = sorted(_names(), key=anatomical_order)
+    return [*(_names()[number] for number in ids), *structure_names().values()]
+
+
 def level_name(number: int) -> str:
     """Name of a vertebra or of a further structure: ``20`` -> ``L1``, ``155`` -> ``csf``.
 
