@@ -21,6 +21,8 @@ FEW_VOXELS = 30
 UNRELIABLE_SHARE = 0.1
 # A calibration by bone mineral says nothing about muscle, fluid or fat.
 BONE_ONLY = {"vbmd"}
+# End of the method of a mean over levels.
+MEAN_OF_LEVELS = "; mean of levels"
 # How far a muscle or the fluid is outlined is the rater's choice, and so is its volume.
 OUTLINED_PART = "outlined_part"
 
@@ -185,7 +187,7 @@ def average_levels(
         **reference,
         "roi": roi,
         "value": float("nan") if missing else float(np.mean([row["value"] for row in used])),
-        "method": f"{reference['method']}; mean of levels",
+        "method": reference["method"] + MEAN_OF_LEVELS,
         "n_voxels": sum(row["n_voxels"] for row in used),
         "flag": ";".join(flags),
     }

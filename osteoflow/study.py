@@ -17,6 +17,7 @@ from osteoflow.io.tables import read_rows
 from osteoflow.layout import INVENTORY, JOINED
 from osteoflow.models.outcome import refusals
 from osteoflow.resources import ROOT
+from osteoflow.review.table import REVIEW_TSV, review_problems
 from osteoflow.running.failed import left_out
 from osteoflow.segmentation.schemes import scheme_names
 from osteoflow.settings.ct import Ct
@@ -47,6 +48,11 @@ class Study:
     failed: frozenset[str] = frozenset()
     joined: bool = False
     settings: Path = Path()
+
+    @cached_property
+    def review(self) -> list[str]:
+        """The table of review decisions as the study folder sees it; empty without a review."""
+        return [str(REVIEW_TSV)] if (self.settings / REVIEW_TSV).exists() else []
 
     @cached_property
     def with_images(self) -> list[str]:
@@ -126,7 +132,7 @@ def _overridden(content: dict[str, Any], given: dict[str, Any]) -> dict[str, Any
 def check_study(
     folder: Path, content: dict[str, Any], settings: Path | None = None
 ) -> tuple[Config, SubjectsTable]:
-    """Configuration and table of a study, each mistake of both listed.
+    """Configuration and table of a study, each mistake of both and of the review listed.
 
     Parameters
     ----------
@@ -152,6 +158,7 @@ def check_study(
         table = read_subjects((settings or folder) / SUBJECTS_TSV, scheme_names())
     except StudyError as error:
         problems.extend(error.problems)
+    problems.extend(review_problems(settings or folder, table))
     if config is not None:
         problems.extend(_settings_problems(folder, settings or folder, config))
     if config is not None and table is not None:

@@ -109,7 +109,7 @@ def read_subjects(path: str | Path, schemes: list[str]) -> SubjectsTable:
         With every mistake of the table, each with its line.
     """
     path = Path(path)
-    numbered = _rows(path.name, _text(path))
+    numbered = numbered_rows(path.name, table_text(path))
     if not numbered:
         raise StudyError([f"{path.name} is empty"])
     header = numbered[0][1]
@@ -139,7 +139,14 @@ def read_subjects(path: str | Path, schemes: list[str]) -> SubjectsTable:
     return SubjectsTable(tuple(subjects), clinical)
 
 
-def _text(path: Path) -> str:
+def table_text(path: Path) -> str:
+    """Text of a table that a person wrote, UTF-8 with or without a byte order mark.
+
+    Raises
+    ------
+    StudyError
+        It cannot be read, or is no UTF-8 text.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -162,7 +169,7 @@ def _text(path: Path) -> str:
         ) from None
 
 
-def _rows(name: str, text: str) -> list[tuple[int, list[str]]]:
+def numbered_rows(name: str, text: str) -> list[tuple[int, list[str]]]:
     """Rows that are not empty, each with the line it starts on.
 
     Raises

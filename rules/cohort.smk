@@ -8,6 +8,8 @@ rule assemble_cohort:
         subjects="config/subjects.tsv",
         inventory=f"{INVENTORY}/exclusions.tsv",
         failed=f"{INVENTORY}/failed.tsv",
+        # Decisions of a review reach the cohort alone: no subject runs again because of them.
+        review=STUDY.review,
         # Each holds the hash of every table of the subject; these are read from beside it.
         statuses=every_subject(FILES.status),
     output:
@@ -22,6 +24,7 @@ rule assemble_cohort:
         exclusions=f"{COHORT}/exclusions.tsv",
         status=f"{COHORT}/status.tsv",
         flow=f"{COHORT}/flow.tsv",
+        review=f"{COHORT}/review.tsv",
     log:
         f"{LOGS}/assemble_cohort.log",
     benchmark:
@@ -32,6 +35,7 @@ rule assemble_cohort:
         mem_mb=lambda wildcards, attempt: (1000 + len(SUBJECTS)) * attempt,
     params:
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
+        minimum_levels=CONFIG.cohort.minimum_levels,
         subjects=sorted(SUBJECTS),
         code=code_version("assemble_cohort.py"),
     script:

@@ -47,6 +47,7 @@ rule report_cohort:
         model_figures=list(MODEL_FIGURES),
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
         levels=CONFIG.statistics.reproducibility.levels,
+        reviewed=bool(STUDY.review),
         settings=canonical(
             CONFIG.model_dump(
                 include={"segmentation", "mri", "ct", "radiomics"}, mode="json"

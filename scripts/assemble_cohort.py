@@ -1,8 +1,8 @@
 """Join all subjects' tables.
 
 Reads every subject's measurements, features, status and rater agreement, the subjects table, the
-inventory's exclusions and the subjects that a run left out; writes the cohort tables, the merged
-exclusions and the flow.
+inventory's exclusions, the subjects that a run left out and the decisions of a review; writes the
+cohort tables without rejected regions, the merged exclusions, the review and the flow.
 """
 
 import json
@@ -11,18 +11,13 @@ from osteoflow.cohort.assemble import (
     columns_dictionary,
     exclusions_table,
     failed_items,
+    join_subjects,
     participants_table,
     status_table,
 )
 from osteoflow.cohort.flow import cohort_flow
-from osteoflow.io.tables import (
-    FEATURE_KEYS,
-    MEASUREMENT_COLUMNS,
-    concatenate,
-    read_rows,
-    read_table,
-    write_table,
-)
+from osteoflow.cohort.review import review_cohort
+from osteoflow.io.tables import read_rows, read_table, write_table
 from osteoflow.io.volume import read_json, write_json
 from osteoflow.layout import SubjectFiles
 from osteoflow.segmentation.schemes import scheme_names
@@ -37,10 +32,8 @@ def main(inputs, output, params, log):
     table = read_subjects(inputs.subjects, scheme_names())
     summaries = [Summary(**item) for item in json.loads(params.summaries)]
     done = [SubjectFiles.beside(path) for path in inputs.statuses]
-    measurements = concatenate(
-        (read_table(files.measurements) for files in done), MEASUREMENT_COLUMNS
-    )
-    features = concatenate((read_table(files.features) for files in done), FEATURE_KEYS)
+    reviewed = review_cohort(next(iter(inputs.review), None), table, done)
+    measurements, features, dice = join_subjects(done, reviewed.places, params.minimum_levels)
     people = participants_table(table, measurements, summaries)
     for name, content in (
         ("participants", people),
@@ -50,27 +43,23 @@ def main(inputs, output, params, log):
         write_table(output.get(name), content)
         write_table(output.get(f"{name}_tsv"), content)
     write_json(output.columns, columns_dictionary(table, measurements, summaries))
+    write_table(output.dice, dice)
+    write_table(output.review, reviewed.table())
 
     found = {files.name: read_json(files.status)["items"] for files in done}
     named = {subject.name: subject for subject in table.subjects}
     inventory, failed = read_table(inputs.inventory), failed_items(read_rows(inputs.failed))
     found.update(failed)
+    for name, items in reviewed.status_items().items():
+        found[name] = found[name] + items
     identified = [
         (named[name].participant_id, named[name].session, items) for name, items in found.items()
     ]
-    write_table(output.exclusions, exclusions_table(inventory, identified))
+    write_table(output.exclusions, exclusions_table(inventory, identified, reviewed.exclusions()))
     statuses = status_table(table, inventory, found)
     write_table(output.status, statuses)
-    write_table(output.flow, cohort_flow(statuses, table))
-    agreement = [
-        read_table(files.agreement).assign(
-            participant_id=named[files.name].participant_id,
-            session=named[files.name].session or None,
-        )
-        for files in done
-    ]
-    columns = ["participant_id", "session", "comparison", "image", "roi", "dice"]
-    write_table(output.dice, concatenate(agreement, columns)[columns])
+    review = reviewed.table() if inputs.review else None
+    write_table(output.flow, cohort_flow(statuses, table, review))
 
 
 main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])

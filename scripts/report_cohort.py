@@ -71,6 +71,7 @@ def main(inputs, output, params, log):
             title=params.title,
             flow=read_flow(cohort / "flow.tsv"),
             exclusions=read_table(cohort / "exclusions.tsv"),
+            review=read_table(cohort / "review.tsv") if params.reviewed else None,
             subjects=subject_entries(read_table(cohort / "status.tsv")),
             flow_figure=saved_figure("flow", FIGURES, "../figures"),
             figures=[saved_figure(name, FIGURES, "../figures") for name in others],

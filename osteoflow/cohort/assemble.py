@@ -7,14 +7,70 @@ from typing import Any
 
 import pandas as pd
 
+from osteoflow.cohort.without import (
+    gone_regions,
+    without_features,
+    without_measurements,
+    without_overlap,
+)
 from osteoflow.errors import StudyError
-from osteoflow.images import modality_of
-from osteoflow.io.tables import EXCLUSION_COLUMNS, of_reading
+from osteoflow.images import COMPARISONS, RATERS, modality_of
+from osteoflow.io.tables import (
+    EXCLUSION_COLUMNS,
+    FEATURE_KEYS,
+    MEASUREMENT_COLUMNS,
+    concatenate,
+    of_reading,
+    read_table,
+)
+from osteoflow.layout import SubjectFiles
 from osteoflow.measurements import TRABECULAR, dictionary, level_range
 from osteoflow.settings.cohort import Summary
 from osteoflow.subjects import SubjectsTable, is_number
 
 KEY = ["participant_id", "session"]
+
+
+def join_subjects(
+    done: Sequence[SubjectFiles],
+    left_out: Sequence[tuple[str, str, str, str]],
+    minimum_levels: int,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Measurements, features and overlap of readings of all subjects.
+
+    Parameters
+    ----------
+    done
+        Subjects with results.
+    left_out
+        (participant, session, mask item, region) of every region that the cohort does not use.
+    minimum_levels
+        Least number of levels of a mean that lacks some of its own.
+    """
+    gone = gone_regions(left_out)
+    measurements = concatenate(
+        (read_table(files.measurements) for files in done), MEASUREMENT_COLUMNS
+    )
+    features = concatenate((read_table(files.features) for files in done), FEATURE_KEYS)
+    by_subject: dict[tuple[str, str], dict[tuple[str, str], set[str]]] = {}
+    for participant, session, item, roi in left_out:
+        pairs = by_subject.setdefault((participant, session), {})
+        space = RATERS[item].space
+        for suffix, comparison in COMPARISONS.items():
+            if item in (space, space + suffix):
+                pairs.setdefault((space, comparison), set()).add(roi)
+    agreement = [
+        without_overlap(
+            read_table(files.agreement), by_subject.get((files.participant_id, files.session), {})
+        ).assign(participant_id=files.participant_id, session=files.session or None)
+        for files in done
+    ]
+    columns = ["participant_id", "session", "comparison", "image", "roi", "dice"]
+    return (
+        without_measurements(measurements, gone, minimum_levels),
+        without_features(features, gone),
+        concatenate(agreement, columns)[columns],
+    )
 
 
 def participants_table(
@@ -154,7 +210,9 @@ def failed_items(left_out: Iterable[dict[str, str]]) -> dict[str, list[dict[str,
 
 
 def exclusions_table(
-    inventory: pd.DataFrame, statuses: Iterable[tuple[str, str, list[dict[str, Any]]]]
+    inventory: pd.DataFrame,
+    statuses: Iterable[tuple[str, str, list[dict[str, Any]]]],
+    regions: Iterable[dict[str, Any]] = (),
 ) -> pd.DataFrame:
     """Every exclusion once, where it arose.
 
@@ -164,8 +222,11 @@ def exclusions_table(
         ``results/inventory/exclusions.tsv``.
     statuses
         (participant, session, items of ``status.json``) of each subject.
+    regions
+        Rows of single regions that are left out of images that are used.
     """
     rows = [] if inventory.empty else inventory.to_dict("records")
+    rows += regions
     for participant, session, items in statuses:
         rows += [
             {

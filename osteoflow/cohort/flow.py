@@ -17,10 +17,13 @@ MODALITIES = {"ct": "CT: vBMD", "mri": "MRI: fat fraction"}
 # Shown where a study has any.
 FURTHER_MODALITIES = {"t2": "MRI: T2", "dwi": "MRI: ADC"}
 FLOW_COLUMNS = ("modality", "label", "outcome", "step", "code", "reason", "n")
-STEPS = ("inventory", "convert", *BACK_ENDS, "segment", "map_mri", "calibrate_ct")
+REJECTED = "rejected"
+STEPS = ("inventory", "convert", *BACK_ENDS, "segment", "map_mri", "calibrate_ct", "review")
 
 
-def cohort_flow(statuses: pd.DataFrame, table: SubjectsTable) -> pd.DataFrame:
+def cohort_flow(
+    statuses: pd.DataFrame, table: SubjectsTable, review: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Counts for the flow diagram.
 
     Parameters
@@ -30,6 +33,8 @@ def cohort_flow(statuses: pd.DataFrame, table: SubjectsTable) -> pd.DataFrame:
         features, which follow the maps; but a subject counts that any failed step leaves out.
     table
         The subjects table: those without any step are in the study all the same.
+    review
+        What a review decided on every region (``results/cohort/review.tsv``); None without one.
     """
     first_reading = ~statuses["item"].map(is_further_reading).astype(bool)
     counted = statuses["step"].isin(STEPS) | (statuses["status"] == "failed")
@@ -45,7 +50,28 @@ def cohort_flow(statuses: pd.DataFrame, table: SubjectsTable) -> pd.DataFrame:
     )
     acquired = set(used.loc[used["status"] != "absent", "modality"])
     further = {key: label for key, label in FURTHER_MODALITIES.items() if key in acquired}
-    return count_flow(pd.concat([used, unseen], ignore_index=True), {**MODALITIES, **further})
+    flow = count_flow(pd.concat([used, unseen], ignore_index=True), {**MODALITIES, **further})
+    return flow if review is None else _with_review(flow, review)
+
+
+def _with_review(flow: pd.DataFrame, review: pd.DataFrame) -> pd.DataFrame:
+    """The flow with how many participants' masks were reviewed, and how many of those that are
+    used lack a region that was rejected."""
+    rows = []
+    regions = review[(review["rater"] == 1) & (review["roi"] != "all") & review["state"].notna()]
+    for modality, block in flow.groupby("modality", sort=False):
+        rows.append(block)
+        here = regions[regions["image"] == modality]
+        people = here.assign(session=here["session"].fillna("")).groupby(
+            ["participant_id", "session"]
+        )["state"]
+        decided = people.agg(lambda states: (states != "undecided").all())
+        some = people.agg(lambda states: (states == REJECTED).any() and set(states) != {REJECTED})
+        counts = {"reviewed": int(decided.sum()), "level_rejected": int(some.sum())}
+        label = block["label"].iloc[0]
+        more = [(modality, label, outcome, "", "", "", n) for outcome, n in counts.items()]
+        rows.append(pd.DataFrame(more, columns=list(FLOW_COLUMNS)))
+    return pd.concat(rows, ignore_index=True)
 
 
 def read_flow(path: str | Path) -> pd.DataFrame:
@@ -74,7 +100,8 @@ def count_flow(statuses: pd.DataFrame, modalities: Mapping[str, str]) -> pd.Data
     -------
     DataFrame
         Columns ``modality``, ``label``, ``outcome`` (``enrolled``, ``absent``, ``excluded``,
-        ``analysed``), ``step``, ``code``, ``reason``, ``n``.
+        ``analysed``; :func:`cohort_flow` adds ``reviewed``, ``level_rejected``), ``step``,
+        ``code``, ``reason``, ``n``.
 
     Raises
     ------

@@ -71,7 +71,7 @@ def draw_flow(
         heads.append(_titled(label, [f"n = {n}"], box_width))
         sides.append(_side_box(rows, side_width))
         analysed = int(rows.loc[rows["outcome"] == "analysed", "n"].iloc[0])
-        ends.append(Box(("Analysed", f"n = {analysed}")))
+        ends.append(_titled("Analysed", [f"n = {analysed}", *_review_words(rows)], box_width))
     gaps = GAP_MM * (len(analyses) - 1)
     each = (width - 2 * MARGIN_MM - gaps) / len(analyses) if analyses else 0.0
     finals = [_analysis_box(item, each) for item in analyses]
@@ -123,6 +123,17 @@ def draw_flow(
                 _arrow(axes, (middle, bus), (middle, bus - GAP_MM))
                 _box(axes, box, middle - each / 2, bus - GAP_MM, each)
     return figure, _caption(flow, modalities, n)
+
+
+def _review_words(rows: pd.DataFrame) -> list[str]:
+    """How many participants were reviewed, and lost a region by it; nothing without a review."""
+    counts = rows.set_index("outcome")["n"]
+    if "reviewed" not in counts:
+        return []
+    words = [f"masks reviewed: {int(counts['reviewed'])}"]
+    if counts["level_rejected"]:
+        words.append(f"with a region rejected: {int(counts['level_rejected'])}")
+    return words
 
 
 def _side_box(rows: pd.DataFrame, width: float) -> Box | None:
@@ -217,7 +228,8 @@ def _caption(flow: pd.DataFrame, modalities: list[str], n: int) -> str:
         ]
         analysed = int(rows.loc[rows["outcome"] == "analysed", "n"].iloc[0])
         lost = f"; not analysed: {listing(words)}" if words else ""
-        parts.append(f"{rows['label'].iloc[0]}: {analysed} analysed{lost}.")
+        review = "".join(f"; {text}" for text in _review_words(rows))
+        parts.append(f"{rows['label'].iloc[0]}: {analysed} analysed{lost}{review}.")
     return (
         f"Flow of {count(n, 'participant')} through the study. {' '.join(parts)} A participant "
         "excluded from one modality still counts for the others."

@@ -20,6 +20,7 @@ STEPS = {
     "calibrate_ct": "CT calibration",
     "extract_radiomics": "radiomics",
     "measure": "measurements",
+    "review": "review",
 }
 
 

@@ -24,8 +24,9 @@ from osteoflow.statistics.sessions import (
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
 
-# How a feature row's flag begins that names the levels its pooled region lacks ("missing:L2+L3").
-_MISSING_LEVELS = "missing:"
+# How a feature row's flag begins that names the levels its pooled region lacks ("missing:L2+L3"):
+# not outlined, or left out of the cohort.
+_MISSING_LEVELS = ("missing:", "left_out:")
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def _absent_levels(rows: pd.DataFrame) -> pd.Series:
             level
             for part in flag.split(";")
             if part.startswith(_MISSING_LEVELS)
-            for level in part.removeprefix(_MISSING_LEVELS).split("+")
+            for level in part.partition(":")[2].split("+")
         ]
         return f"level{'s' * (len(levels) > 1)} {', '.join(levels)}" if levels else ""
 

@@ -12,6 +12,7 @@ from osteoflow.figures.wording import sentence, step_name
 from osteoflow.reports.analysis import AnalysisReport, describe_analysis
 from osteoflow.reports.html import HtmlTable, environment, given, make_table
 from osteoflow.reports.picture import ReportFigure
+from osteoflow.reports.reviewed import describe_review
 from osteoflow.reports.truth import quantity_label
 
 
@@ -42,6 +43,8 @@ class CohortReport:
         ``message``, ``hint`` (and any others).
     subjects
         Participants in the order of the study's table.
+    review
+        What a review decided on every region; None without a review.
     flow_figure, figures
         Flow diagram, and the statistics' figures.
     table1, comparisons, correlations
@@ -66,6 +69,7 @@ class CohortReport:
     flow: pd.DataFrame
     exclusions: pd.DataFrame
     subjects: Sequence[SubjectEntry]
+    review: pd.DataFrame | None = None
     flow_figure: ReportFigure | None = None
     figures: Sequence[ReportFigure] = ()
     table1: pd.DataFrame | None = None
@@ -96,6 +100,7 @@ def render_cohort(report: CohortReport) -> str:
             flow=_flow_table(report.flow),
             flow_figure=_embed(report.flow_figure),
             exclusions=_exclusions(report.exclusions),
+            review=describe_review(report.review),
             statistics=_statistics(report),
             reproducibility=report.reproducibility,
             figures=[figure.embed() for figure in report.figures],
@@ -128,10 +133,18 @@ def _tiles(report: CohortReport) -> list[tuple[str, str]]:
     return tiles
 
 
+OUTCOMES = {
+    "enrolled": "in the study",
+    "absent": "not acquired",
+    "reviewed": "all regions reviewed",
+    "level_rejected": "used without a rejected region",
+}
+
+
 def _flow_table(flow: pd.DataFrame) -> HtmlTable:
     table = flow.assign(
         step=[step_name(step) if step else "" for step in flow["step"]],
-        outcome=flow["outcome"].replace({"enrolled": "in the study", "absent": "not acquired"}),
+        outcome=flow["outcome"].replace(OUTCOMES),
         reason=[
             reason if kind == "excluded" else ""
             for reason, kind in zip(flow["reason"], flow["outcome"], strict=True)

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from osteoflow.cohort.review import review_warnings
 from osteoflow.io.tables import read_rows
 from osteoflow.layout import INVENTORY
+from osteoflow.review.table import REVIEW_TSV
 from osteoflow.running.engine import STOPPED, asked_for, snakemake
 from osteoflow.running.events import EVENTS, JobEnd, every_subject_ended, failures
 from osteoflow.running.failed import leave_out
@@ -90,6 +92,7 @@ def run_study(
             say("\nStopped. Finished work is kept; `osteoflow run` goes on from there.")
         if code == 0:
             _say_where(study, time.monotonic() - started, asked.whole, say)
+            _say_review(study, say)
     return code
 
 
@@ -139,6 +142,14 @@ def _workflow_report(study: Path) -> int:
     """Snakemake's own report: every figure with its caption, the graph and run times."""
     target = study.resolve() / "results" / "report" / "workflow.html"
     return snakemake(study, "default", 1, ["--report", str(target), "--quiet", "all"])
+
+
+def _say_review(study: Path, say: Callable[[str], None]) -> None:
+    """Decisions of a review that no longer hold."""
+    path = study / "results" / "cohort" / "review.tsv"
+    if (study / REVIEW_TSV).exists() and path.exists():
+        for sentence in review_warnings(read_rows(path)):
+            say(f"Warning: {sentence} (`osteoflow review`).")
 
 
 def _say_where(study: Path, seconds: float, whole: bool, say: Callable[[str], None]) -> None:

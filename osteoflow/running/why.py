@@ -20,6 +20,7 @@ from osteoflow.resources import ROOT
 # What a change of these inputs means; beginnings of paths inside the study.
 INPUT_WORDS = {
     "config/subjects.tsv": "subjects.tsv changed",
+    "config/review.tsv": "review.tsv changed",
     f"{INVENTORY}/exclusions.tsv": "other exclusions by the inventory",
     f"{INVENTORY}/failed.tsv": "other subjects left out because a step failed",
 }
@@ -169,10 +170,15 @@ def _input_set_words(job: Any, dag: Any) -> Iterator[str]:
         known |= set(dag.workflow.persistence.input(path) or [])
     now = {str(path) for path in job.input}
     for what, paths in (("new", now - known), ("no longer", known - now)):
-        names = sorted({Path(path).parent.name for path in paths})
+        names = sorted({_set_name(path) for path in paths})
         if names and known:
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             yield f"{what}: {', '.join(names[:SHOWN])}{more}"
+
+
+def _set_name(path: str) -> str:
+    """Subject of an input; the table itself of one that the study has or has not."""
+    return Path(path).name if path in INPUT_WORDS else Path(path).parent.name
 
 
 def _parameter_words(job: Any, change: Any, history: dict[str, dict[str, str]]) -> Iterator[str]:

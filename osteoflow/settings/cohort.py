@@ -53,3 +53,9 @@ class Cohort(Section):
         default_factory=_default_summaries,
         description="Columns of the participants table made from the trabecular measurements.",
     )
+    minimum_levels: int = Field(
+        2,
+        ge=1,
+        description="Least number of levels of a mean where a review rejected some of them; a mean "
+        "of fewer has no value.",
+    )

@@ -1,0 +1,1 @@
+"""Review of masks and maps: the page, and the table of decisions that it exports."""
