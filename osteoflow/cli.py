@@ -106,6 +106,13 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("study", type=Path, nargs="?", default=Path())
     why.set_defaults(run=_why)
 
+    review = commands.add_parser(
+        "review", help="write a page on which masks and maps are accepted or rejected"
+    )
+    review.add_argument("study", type=Path, nargs="?", default=Path())
+    review.add_argument("--cores", type=int, help="cores to use (all)")
+    review.set_defaults(run=_review)
+
     simulate = commands.add_parser("simulate", help="write a simulated cohort as DICOM")
     simulate.add_argument("out", type=Path)
     simulate.add_argument("--participants", type=int, default=40)
@@ -256,6 +263,33 @@ def _why(options: argparse.Namespace) -> int:
             leave_out(options.study, [])
         for line in why(options.study):
             print(line)
+    return 0
+
+
+def _review(options: argparse.Namespace) -> int:
+    from osteoflow.layout import INVENTORY
+    from osteoflow.review.page import write_review
+    from osteoflow.review.table import REVIEW_TSV
+    from osteoflow.study import check_folder
+
+    config, table = check_folder(options.study)
+    if not (options.study / INVENTORY / "inventory.tsv").exists():
+        raise StudyError(["no results to review yet: run `osteoflow run`"])
+    page = write_review(
+        options.study,
+        config.study.title,
+        table,
+        options.cores or _cores(),
+        _progress("Drawing"),
+    )
+    print(f"{page.regions} regions of {page.subjects} subjects, {page.decisions} decisions so far.")
+    for reason in dict.fromkeys(reason for _, reason in page.left_aside):
+        names = [subject for subject, why in page.left_aside if why == reason]
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        print(f"Not on the page, {reason}: {', '.join(names[:5])}{more}")
+    whole = "" if page.embedded else f" (hand it on with the folder {page.path.parent})"
+    print(f"Open {page.path} in a browser{whole}; save what it exports as")
+    print(f"{options.study / REVIEW_TSV}, then `osteoflow run {options.study}`.")
     return 0
 
 
