@@ -49,8 +49,8 @@ def subject_cards(files: SubjectFiles, folder: Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``subject``, ``participant_id``, ``session``, ``image``, ``rater``, ``name``, ``warnings``,
-        ``pictures`` (``file``, ``text``, ``width``, ``height``) and ``regions`` (``roi``,
+        ``subject``, ``participant_id``, ``session``, ``image``, ``rater``, ``name``, ``warnings``
+        (about the mask), ``notes`` (about the image and its map), ``pictures`` (``file``, ``text``, ``width``, ``height``) and ``regions`` (``roi``,
         ``fingerprint``, ``flags``, ``picture`` or None).
     """
     made_of = hashlib.sha256((hash_file(files.status) + _drawn_by()).encode()).hexdigest()
@@ -64,7 +64,7 @@ def subject_cards(files: SubjectFiles, folder: Path) -> list[dict[str, Any]]:
     for row in read_rows(files.outlined):
         outlined.setdefault(row["item"], []).append(row)
     flags = _flags(files)
-    warnings = _warnings(files)
+    items = read_json(files.status)["items"]
     cards = []
     for item, regions in outlined.items():
         space, rater = RATERS[item]
@@ -77,7 +77,8 @@ def subject_cards(files: SubjectFiles, folder: Path) -> list[dict[str, Any]]:
                 "image": space,
                 "rater": rater,
                 "name": NAMES[space] + (f", rater {rater}" if rater > 1 else ""),
-                "warnings": warnings.get(item, []),
+                "warnings": _warnings(items, {("segment", item)}),
+                "notes": _warnings(items, _behind(space)),
                 "pictures": drawn,
                 "regions": [
                     {
@@ -120,17 +121,15 @@ def _flags(files: SubjectFiles) -> dict[tuple[str, int, str], set[str]]:
     return found
 
 
-def _warnings(files: SubjectFiles) -> dict[str, list[str]]:
-    """Warnings of the steps behind each mask and the map beside it."""
-    found: dict[str, list[str]] = {}
-    items = read_json(files.status)["items"]
-    for item, (space, _) in RATERS.items():
-        behind = {("segment", item), ("convert", space)}
-        behind |= {(IMAGES[name].step, IMAGES[name].item) for name in MAPS[space]}
-        for entry in items:
-            if (entry["step"], entry["item"]) in behind:
-                found.setdefault(item, []).extend(entry["warnings"])
-    return {item: list(dict.fromkeys(texts)) for item, texts in found.items()}
+def _behind(space: str) -> set[tuple[str, str]]:
+    """Steps and items that make an image and the map beside it."""
+    return {("convert", space)} | {(IMAGES[name].step, IMAGES[name].item) for name in MAPS[space]}
+
+
+def _warnings(items: list[dict[str, Any]], wanted: set[tuple[str, str]]) -> list[str]:
+    """Warnings of some steps and items, each once."""
+    found = [item["warnings"] for item in items if (item["step"], item["item"]) in wanted]
+    return list(dict.fromkeys(text for texts in found for text in texts))
 
 
 def _draw(
@@ -189,7 +188,7 @@ def _base_layer(files: SubjectFiles, space: str, rater: int, labels: np.ndarray)
     name = NAMES[space] + (f" (rater {rater})" if rater > 1 else "")
     if space == "ct":
         return Layer(name, image, "HU", LOOKS["ct"].window)
-    return Layer(name, image, "(signal)", _signal_window(image.data, labels))
+    return Layer(name, image, "a.u.", _signal_window(image.data, labels))
 
 
 def _signal_window(values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
