@@ -17,7 +17,8 @@ MODALITIES = {"ct": "CT: vBMD", "mri": "MRI: fat fraction"}
 # Shown where a study has any.
 FURTHER_MODALITIES = {"t2": "MRI: T2", "dwi": "MRI: ADC"}
 FLOW_COLUMNS = ("modality", "label", "outcome", "step", "code", "reason", "n")
-REJECTED = "rejected"
+KEY = ["participant_id", "session"]
+REJECTED, OPEN = "rejected", "undecided"
 STEPS = ("inventory", "convert", *BACK_ENDS, "segment", "map_mri", "calibrate_ct", "review")
 
 
@@ -62,12 +63,12 @@ def _with_review(flow: pd.DataFrame, review: pd.DataFrame) -> pd.DataFrame:
     for modality, block in flow.groupby("modality", sort=False):
         rows.append(block)
         here = regions[regions["image"] == modality]
-        people = here.assign(session=here["session"].fillna("")).groupby(
-            ["participant_id", "session"]
-        )["state"]
-        decided = people.agg(lambda states: (states != "undecided").all())
-        some = people.agg(lambda states: (states == REJECTED).any() and set(states) != {REJECTED})
-        counts = {"reviewed": int(decided.sum()), "level_rejected": int(some.sum())}
+        people = here.assign(session=here["session"].fillna("")).groupby(KEY)["state"]
+        states = [set(found) for _, found in people]
+        counts = {
+            "reviewed": sum(OPEN not in found for found in states),
+            "level_rejected": sum(REJECTED in found and len(found) > 1 for found in states),
+        }
         label = block["label"].iloc[0]
         more = [(modality, label, outcome, "", "", "", n) for outcome, n in counts.items()]
         rows.append(pd.DataFrame(more, columns=list(FLOW_COLUMNS)))

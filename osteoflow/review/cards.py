@@ -50,8 +50,9 @@ def subject_cards(files: SubjectFiles, folder: Path) -> list[dict[str, Any]]:
     -------
     list of dict
         ``subject``, ``participant_id``, ``session``, ``image``, ``rater``, ``name``, ``warnings``
-        (about the mask), ``notes`` (about the image and its map), ``pictures`` (``file``, ``text``, ``width``, ``height``) and ``regions`` (``roi``,
-        ``fingerprint``, ``flags``, ``picture`` or None).
+        (about the mask), ``notes`` (about the image and its map), ``pictures`` (``file``, ``text``,
+        ``width``, ``height``) and ``regions`` (``roi``, ``fingerprint``, ``flags``, ``picture`` or
+        None).
     """
     made_of = hashlib.sha256((hash_file(files.status) + _drawn_by()).encode()).hexdigest()
     kept = folder / CARD_JSON

@@ -121,7 +121,11 @@ def _reasons(
         yield "a result is gone"
     if reason.incomplete_output:
         yield "was interrupted"
+    before = _inputs_before(job, dag)
+    new = {str(path) for path in job.input} - before if before else set()
     for path in sorted(reason.updated_input - reason.updated_input_run):
+        if str(path) in new & INPUT_WORDS.keys():
+            continue  # said below: a table that the study did not have before
         yield _input_words(str(path), changes)
     # Snakemake looks at the set of inputs only where nothing else made the job run.
     if reason.input_changed or "subject" not in job.wildcards_dict:
@@ -165,15 +169,21 @@ def _of_other(other: Any, job: Any) -> bool:
 
 def _input_set_words(job: Any, dag: Any) -> Iterator[str]:
     """Subjects (or other folders of inputs) that joined or left since the last time."""
-    known: set[str] = set()
-    for path in job.output:
-        known |= set(dag.workflow.persistence.input(path) or [])
+    known = _inputs_before(job, dag)
     now = {str(path) for path in job.input}
     for what, paths in (("new", now - known), ("no longer", known - now)):
         names = sorted({_set_name(path) for path in paths})
         if names and known:
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             yield f"{what}: {', '.join(names[:SHOWN])}{more}"
+
+
+def _inputs_before(job: Any, dag: Any) -> set[str]:
+    """Inputs that a job had when it last ran; none if it never did."""
+    known: set[str] = set()
+    for path in job.output:
+        known |= set(dag.workflow.persistence.input(path) or [])
+    return known
 
 
 def _set_name(path: str) -> str:
