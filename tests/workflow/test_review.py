@@ -97,7 +97,8 @@ def test_rejections_rerun_the_cohort_alone_and_leave_its_tables(study):
     assert set(mean["flag"]) == {"left_out:L2"}
     # The second rater's outlines, and other participants, are as they were.
     others = ~((measured["participant_id"].isin(["sub-01", "sub-02"])) & (measured["rater"] == 1))
-    known = before["measurements"]
+    # A column of flags without any is read as one of numbers.
+    known = before["measurements"].astype({"flag": "str"})
     same = ~((known["participant_id"].isin(["sub-01", "sub-02"])) & (known["rater"] == 1))
     assert measured[others].reset_index(drop=True).equals(known[same].reset_index(drop=True))
     mri = measured["image"].isin(["pdff", "r2star", "t2star", "swap", "seg_mri"])
