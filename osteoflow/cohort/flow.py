@@ -9,7 +9,7 @@ import pandas as pd
 
 from osteoflow.images import is_further_reading
 from osteoflow.io.tables import read_table
-from osteoflow.layout import BACK_ENDS
+from osteoflow.layout import BACK_ENDS, SubjectFiles
 from osteoflow.subjects import SubjectsTable
 
 # What has to be usable for a modality's main map, and its name in the diagram.
@@ -52,22 +52,24 @@ def cohort_flow(
     acquired = set(used.loc[used["status"] != "absent", "modality"])
     further = {key: label for key, label in FURTHER_MODALITIES.items() if key in acquired}
     flow = count_flow(pd.concat([used, unseen], ignore_index=True), {**MODALITIES, **further})
-    return flow if review is None else _with_review(flow, review)
+    return flow if review is None else _with_review(flow, review, used)
 
 
-def _with_review(flow: pd.DataFrame, review: pd.DataFrame) -> pd.DataFrame:
-    """The flow with how many participants' masks were reviewed, and how many of those that are
-    used lack a region that was rejected."""
+def _with_review(flow: pd.DataFrame, review: pd.DataFrame, statuses: pd.DataFrame) -> pd.DataFrame:
+    """The flow with how many of those analysed had every region reviewed, and how many of them
+    lack a region that was rejected."""
     rows = []
     regions = review[(review["rater"] == 1) & (review["roi"] != "all") & review["state"].notna()]
     for modality, block in flow.groupby("modality", sort=False):
         rows.append(block)
         here = regions[regions["image"] == modality]
+        lost = statuses["status"].isin(["excluded", "failed"]) & (statuses["modality"] == modality)
+        out = set(statuses.loc[lost, "subject"])
         people = here.assign(session=here["session"].fillna("")).groupby(KEY)["state"]
-        states = [set(found) for _, found in people]
+        states = [set(found) for who, found in people if SubjectFiles.named(*who) not in out]
         counts = {
             "reviewed": sum(OPEN not in found for found in states),
-            "level_rejected": sum(REJECTED in found and len(found) > 1 for found in states),
+            "level_rejected": sum(REJECTED in found for found in states),
         }
         label = block["label"].iloc[0]
         more = [(modality, label, outcome, "", "", "", n) for outcome, n in counts.items()]

@@ -136,8 +136,8 @@ def _tiles(report: CohortReport) -> list[tuple[str, str]]:
 OUTCOMES = {
     "enrolled": "in the study",
     "absent": "not acquired",
-    "reviewed": "all regions reviewed",
-    "level_rejected": "used without a rejected region",
+    "reviewed": "analysed, all regions reviewed",
+    "level_rejected": "analysed without a rejected region",
 }
 
 
