@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from osteoflow.images import is_further_reading
-from osteoflow.io.tables import read_table
+from osteoflow.io.tables import of_reading, read_table
 from osteoflow.layout import BACK_ENDS, SubjectFiles
 from osteoflow.subjects import SubjectsTable
 
@@ -59,7 +59,8 @@ def _with_review(flow: pd.DataFrame, review: pd.DataFrame, statuses: pd.DataFram
     """The flow with how many of those analysed had every region reviewed, and how many of them
     lack a region that was rejected."""
     rows = []
-    regions = review[(review["rater"] == 1) & (review["roi"] != "all") & review["state"].notna()]
+    first = of_reading(review)
+    regions = first[(first["roi"] != "all") & first["state"].notna()]
     for modality, block in flow.groupby("modality", sort=False):
         rows.append(block)
         here = regions[regions["image"] == modality]

@@ -71,10 +71,11 @@ class Outlined:
 
 
 def outlined_regions(files: SubjectFiles) -> list[Outlined]:
-    """Every region of a subject's masks, each mask's ``all`` first."""
+    """Every region of a subject's masks of first readings, each mask's ``all`` first."""
     return [
         Outlined(files.participant_id, files.session, row["item"], row["roi"], row["fingerprint"])
         for row in read_rows(files.outlined)
+        if RATERS[row["item"]].reading == 1
     ]
 
 
@@ -260,7 +261,7 @@ def _left_out(region: Outlined, deciding: list[Decision]) -> LeftOut:
 def _row(
     place: Outlined | Decision, state: str, on: str, told: Sequence[Decision], note: str
 ) -> dict[str, Any]:
-    image, rater = RATERS[place.item]
+    image, rater, _ = RATERS[place.item]
     return {
         "participant_id": place.participant_id,
         "session": place.session or None,

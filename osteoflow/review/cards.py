@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from osteoflow.images import GRIDS, IMAGES, RATERS
+from osteoflow.images import COMPARISONS, GRIDS, IMAGES, RATERS
 from osteoflow.io.hashes import hash_file
 from osteoflow.io.tables import read_rows
 from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_json
@@ -63,12 +63,13 @@ def subject_cards(files: SubjectFiles, folder: Path) -> list[dict[str, Any]]:
     shutil.rmtree(folder, ignore_errors=True)
     outlined: dict[str, list[dict[str, str]]] = {}
     for row in read_rows(files.outlined):
-        outlined.setdefault(row["item"], []).append(row)
+        if RATERS[row["item"]].reading == 1:
+            outlined.setdefault(row["item"], []).append(row)
     flags = _flags(files)
     items = read_json(files.status)["items"]
     cards = []
     for item, regions in outlined.items():
-        space, rater = RATERS[item]
+        space, rater, _ = RATERS[item]
         drawn, strips = _draw(files, item, [row["roi"] for row in regions], folder)
         cards.append(
             {
@@ -108,6 +109,8 @@ def _flags(files: SubjectFiles) -> dict[tuple[str, int, str], set[str]]:
     """Flags of the measurements and low overlap of raters: (space, rater, region) -> flags."""
     found: dict[tuple[str, int, str], set[str]] = {}
     for row in read_rows(files.measurements):
+        if int(row["reading"]) != 1:
+            continue
         image = row["image"]
         space = IMAGES[image].space if image in IMAGES else image.removeprefix("seg_")
         place = space, int(row["rater"]), row["roi"].removesuffix(TRABECULAR)
@@ -115,7 +118,7 @@ def _flags(files: SubjectFiles) -> dict[tuple[str, int, str], set[str]]:
         parts = [part for part in row["flag"].split(";") if part not in ("", "n/a")]
         found.setdefault(place, set()).update(part.replace("_", " ") for part in parts)
     for row in read_rows(files.agreement):
-        if float(row["dice"]) < LOW_DICE:
+        if row["comparison"] == COMPARISONS["_rater2"] and float(row["dice"]) < LOW_DICE:
             for rater in (1, 2):
                 place = row["image"].removeprefix("seg_"), rater, row["roi"]
                 found.setdefault(place, set()).add(f"raters overlap by {float(row['dice']):.2f}")
@@ -141,7 +144,7 @@ def _draw(
     from osteoflow.reports.strip import Strips
     from osteoflow.segmentation.schemes import level_name
 
-    space, rater = RATERS[item]
+    space, rater, _ = RATERS[item]
     labels, voi = (read_volume(files.regions(item, kind)).data for kind in ("mask", "voi"))
     base = _base_layer(files, space, rater, labels)
     further = _map_layer(files, space)

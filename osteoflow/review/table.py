@@ -26,7 +26,8 @@ FINGERPRINT = re.compile(rf"m[0-9a-f]{{{DIGITS}}}")
 # A spreadsheet program takes a cell that begins so for a formula; the page puts an apostrophe
 # before it, as such programs themselves do.
 FORMULA = re.compile(r"'[=+\-@]")
-ITEMS = {(space, rater): item for item, (space, rater) in RATERS.items()}
+# Each rater's first outline is reviewed; a repeated one serves agreement alone.
+ITEMS = {(space, rater): item for item, (space, rater, reading) in RATERS.items() if reading == 1}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from osteoflow.io.volume import Volume, write_json, write_volume
 from osteoflow.layout import SubjectFiles
 from osteoflow.measurements import TRABECULAR
 from osteoflow.segmentation.fingerprint import REGION_COLUMNS, region_rows
+from osteoflow.segmentation.readings import AGREEMENT_COLUMNS
 from osteoflow.segmentation.schemes import level_name
 from osteoflow.segmentation.voi import trabecular_voi
 
@@ -58,8 +59,9 @@ def write_subject(
         rows += measured(files, image, voi, 2 if item.endswith("2") else 1, flag)
     write_rows(files.outlined, REGION_COLUMNS, regions)
     write_rows(files.measurements, MEASUREMENT_COLUMNS, rows)
-    agreement = [{"image": "seg_ct", "roi": roi, "dice": 0.91} for roi in ("L1", "L2")]
-    write_rows(files.agreement, ["image", "roi", "dice"], agreement if second_rater else [])
+    about = {"comparison": "inter_rater", "image": "seg_ct", "dice": 0.91}
+    agreement = [{**about, "roi": roi} for roi in ("L1", "L2")] if second_rater else []
+    write_rows(files.agreement, AGREEMENT_COLUMNS, agreement)
     warnings = [warning] if warning else []
     items = [
         {"step": "convert", "item": "ct", "status": "ok", "warnings": []},
@@ -76,7 +78,12 @@ def measured(
 ) -> list[dict[str, object]]:
     """Trabecular means of both levels and of the two together; L2 carries the flag."""
     rows = []
-    identity = {"participant_id": files.participant_id, "session": "n/a", "rater": rater}
+    identity = {
+        "participant_id": files.participant_id,
+        "session": "n/a",
+        "rater": rater,
+        "reading": 1,
+    }
     about = {"image": "vbmd", "metric": "vbmd_mean", "unit": "mg/cm3 K2HPO4"}
     for label in (L1, L2):
         values = 0.8 * image.data[voi.data == label]

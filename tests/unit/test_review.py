@@ -305,7 +305,7 @@ def test_a_changed_mask_makes_its_decisions_stale(study, tmp_path, caplog):
 
 
 def measurement(roi, value, metric="vbmd_mean", image="vbmd", rater=1, **more):
-    place = ("sub-01", np.nan, rater, roi, image)
+    place = ("sub-01", np.nan, rater, 1, roi, image)
     about = (metric, value, "u", "m", 100, np.nan)
     return {**dict(zip(MEASUREMENT_COLUMNS, place + about, strict=True)), **more}
 
@@ -404,7 +404,9 @@ def test_levels_are_read_back_from_the_name_of_their_range(levels):
 def test_pooled_features_lose_their_values_and_single_ones_their_row():
     rows = [
         {
-            **dict(zip(FEATURE_KEYS, ("sub-01", np.nan, 1, roi, "vbmd", 9, np.nan), strict=True)),
+            **dict(
+                zip(FEATURE_KEYS, ("sub-01", np.nan, 1, 1, roi, "vbmd", 9, np.nan), strict=True)
+            ),
             "original_glcm_Contrast": 1.0,
         }
         for roi in ("L1-L4_trabecular", "L1_trabecular", "L2_trabecular")
