@@ -178,11 +178,18 @@ def calibrate(rods: Sequence[RodMeasurement], certificate: Phantom) -> Calibrati
         1.0 - float(residuals @ residuals) / total if total else float("nan"),
         certificate.rods,
     )
-    _check_plausible(calibration)
+    check_plausible(calibration)
     return calibration
 
 
-def _check_plausible(fit: Calibration) -> None:
+def check_plausible(fit: Calibration) -> None:
+    """Refuse a line that no CT number follows.
+
+    Raises
+    ------
+    SubjectDataError
+        ``calibration_implausible``.
+    """
     problems = []
     if not SLOPE_RANGE[0] <= fit.slope <= SLOPE_RANGE[1]:
         problems.append(f"slope {fit.slope:.3f} HU per mg/cm3 outside {SLOPE_RANGE}")

@@ -1,0 +1,88 @@
+"""Find blood: a round, even vessel before the spine that goes on from slice to slice."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+# From thin to enhanced blood: a contrast agent must be seen, not missed.
+WINDOW = (15.0, 450.0)
+BOX_MM = {"beside": 45.0, "before": (12.0, 75.0)}
+OPENING_MM = 4.5
+AREA_MM2 = (90.0, 900.0)
+MOST_OBLONG = 1.7
+FILLING = 0.85
+STEP_MM = 6.0
+LEAST_LENGTH_MM = 30.0
+CORE_MM = 3.0
+EVEN_SD = 18.0
+
+
+def find_vessel(hu: np.ndarray, spacing: np.ndarray, spine: tuple[float, float]) -> np.ndarray:
+    """Core of the aorta or vena cava.
+
+    Parameters
+    ----------
+    hu
+        CT with axes to the right, anterior and superior, shape (i, j, k), HU.
+    spacing
+        Voxel size in mm.
+    spine
+        Middle of the vertebral bone along the first two axes, in voxels.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        Empty where no track of round discs is long enough.
+    """
+    tracks: list[list[tuple[int, np.ndarray, np.ndarray]]] = []
+    for k in range(hu.shape[2]):
+        for centre, core in _discs(hu[:, :, k], spacing[:2], spine):
+            near = [
+                track
+                for track in tracks
+                if 0 < k - track[-1][0] <= 2
+                and np.linalg.norm((track[-1][1] - centre) * spacing[:2]) <= STEP_MM
+            ]
+            if near:
+                max(near, key=len).append((k, centre, core))
+            else:
+                tracks.append([(k, centre, core)])
+    region = np.zeros(hu.shape, bool)
+    long = [t for t in tracks if (t[-1][0] - t[0][0] + 1) * spacing[2] >= LEAST_LENGTH_MM]
+    if long:
+        for k, _, core in max(long, key=len):
+            region[:, :, k] |= core
+    return region
+
+
+def _discs(
+    image: np.ndarray, spacing: np.ndarray, spine: tuple[float, float]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Round, even discs of blood in one slice: centre in voxels, core."""
+    smooth = ndimage.uniform_filter(image, 3)
+    beside = np.abs(np.arange(image.shape[0]) - spine[0]) * spacing[0]
+    before = (np.arange(image.shape[1]) - spine[1]) * spacing[1]
+    low, high = BOX_MM["before"]
+    candidates = (smooth > WINDOW[0]) & (smooth < WINDOW[1])
+    candidates[beside > BOX_MM["beside"]] = False
+    candidates[:, (before < low) | (before > high)] = False
+    opened = ndimage.distance_transform_edt(candidates, spacing) > OPENING_MM
+    opened = ndimage.distance_transform_edt(~opened, spacing) < OPENING_MM
+    labels, count = ndimage.label(opened & candidates)
+    found = []
+    for label in range(1, count + 1):
+        disc = labels == label
+        area = disc.sum() * float(np.prod(spacing))
+        if not AREA_MM2[0] <= area <= AREA_MM2[1]:
+            continue
+        points = np.argwhere(disc) * spacing
+        axes = np.sqrt(np.linalg.eigvalsh(np.cov(points.T)))[::-1]
+        # A full ellipse has the area 4 pi times the product of its axes' standard deviations.
+        if axes[0] > MOST_OBLONG * axes[1] or area < FILLING * 4 * np.pi * axes[0] * axes[1]:
+            continue
+        core = ndimage.distance_transform_edt(disc, spacing) > CORE_MM
+        if core.sum() < 4 or image[core].std() > EVEN_SD:
+            continue
+        found.append((points.mean(axis=0) / spacing, core))
+    return found
