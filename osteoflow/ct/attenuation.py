@@ -12,6 +12,7 @@ from osteoflow.ct.certificate import HYDROXYAPATITE, K2HPO4
 from osteoflow.resources import read_resource
 
 ENERGY_RANGE = (20.0, 150.0)
+ENERGY_COLUMNS = ("energy_kev", "sd_kev", "below_kev")
 WATER = {"H": 0.1119, "O": 0.8881}
 WATER_DENSITY = 0.9982
 
@@ -95,7 +96,9 @@ def mass_attenuation(composition: Mapping[str, float], energy_kev: float) -> flo
     if unknown := set(composition) - set(columns):
         raise ValueError(f"no attenuation is tabulated for {', '.join(sorted(unknown))}")
     at = np.log(energy_kev)
-    return sum(w * float(np.exp(np.interp(at, energies, columns[e]))) for e, w in composition.items())
+    return sum(
+        w * float(np.exp(np.interp(at, energies, columns[e]))) for e, w in composition.items()
+    )
 
 
 def tissue_number(tissue: Tissue, energy_kev: float) -> float:
@@ -120,8 +123,21 @@ def mineral_slope(mineral: str, energy_kev: float) -> float:
     return mass_attenuation(found.composition, energy_kev) / water - found.displaced
 
 
-def effective_energy(kvp: float, diameter_cm: float) -> tuple[float, float]:
-    """Photon energy to which CT numbers in the middle of a patient correspond.
+@dataclass(frozen=True)
+class EffectiveEnergy:
+    """Photon energies in keV that CT numbers correspond to.
+
+    ``vertebra`` with its standard deviation ``sd``: in the middle of the body, behind bone.
+    ``below``: in a phantom's rod under the back, where the beam is softer.
+    """
+
+    vertebra: float
+    sd: float
+    below: float
+
+
+def effective_energy(kvp: float, diameter_cm: float) -> EffectiveEnergy:
+    """Photon energies to which CT numbers in and under a patient correspond.
 
     Parameters
     ----------
@@ -132,8 +148,8 @@ def effective_energy(kvp: float, diameter_cm: float) -> tuple[float, float]:
 
     Returns
     -------
-    mean, standard deviation
-        In keV, interpolated in ``resources/ct_effective_energy.tsv``.
+    EffectiveEnergy
+        Interpolated in ``resources/ct_effective_energy.tsv``.
 
     Raises
     ------
@@ -148,7 +164,8 @@ def effective_energy(kvp: float, diameter_cm: float) -> tuple[float, float]:
     for voltage in voltages:
         own = [row for row in rows if float(row["kvp"]) == voltage]
         diameters = [float(row["diameter_cm"]) for row in own]
-        values = [[float(row[key]) for row in own] for key in ("energy_kev", "sd_kev")]
+        values = [[float(row[key]) for row in own] for key in ENERGY_COLUMNS]
         by_voltage.append([float(np.interp(diameter_cm, diameters, value)) for value in values])
-    mean, spread = (float(np.interp(kvp, voltages, v)) for v in zip(*by_voltage, strict=True))
-    return mean, spread
+    return EffectiveEnergy(
+        *(float(np.interp(kvp, voltages, v)) for v in zip(*by_voltage, strict=True))
+    )

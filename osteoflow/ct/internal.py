@@ -27,10 +27,16 @@ SCALE_SD = 0.015
 UNIFORMITY_HU = 3.0
 # Cross-sections, and one energy standing for a spectrum: share of the slope.
 SLOPE_MODEL_SHARE = 0.02
+# What a density is to be compared with: the mineral that the vertebra holds, or what a phantom under
+# the back would have made of it. Under the back the beam is softer, so that a phantom's line is
+# steeper and densities from it are lower by 5 to 10 %; cut-offs were made with such phantoms.
+VERTEBRA, PHANTOM = "vertebra", "phantom"
+# How well the difference of the two energies is known: share of it.
+SHIFT_SHARE = 0.3
 # Patients whose size the image does not show: adults' trunks, in cm.
 UNKNOWN_DIAMETER = (28.0, 3.5)
-# Unenhanced blood reads 30 to 60 HU; above this, or this much above muscle, it is enhanced.
-ENHANCED_HU = 75.0
+# Unenhanced blood reads 30 to 70 HU between 140 and 80 kV; above this, or this much above muscle, it is enhanced.
+ENHANCED_HU = 90.0
 ENHANCED_OVER_MUSCLE = 30.0
 LEAST_TISSUES = 2
 # Standardised deviations of a tissue from what the others predict.
@@ -47,8 +53,10 @@ class InternalCalibration:
     line
         The calibration; its ``rods`` are the tissues and its residuals theirs. As with rods, r2 is
         no measure of quality: it exceeds 0.999 where the slope is 15 % wrong.
+    equivalence
+        ``phantom`` or ``vertebra``.
     energy_kev, energy_standard_error
-        Effective energy.
+        Effective energy in the vertebra.
     offset, scale
         What water reads on this scanner (HU), and its measured over its ideal contrast.
     density_standard_error
@@ -61,6 +69,7 @@ class InternalCalibration:
     """
 
     line: Calibration
+    equivalence: str
     energy_kev: float
     energy_standard_error: float
     offset: float
@@ -73,6 +82,7 @@ class InternalCalibration:
         """Content for the calibration's file."""
         return {
             **self.line.as_dict(),
+            "equivalence": self.equivalence,
             "effective_energy_kev": self.energy_kev,
             "effective_energy_standard_error": self.energy_standard_error,
             "offset_hu": self.offset,
@@ -95,6 +105,7 @@ def calibrate_internally(
     kvp: float | None,
     diameter_cm: float,
     mineral: str,
+    equivalence: str = PHANTOM,
     contrast_named: bool = False,
 ) -> InternalCalibration:
     """Calibrate by tissues.
@@ -109,6 +120,9 @@ def calibrate_internally(
         Water-equivalent diameter; NaN where unknown.
     mineral
         ``hydroxyapatite`` or ``K2HPO4``: what the density is an equivalent of.
+    equivalence
+        ``phantom``: density as by a phantom under the back, which cut-offs were made with;
+        ``vertebra``: density of the mineral in the vertebra.
     contrast_named
         Whether the header names a contrast agent.
 
@@ -130,7 +144,10 @@ def calibrate_internally(
     by voltage and size, scale and offset by what scanners are maintained to), because correlation
     hardly depends on the energy and does not tell how wrong the line is.
     """
-    prior = _energy_prior(kvp, diameter_cm)
+    if equivalence not in (PHANTOM, VERTEBRA):
+        raise ValueError(f"unknown equivalence {equivalence!r}")
+    prior, below = _energy_prior(kvp, diameter_cm)
+    shift = below if equivalence == PHANTOM else 0.0
     warnings = _check_contrast(values, contrast_named)
     soft = [name for name in values if name != "air"]
     if len(soft) < LEAST_TISSUES:
@@ -142,7 +159,7 @@ def calibrate_internally(
     if "air" not in values:
         warnings.append("air_not_found: no air in the image; the scanner's scale is less certain")
     estimate = _fit(values, prior)
-    left_out = _leave_one_out(values, prior, estimate, mineral)
+    left_out = _leave_one_out(values, prior, estimate, mineral, shift)
     for name, found in left_out.items():
         if abs(found["deviation_sd"]) > REFUSED:
             raise SubjectDataError(
@@ -156,10 +173,11 @@ def calibrate_internally(
                 f"tissues_doubtful: {name} reads {values[name].hu:.0f} HU where the other tissues "
                 f"let expect {found['expected_hu']:.0f} HU"
             )
-    return _result(values, estimate, mineral, left_out, warnings)
+    return _result(values, estimate, mineral, shift, left_out, warnings)
 
 
-def _energy_prior(kvp: float | None, diameter_cm: float) -> tuple[float, float]:
+def _energy_prior(kvp: float | None, diameter_cm: float) -> tuple[tuple[float, float], float]:
+    """Mean and SD of the energy in the vertebra, and how far that under the back is from it."""
     if not kvp:
         raise SubjectDataError(
             "kvp_unknown",
@@ -179,8 +197,9 @@ def _energy_prior(kvp: float | None, diameter_cm: float) -> tuple[float, float]:
             f"no effective energy is known for {float(kvp):g} kV ({error})",
             "Calibrate by a phantom.",
         ) from None
-    mean, spread = found[len(found) // 2]
-    return mean, float(np.hypot(spread, (found[-1][0] - found[0][0]) / 2))
+    own = found[len(found) // 2]
+    spread = float(np.hypot(own.sd, (found[-1].vertebra - found[0].vertebra) / 2))
+    return (own.vertebra, spread), own.below - own.vertebra
 
 
 def _check_contrast(values: Mapping[str, TissueValue], named: bool) -> list[str]:
@@ -250,15 +269,19 @@ def _expected(names: list[str], parameters: np.ndarray) -> tuple[np.ndarray, np.
     return offset + scale * ideal, np.column_stack([by_energy, ideal, np.ones_like(ideal)])
 
 
-def _line(estimate: _Estimate, mineral: str) -> tuple[np.ndarray, np.ndarray]:
+def _line(estimate: _Estimate, mineral: str, shift: float) -> tuple[np.ndarray, np.ndarray]:
     """Slope and intercept with their covariance; the intercept is what water reads."""
     energy, scale, offset = estimate.parameters
+    energy = energy + shift
     ideal = mineral_slope(mineral, energy)
-    by_energy = (mineral_slope(mineral, energy + 0.25) - mineral_slope(mineral, energy - 0.25)) / 0.5
+    by_energy = (
+        mineral_slope(mineral, energy + 0.25) - mineral_slope(mineral, energy - 0.25)
+    ) / 0.5
     jacobian = np.array([[scale * by_energy, ideal, 0.0], [0.0, 0.0, 1.0]])
     covariance = jacobian @ estimate.covariance @ jacobian.T
     line = np.array([scale * ideal, offset])
     covariance[0, 0] += (SLOPE_MODEL_SHARE * line[0]) ** 2
+    covariance[0, 0] += (scale * by_energy * SHIFT_SHARE * shift) ** 2
     covariance[1, 1] += UNIFORMITY_HU**2
     return line, covariance
 
@@ -274,9 +297,10 @@ def _leave_one_out(
     prior: tuple[float, float],
     full: _Estimate,
     mineral: str,
+    shift: float,
 ) -> dict[str, dict[str, float]]:
     """What all other tissues say of each: the one check that the fit itself does not contain."""
-    line, _ = _line(full, mineral)
+    line, _ = _line(full, mineral, shift)
     reads = line[1] + line[0] * REFERENCE_DENSITY
     result = {}
     for name, value in values.items():
@@ -284,7 +308,7 @@ def _leave_one_out(
         estimate = _fit(others, prior)
         expected, slopes = _expected([name], estimate.parameters)
         spread = np.sqrt(_variance(value) + (slopes @ estimate.covariance @ slopes.T)[0, 0])
-        without, _ = _line(estimate, mineral)
+        without, _ = _line(estimate, mineral, shift)
         result[name] = {
             "expected_hu": float(expected[0]),
             "deviation_sd": float((value.hu - expected[0]) / spread),
@@ -297,10 +321,11 @@ def _result(
     values: Mapping[str, TissueValue],
     estimate: _Estimate,
     mineral: str,
+    shift: float,
     left_out: dict[str, dict[str, float]],
     warnings: list[str],
 ) -> InternalCalibration:
-    line, covariance = _line(estimate, mineral)
+    line, covariance = _line(estimate, mineral, shift)
     names = list(values)
     measured = np.array([value.hu for value in values.values()])
     expected, _ = _expected(names, estimate.parameters)
@@ -322,6 +347,7 @@ def _result(
     check_plausible(fit)
     return InternalCalibration(
         fit,
+        PHANTOM if shift else VERTEBRA,
         float(estimate.parameters[0]),
         float(np.sqrt(estimate.covariance[0, 0])),
         float(estimate.parameters[2]),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-# From thin to enhanced blood: a contrast agent must be seen, not missed.
-WINDOW = (15.0, 450.0)
-BOX_MM = {"beside": 45.0, "before": (12.0, 75.0)}
+# Enhanced blood is sought first: a contrast agent must be seen, not missed.
+WINDOWS = ((85.0, 500.0), (15.0, 85.0))
+BOX_MM = {"beside": 45.0, "before": (8.0, 80.0)}
 OPENING_MM = 4.5
 AREA_MM2 = (90.0, 900.0)
 MOST_OBLONG = 1.7
@@ -15,7 +15,11 @@ FILLING = 0.85
 STEP_MM = 6.0
 LEAST_LENGTH_MM = 30.0
 CORE_MM = 3.0
-EVEN_SD = 18.0
+EVEN_SD = 25.0
+# Marrow is round and even too, but a brighter cortex is around it.
+RIM_MM = 5.0
+BRIGHTER_HU = 80.0
+MOST_BRIGHTER = 0.3
 
 
 def find_vessel(hu: np.ndarray, spacing: np.ndarray, spine: tuple[float, float]) -> np.ndarray:
@@ -35,9 +39,19 @@ def find_vessel(hu: np.ndarray, spacing: np.ndarray, spine: tuple[float, float])
     numpy.ndarray of bool
         Empty where no track of round discs is long enough.
     """
+    for window in WINDOWS:
+        region = _longest_track(hu, spacing, spine, window)
+        if region.any():
+            break
+    return region
+
+
+def _longest_track(
+    hu: np.ndarray, spacing: np.ndarray, spine: tuple[float, float], window: tuple[float, float]
+) -> np.ndarray:
     tracks: list[list[tuple[int, np.ndarray, np.ndarray]]] = []
     for k in range(hu.shape[2]):
-        for centre, core in _discs(hu[:, :, k], spacing[:2], spine):
+        for centre, core in _discs(hu[:, :, k], spacing[:2], spine, window):
             near = [
                 track
                 for track in tracks
@@ -57,14 +71,17 @@ def find_vessel(hu: np.ndarray, spacing: np.ndarray, spine: tuple[float, float])
 
 
 def _discs(
-    image: np.ndarray, spacing: np.ndarray, spine: tuple[float, float]
+    image: np.ndarray,
+    spacing: np.ndarray,
+    spine: tuple[float, float],
+    window: tuple[float, float],
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Round, even discs of blood in one slice: centre in voxels, core."""
     smooth = ndimage.uniform_filter(image, 3)
     beside = np.abs(np.arange(image.shape[0]) - spine[0]) * spacing[0]
     before = (np.arange(image.shape[1]) - spine[1]) * spacing[1]
     low, high = BOX_MM["before"]
-    candidates = (smooth > WINDOW[0]) & (smooth < WINDOW[1])
+    candidates = (smooth > window[0]) & (smooth < window[1])
     candidates[beside > BOX_MM["beside"]] = False
     candidates[:, (before < low) | (before > high)] = False
     opened = ndimage.distance_transform_edt(candidates, spacing) > OPENING_MM
@@ -83,6 +100,10 @@ def _discs(
             continue
         core = ndimage.distance_transform_edt(disc, spacing) > CORE_MM
         if core.sum() < 4 or image[core].std() > EVEN_SD:
+            continue
+        away = ndimage.distance_transform_edt(~disc, spacing)
+        rim = image[(away > 0) & (away <= RIM_MM)]
+        if np.mean(rim > np.median(image[core]) + BRIGHTER_HU) > MOST_BRIGHTER:
             continue
         found.append((points.mean(axis=0) / spacing, core))
     return found

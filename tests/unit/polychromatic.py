@@ -47,23 +47,24 @@ BLOOD = {
     "Fe": 0.001,
 }
 HYDROXYAPATITE = {"Ca": 0.3989, "P": 0.1850, "O": 0.4141, "H": 0.0020}
-K2HPO4 = {"K": 0.4489, "P": 0.1778, "O": 0.3675, "H": 0.0058}
+RODS = np.array([0.0, 100.0, 200.0])
 DENSITIES = np.array([50.0, 100.0, 150.0, 200.0])
-DISPLACED = {"hydroxyapatite": 1 / 3.16, "K2HPO4": 0.2174}
 
 
 @dataclass(frozen=True)
 class Scan:
     """What one random scanner reads.
 
-    ``numbers``: HU by tissue. ``bone``: HU in the middle of a vertebra by mineral, for each of
-    :data:`DENSITIES` (mg/cm3 in water).
+    ``numbers``: HU by tissue. ``bone``: HU in the middle of a vertebra with each of
+    :data:`DENSITIES` of hydroxyapatite (mg/cm3 in water). ``rods``: HU of a phantom's rods of :data:`RODS` mg/cm3
+    under the back.
     """
 
     kvp: float
     diameter_cm: float
     numbers: dict[str, float]
-    bone: dict[str, np.ndarray]
+    bone: np.ndarray
+    rods: np.ndarray
 
 
 def _coefficients() -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -108,7 +109,7 @@ class Ellipse:
 
 BIN_CM = 0.15
 OFFSETS = (np.arange(301) - 150) * BIN_CM
-ANGLES = np.arange(0, np.pi, np.pi / 120)
+ANGLES = np.arange(0, np.pi, np.pi / 90)
 PATCH = [(0.35 * i, 0.35 * j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
 THICKNESS = np.linspace(0, 60, 1201)
 
@@ -156,37 +157,44 @@ def draw_scan(kvp: float, rng: np.random.Generator) -> Scan:
     haematocrit = rng.normal(0.4, 0.05)
     blood = linear(haematocrit * 1.092 + (1 - haematocrit) * 1.025, BLOOD)
     # The tabulated cross-sections are good to about 1 %.
-    minerals = {
-        "hydroxyapatite": linear(rng.normal(1.0, 0.01), HYDROXYAPATITE),
-        "K2HPO4": linear(rng.normal(1.0, 0.01), K2HPO4),
-    }
+    mineral = linear(rng.normal(1.0, 0.01), HYDROXYAPATITE)
     water = linear(WATER_DENSITY, WATER)
     cortex = linear(0.3, HYDROXYAPATITE)
+    slab = -(b + fat_cm + 1.9)
     points = [(0.0, -(b + fat_cm / 2)), (3.5, -5.0), (-1.0, 3.6), (0.0, 0.0)]
+    points += [(x, slab) for x in (-3.0, 0.0, 3.0)]
 
-    def reads(mineral: str, density: float) -> np.ndarray:
-        """HU in fat, muscle, vessel and vertebra."""
-        marrow = water * (1 - DISPLACED[mineral] * density / 1000) + minerals[mineral] * (
-            density / 1000
-        )
+    def solution(density: float) -> np.ndarray:
+        share = density / 1000
+        return water * (1 - share / 3.16) + mineral * share
+
+    def reads(density: float) -> np.ndarray:
+        """HU in fat, muscle, vessel, vertebra and rods."""
+        marrow = solution(density)
         parts = [
             Ellipse(0, 0, a + fat_cm, b + fat_cm, fat),
             Ellipse(0, 0, a, b, muscle - fat),
             Ellipse(-1.0, 3.6, 1.0, 1.0, blood - muscle),
             Ellipse(0, 0, 2.3, 1.7, cortex),
             Ellipse(0, 0, 2.1, 1.5, marrow - muscle - cortex),
+            Ellipse(0, slab, 7.8, 1.5, water),
         ]
+        for x, rod in zip((-3.0, 0.0, 3.0), RODS, strict=True):
+            parts.append(Ellipse(x, slab, 0.9, 0.9, solution(rod) - water))
         return offset + scale * 1000 * (reconstruct(parts, weight, points) - 1)
 
-    bone = {
-        mineral: np.array([reads(mineral, density) for density in DENSITIES])
-        for mineral in minerals
-    }
-    around = bone["hydroxyapatite"][1]
+    found = np.array([reads(density) for density in DENSITIES])
+    around = found[1]
     numbers = dict(zip(("fat", "muscle", "blood"), around[:3].tolist(), strict=True))
     numbers["air"] = offset - 1000 * scale + rng.normal(0, 2)
     outer = np.pi * (a + fat_cm) * (b + fat_cm)
     inner = np.pi * a * b
     equivalent = 1.045 * inner + 0.905 * (outer - inner)
     diameter = 2 * float(np.sqrt(equivalent / np.pi))
-    return Scan(kvp, diameter, numbers, {name: found[:, 3] for name, found in bone.items()})
+    return Scan(
+        kvp,
+        diameter,
+        numbers,
+        found[:, 3],
+        around[4:],
+    )
