@@ -35,6 +35,7 @@ include: "rules/cohort.smk"
 include: "rules/statistics.smk"
 include: "rules/models.smk"
 include: "rules/truth.smk"
+include: "rules/drift.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 

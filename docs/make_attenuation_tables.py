@@ -7,10 +7,10 @@ The second follows from it alone: the effective energy of a CT number in the mid
 A tungsten spectrum (Kramers' law with characteristic lines) is filtered by aluminium and copper so
 that its half-value layer spans what is measured on CT scanners with their body filters (6.3 to 8.8
 mm Al at 120 kV), passes water and a vertebra, and is weighted by energy in a scintillator of
-gadolinium oxysulphide. A CT whose beam hardening is corrected for water reads a small insert as the ratio of
-the attenuation, averaged over that spectrum, of insert and water; the effective energy is the one
-photon energy with the same ratio for hydroxyapatite. It is given for the middle of the body, where
-the vertebra lies, and for a phantom's rod under the back, where the beam is softer.
+gadolinium oxysulphide. A CT whose beam hardening is corrected for water reads a small insert as the
+ratio of the attenuation, averaged over that spectrum, of insert and water; the effective energy is
+the one photon energy with the same ratio for hydroxyapatite. It is given for the middle of the
+body, where the vertebra lies, and for a phantom's rod under the back, where the beam is softer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from pathlib import Path
 import numpy as np
 
 RESOURCES = Path(__file__).parents[1] / "resources"
-ELEMENTS = "H C N O Na Mg Al P S Cl Ar K Ca Fe Cu Gd W".split()
+ELEMENTS = (
+    *("H", "C", "N", "O", "Na", "Mg", "Al", "P", "S", "Cl", "Ar", "K", "Ca"),
+    *("Fe", "Cu", "Gd", "W"),
+)
 ENERGIES = np.arange(20, 151)
 VOLTAGES = (70, 80, 90, 100, 110, 120, 130, 140, 150)
 DIAMETERS = (16, 20, 24, 28, 32, 36, 40)
@@ -49,10 +52,10 @@ ATTENUATION_HEAD = """\
 # (M. Newville, github.com/xraypy/XrayDB); made by docs/make_attenuation_tables.py.
 """
 ENERGY_HEAD = """\
-# Effective photon energy of CT numbers in a vertebra (energy_kev, with its standard deviation) and in
-# a phantom's rod under the back (below_kev), by tube voltage and water-equivalent diameter: mean over
-# filtrations with half-value layers of 6.3 to 8.8 mm Al at 120 kV; their spread and 3 % for the model.
-# Computed, not measured: docs/make_attenuation_tables.py.
+# Effective photon energy of CT numbers in a vertebra (energy_kev, with its standard deviation) and
+# in a phantom's rod under the back (below_kev), by tube voltage and water-equivalent diameter: mean
+# over filtrations with half-value layers of 6.3 to 8.8 mm Al at 120 kV; their spread and 3 % for
+# the model. Computed, not measured: docs/make_attenuation_tables.py.
 """
 
 
@@ -91,7 +94,7 @@ def mixture(table: dict[str, np.ndarray], parts: dict[str, float]) -> np.ndarray
 
 def spectrum(table: dict[str, np.ndarray], kvp: float, al_mm: float, cu_mm: float) -> np.ndarray:
     """Photons by energy behind the filters."""
-    photons = np.where(ENERGIES < kvp, (kvp - ENERGIES) / ENERGIES, 0.0)
+    photons = np.where(kvp > ENERGIES, (kvp - ENERGIES) / ENERGIES, 0.0)
     photons = photons * np.exp(-table["W"] * 19.3 * ANODE_UM * 1e-4)
     if kvp > K_EDGE + 0.5:
         lines = LINES_SHARE * ((kvp / K_EDGE - 1) / (120 / K_EDGE - 1)) ** 1.63 * photons.sum()

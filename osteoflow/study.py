@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,6 +69,28 @@ class Study:
         """Whether a rater outlined anybody twice."""
         repeats = [name for name in MASK_COLUMNS if name.endswith("_repeat")]
         return any(name in subject.paths for subject in self.table.subjects for name in repeats)
+
+    @cached_property
+    def phantom_scans(self) -> list[Any]:
+        """Scans of a separate phantom; empty where CTs are calibrated otherwise."""
+        if self.config.ct.calibration != "asynchronous":
+            return []
+        return _phantom_scans(self.settings, self.config.ct)
+
+    @cached_property
+    def _ct_scans(self) -> dict[str, Any]:
+        """What the inventory knows of each subject's CT scan (private: dates)."""
+        path = self.folder / INVENTORY / "ct_scans.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def ct_match(self, subject: str) -> dict[str, Any] | None:
+        """The phantom scan that calibrates a subject's CT; None where none is needed."""
+        if self.config.ct.calibration != "asynchronous":
+            return None
+        from osteoflow.ct.subject_match import subject_match
+
+        days = self.config.ct.asynchronous.maximum_days
+        return subject_match(self._ct_scans.get(subject), self.phantom_scans, days)
 
     def radiomics_settings(self) -> dict[str, dict[str, Any]]:
         """Settings of each image's features, as read from their YAML files."""
@@ -213,6 +236,7 @@ def _settings_problems(folder: Path, settings: Path, config: Config) -> list[str
         problems.extend(f"{place}: {text}" for text in _yaml_problems(path))
     problems.extend(f"config: ct: {text}" for text in _phantom_problems(config.ct))
     problems.extend(f"config: {text}" for text in _back_end_problems(folder, config))
+    problems.extend(_calibration_problems(settings, config))
     if config.study.truth is not None and not (folder / config.study.truth).exists():
         problems.append(f"config: study.truth: the file '{config.study.truth}' does not exist")
     return problems
@@ -233,9 +257,34 @@ def _phantom_problems(settings: Ct) -> list[str]:
         certificate = certified_phantom(settings.phantom, settings.certificate or [])
     except ValueError as error:
         return [str(error)]
-    if certificate.geometry is None:
+    if certificate.geometry is None and settings.calibration == "phantom":
         return [f"phantom '{settings.phantom}' cannot be found in an image automatically yet"]
     return []
+
+
+def _calibration_problems(settings: Path, config: Config) -> list[str]:
+    """A table of phantom scans that cannot be used, and densities that will not exist."""
+    if config.ct.calibration == "asynchronous":
+        try:
+            _phantom_scans(settings, config.ct)
+        except StudyError as error:
+            return [f"config: ct.asynchronous.table: {text}" for text in error.problems]
+    if config.ct.calibration == "none":
+        used = [f"radiomics.images.{name}" for name in config.radiomics.images if name == "vbmd"]
+        used += [
+            f"cohort.summaries: {summary.metric}"
+            for summary in config.cohort.summaries
+            if summary.metric.startswith("vbmd")
+        ]
+        return [f"config: {place}: there is no density with ct.calibration: none" for place in used]
+    return []
+
+
+def _phantom_scans(settings: Path, ct: Ct) -> list[Any]:
+    from osteoflow.ct.asynchronous import read_scans
+
+    certificate = certified_phantom(ct.phantom, ct.certificate or [])
+    return read_scans(settings / ct.asynchronous.table, certificate)
 
 
 def _yaml_problems(path: Path) -> list[str]:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from osteoflow.images import IMAGES, QUALITY, RATERS
+from osteoflow.ct.marrow_fat import fat_error_rows
+from osteoflow.ct.quality import calibration_rows
+from osteoflow.images import FIRST_READING, IMAGES, QUALITY, RATERS
 from osteoflow.io.volume import Volume, read_json, read_volume, sidecar_path
 from osteoflow.layout import SubjectFiles
 from osteoflow.measurements import (
@@ -84,6 +86,10 @@ def subject_rows(
             row = average_levels(measured, summary["metric"], summary["levels"])
             measured += [row] if row else []
         rows += complete(measured, files.participant_id, files.session, rater, reading)
+    if "vbmd" in maps:
+        rows += fat_error_rows(rows)
+        quality = calibration_rows(read_json(files.calibration))
+        rows += complete(quality, files.participant_id, files.session, *FIRST_READING)
     return rows, warnings
 
 

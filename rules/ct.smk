@@ -1,4 +1,9 @@
-"""Bone mineral density from CT by the calibration phantom scanned with the patient."""
+"""Bone mineral density from CT: by a phantom, one scanned on another day, or the patient's tissues."""
+
+
+def ct_settings(wildcards):
+    """What calibrates this subject's CT: for a separate phantom the one scan that fits."""
+    return canonical(CONFIG.ct.of_job(STUDY.ct_match(wildcards.subject)))
 
 
 rule calibrate_ct:
@@ -14,8 +19,7 @@ rule calibrate_ct:
         mem_mb=by_size(600, 12),
         runtime=by_size(5, 0.05),
     params:
-        phantom=CONFIG.ct.phantom,
-        certificate=canonical([rod.model_dump() for rod in CONFIG.ct.certificate or []]),
+        settings=ct_settings,
         code=code_version("calibrate_ct.py"),
     script:
         "../scripts/calibrate_ct.py"

@@ -14,6 +14,7 @@ COHORT_FIGURES = (
     *REPEAT_FIGURES,
     *(item.figure for item in CONFIG.statistics.correlations),
     *(("truth",) if CONFIG.study.truth else ()),
+    *(("ct_drift",) if CONFIG.ct.calibration == "asynchronous" else ()),
 )
 # PNG is always drawn: the reports show it.
 OTHER_FORMATS = [kind for kind in CONFIG.figures.formats if kind != "png"]
@@ -32,6 +33,7 @@ COHORT_FIGURE_DATA = {
         ]
         for figure in ("bland_altman", *REPEAT_FIGURES)
     },
+    "ct_drift": [rules.track_ct_drift.output.table],
     "truth": [rules.compare_truth.output.vertebrae, rules.compare_truth.output.summary],
     **{
         figure: [

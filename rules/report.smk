@@ -68,6 +68,7 @@ rule cohort:
         rules.assemble_cohort.output,
         rules.describe_cohort.output,
         rules.compare_truth.output if CONFIG.study.truth else [],
+        rules.track_ct_drift.output if CONFIG.ct.calibration == "asynchronous" else [],
         expand(rules.fit_models.output, analysis=ANALYSES),
         expand(rules.draw_cohort_figure.output, figure=COHORT_FIGURES),
         expand(rules.draw_model_figure.output, analysis=ANALYSES, figure=MODEL_FIGURES),

@@ -1,59 +1,40 @@
-"""Calibrate a CT by the phantom scanned with the patient.
+"""Calibrate a CT: by a phantom, by a phantom scanned on another day, or by the patient's tissues.
 
-Reads the CT in HU; writes the vBMD map and the calibration with every rod and residual.
+Reads the CT in HU; writes the vBMD map and the calibration with all that it rests on.
 """
 
 import json
-from dataclasses import asdict
-from types import SimpleNamespace
 
-from osteoflow.ct.calibration import calibrate, vbmd_map
-from osteoflow.ct.certificate import certified_phantom
-from osteoflow.ct.header import density_warnings
-from osteoflow.ct.phantom import find_rods
-from osteoflow.ct.phantom_quality import phantom_warnings
+from osteoflow.ct.calibration import vbmd_map
+from osteoflow.ct.header import opportunistic_notes
+from osteoflow.ct.methods import calibrate_scan
 from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_json, write_volume
 from osteoflow.layout import SubjectFiles
-from osteoflow.step import Step
+from osteoflow.step import Step, is_ok
 
 
 def main(folder, params, log):
     """Calibrate one subject's CT."""
-    rods = [SimpleNamespace(**rod) for rod in json.loads(params.certificate)]
-    certificate = certified_phantom(params.phantom, rods)
+    settings = json.loads(params.settings)
     files = SubjectFiles.beside(folder)
     step = Step("calibrate_ct", folder, log)
 
     def vbmd():
         ct = read_volume(files.image("ct"))
         about = read_json(sidecar_path(files.image("ct")))
-        measured = find_rods(ct, certificate)
-        fit = calibrate(measured, certificate)
-        write_json(
-            files.calibration,
-            {**fit.as_dict(), "measured_rods": [asdict(rod) for rod in measured]},
-        )
-        warnings = density_warnings(about) + phantom_warnings(measured, certificate, fit)
-        method = f"{certificate.name}, {fit.n_rods} rods, {fit.mineral}"
-        write_volume(
-            files.image("vbmd"),
-            vbmd_map(ct, fit),
-            {
-                "Units": f"{fit.unit} {fit.mineral}",
-                "Method": method,
-                "Description": "vBMD = (HU - intercept) / slope, synchronous phantom",
-                "Slope": fit.slope,
-                "Intercept": fit.intercept,
-                "ResidualSD": fit.residual_sd,
-                "KVP": about.get("KVP"),
-                "ConvolutionKernel": about.get("ConvolutionKernel"),
-                "SourceSeries": about.get("SourceSeries"),
-                "Warnings": warnings,
-            },
-        )
-        return warnings
+        found = calibrate_scan(ct, about, settings)
+        write_json(files.calibration, found.content)
+        sidecar = {**found.sidecar, "Warnings": found.warnings}
+        write_volume(files.image("vbmd"), vbmd_map(ct, found.line), sidecar)
+        return found.warnings
 
-    step.run("vbmd", vbmd, after=[(files.step_status("convert"), "ct")])
+    if settings["way"] == "none":
+        step.absent("vbmd")
+        if is_ok(read_json(files.step_status("convert")), "ct"):
+            about = read_json(sidecar_path(files.image("ct")))
+            step.note("ct", opportunistic_notes(about))
+    else:
+        step.run("vbmd", vbmd, after=[(files.step_status("convert"), "ct")])
     step.finish()
 
 

@@ -1,4 +1,4 @@
-"""Draw one figure of the cohort: flow, agreement, a correlation, or measured against true.
+"""Draw one figure of the cohort: flow, agreement, a correlation, drift, or measured against true.
 
 Reads the tables the figure shows; writes it in every format with its caption.
 """
@@ -8,6 +8,7 @@ import json
 from osteoflow.cohort.assemble import column_label
 from osteoflow.cohort.flow import read_flow
 from osteoflow.figures.agreement import NOT_ASSESSED, draw_bland_altman, draw_truth
+from osteoflow.figures.drift import draw_drift
 from osteoflow.figures.flow import draw_flow
 from osteoflow.figures.notice import draw_notice
 from osteoflow.figures.scatter import draw_scatter
@@ -55,6 +56,11 @@ def truth(data, settings, columns, params):
     return draw_truth(vertebrae, summary, settings, quantity_label)
 
 
+def ct_drift(data, settings, columns, params):
+    """Scans of the phantom over time."""
+    return draw_drift(read_table(data[0]), settings)
+
+
 def main(inputs, output, params, name, log):
     """Draw the figure of this name."""
     log_to(log)
@@ -65,7 +71,9 @@ def main(inputs, output, params, name, log):
     elif name.startswith("bland_altman_"):
         figure, caption = bland_altman(*arguments, figure=name)
     else:
-        draw = {"flow": flow, "bland_altman": bland_altman, "truth": truth}[name]
+        draw = {"flow": flow, "bland_altman": bland_altman, "truth": truth, "ct_drift": ct_drift}[
+            name
+        ]
         figure, caption = draw(*arguments)
     save_as_wanted(figure, output.png, settings, caption)
 

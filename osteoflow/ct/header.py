@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 # Calibrated densities hold at any tube voltage; cut-offs for plain CT numbers (Pickhardt et al.,
@@ -69,7 +70,7 @@ def ct_warnings(sidecar: dict[str, Any], slice_step_mm: float | None = None) -> 
         gaps).
     """
     warnings = []
-    if any(_names_contrast(sidecar.get(key)) for key in CONTRAST_KEYS):
+    if names_contrast(sidecar):
         warnings.append(
             "contrast_agent: the header names a contrast agent; it raises the CT numbers of "
             "perfused bone, and densities made from them"
@@ -102,6 +103,29 @@ def ct_warnings(sidecar: dict[str, Any], slice_step_mm: float | None = None) -> 
 def density_warnings(sidecar: dict[str, Any]) -> list[str]:
     """Warnings in a converted CT's sidecar that hold for the densities calibrated from it."""
     return [w for w in sidecar.get("Warnings", []) if w.split(":")[0] in FOR_DENSITY]
+
+
+def names_contrast(sidecar: Mapping[str, Any]) -> bool:
+    """Whether the header names a contrast agent."""
+    return any(_names_contrast(sidecar.get(key)) for key in CONTRAST_KEYS)
+
+
+def opportunistic_notes(sidecar: Mapping[str, Any]) -> list[str]:
+    """What holds of a CT whose numbers are used as they are, without any calibration.
+
+    Cut-offs for CT numbers (Pickhardt et al., Ann Intern Med 2013;158:588) were made at 120 kV,
+    without contrast agent, with smooth body kernels; what this scan has is stated beside that.
+    """
+    kvp, kernel = sidecar.get("KVP"), sidecar.get("ConvolutionKernel")
+    voltage = f"{float(kvp):g} kV" if kvp else "an unknown voltage"
+    agreeing = kvp and abs(float(kvp) - REFERENCE_KVP) <= 0.5 and not names_contrast(sidecar)
+    contrast = "with" if names_contrast(sidecar) else "without"
+    return [
+        "not_calibrated: CT numbers only, no bone mineral density; cut-offs for CT numbers hold at "
+        f"{REFERENCE_KVP:g} kV, without contrast agent and with a smooth kernel; this scan has "
+        f"{voltage}, is {contrast} a contrast agent by its header, kernel "
+        f"{kernel or 'not stated'}" + ("" if agreeing else ": cut-offs do not apply")
+    ]
 
 
 def _names_contrast(value: Any) -> bool:

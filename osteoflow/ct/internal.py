@@ -27,15 +27,16 @@ SCALE_SD = 0.015
 UNIFORMITY_HU = 3.0
 # Cross-sections, and one energy standing for a spectrum: share of the slope.
 SLOPE_MODEL_SHARE = 0.02
-# What a density is to be compared with: the mineral that the vertebra holds, or what a phantom under
-# the back would have made of it. Under the back the beam is softer, so that a phantom's line is
-# steeper and densities from it are lower by 5 to 10 %; cut-offs were made with such phantoms.
+# What a density is to be compared with: the mineral that the vertebra holds, or what a phantom
+# under the back would have made of it. Under the back the beam is softer, so that a phantom's line
+# is steeper and densities from it are lower by 5 to 10 %; cut-offs were made with such phantoms.
 VERTEBRA, PHANTOM = "vertebra", "phantom"
 # How well the difference of the two energies is known: share of it.
 SHIFT_SHARE = 0.3
 # Patients whose size the image does not show: adults' trunks, in cm.
 UNKNOWN_DIAMETER = (28.0, 3.5)
-# Unenhanced blood reads 30 to 70 HU between 140 and 80 kV; above this, or this much above muscle, it is enhanced.
+# Unenhanced blood reads 30 to 70 HU between 140 and 80 kV; above this,
+# or this much above muscle, it is enhanced.
 ENHANCED_HU = 90.0
 ENHANCED_OVER_MUSCLE = 30.0
 LEAST_TISSUES = 2

@@ -58,6 +58,20 @@ class BidsRoles:
         bids.read_sidecar(path)
         return {**SOURCE, "files": [self._described(path)]}
 
+    def ct_scan(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """As of DICOM; BIDS has no dates unless a sidecar keeps ``AcquisitionDate``."""
+        content = bids.read_sidecar(self._study / entry["files"][0]["path"])
+        date = str(content.get("AcquisitionDate") or content.get("AcquisitionDateTime") or "")
+        stations = [content.get(name) for name in ("DeviceSerialNumber", "StationName")]
+        return {
+            "date": date[:10].replace("-", "") or None,
+            "manufacturer": content.get("Manufacturer"),
+            "model": content.get("ManufacturersModelName") or content.get("ManufacturerModelName"),
+            "stations": [str(name) for name in stations if name],
+            "kvp": content.get("KVP"),
+            "kernel": content.get("ConvolutionKernel"),
+        }
+
     def mri(self) -> dict[str, Any] | None:
         """As :func:`osteoflow.io.bids.find_fat_water`."""
         found = bids.find_fat_water(*self._where, self._warnings)

@@ -76,6 +76,11 @@ def take_inventory(
     _check_drive(folder, entries)
     rewritten: dict[str, None] = {}
     changes = _json_of(folder / "changes.json")
+    scans = {entry["subject"]: entry.pop("ct_scan") for entry in entries}
+    known = {subject: facts for subject, facts in scans.items() if facts is not None}
+    # Dates have a file of their own, which no job reads: what calibrates a subject's CT is decided
+    # before, and a job is told the distance in days.
+    write_text_if_different(folder / "ct_scans.json", _json(known))
     for entry in entries:
         # Masks have a file of their own: a new mask must not convert the images again.
         masks = {"subject": entry["subject"], "masks": entry.pop("masks")}

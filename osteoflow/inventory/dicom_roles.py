@@ -61,6 +61,24 @@ class DicomRoles:
         names = choose_ct(self._headers)
         return names and {**self._source(names), "files": self._files(names)}
 
+    def ct_scan(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """What tells which phantom scan belongs to the chosen CT: scanner, settings and day."""
+        paths = {file["path"] for file in entry["files"]}
+        header = next(
+            header
+            for name, header in self._headers.items()
+            if self._records[name].get("path", name) in paths
+        )
+        stations = [header.get(name) for name in ("DeviceSerialNumber", "StationName")]
+        return {
+            "date": header.get("ScanDate"),
+            "manufacturer": header.get("Manufacturer"),
+            "model": header.get("ManufacturerModelName"),
+            "stations": [str(name) for name in stations if name],
+            "kvp": header.get("KVP"),
+            "kernel": header.get("ConvolutionKernel"),
+        }
+
     def mri(self) -> dict[str, Any] | None:
         """As :func:`osteoflow.inventory.recognise.choose_fat_water`."""
         found = choose_fat_water(self._headers, self._warnings)

@@ -48,7 +48,8 @@ def subject_entry(
     dict
         For each of :data:`ROLES` the chosen files or None (:mod:`osteoflow.inventory.dicom_roles`
         and :mod:`osteoflow.inventory.bids_roles` say how), ``masks``, ``problems`` (why a role
-        cannot be filled; one that is merely absent is no problem) and ``warnings``.
+        cannot be filled; one that is merely absent is no problem), ``warnings`` and ``ct_scan``
+        (scanner, settings and day of the CT, where there is one).
     """
     cache = FileCache(folder / "cache" / f"{subject.name}.json", verify)
     entry: dict[str, Any] = {
@@ -59,6 +60,7 @@ def subject_entry(
         "masks": {},
         "problems": [],
         "warnings": [],
+        "ct_scan": None,
     }
     if "dicom" in subject.paths:
         _scan_dicom(study, subject, cache, salt, entry)
@@ -158,6 +160,8 @@ def is_excluded(entry: dict[str, Any], modality: str) -> bool:
 def _choose_all(entry: dict[str, Any], roles: DicomRoles | BidsRoles) -> None:
     for role in ROLES:
         _choose(entry, role, getattr(roles, role))
+    if entry["ct"] is not None:
+        entry["ct_scan"] = roles.ct_scan(entry["ct"])
 
 
 def _choose(entry: dict[str, Any], modality: str, choose: Callable[[], Any]) -> None:

@@ -9,7 +9,7 @@ from osteoflow.inventory.headers import read_header
 from osteoflow.io.hashes import hash_file
 from osteoflow.io.volume import read_json, write_json
 
-FORMAT = 4
+FORMAT = 5
 
 
 class FileCache:

@@ -65,6 +65,8 @@ TAGS = (
     "ImagingFrequency",
     "ComplexImageComponent",
     "DiffusionBValue",
+    "DeviceSerialNumber",
+    "StationName",
     "TemporalPositionIndex",
     "StackID",
 )
@@ -73,6 +75,10 @@ WHEN = (
     *("SeriesNumber", "SeriesDate", "SeriesTime"),
     *("AcquisitionDate", "AcquisitionTime", "ContentTime"),
 )
+
+
+# The first that is stated is the day of a CT scan.
+SCAN_DATES = ("AcquisitionDate", "AcquisitionDateTime", "SeriesDate", "ContentDate", "StudyDate")
 
 
 def diffusion_elements(item: pydicom.Dataset) -> dict[str, Any]:
@@ -104,16 +110,29 @@ def diffusion_elements(item: pydicom.Dataset) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def scan_date(item: pydicom.Dataset) -> dict[str, Any]:
+    """Day of a CT scan as ``ScanDate`` (``YYYYMMDD``); it stays in the inventory."""
+    if header_text(item, "Modality") != "CT":
+        return {}
+    for name in SCAN_DATES:
+        text = str(header_text(item, name) or "")
+        if re.fullmatch(r"\d{8}", text[:8]):
+            return {"ScanDate": text[:8]}
+    return {}
+
+
 # Elements made of others, most of them vendors' own, image by image and frame by frame: functions
 # from a header to plain elements, and the tags that they look at.
 DERIVED: tuple[Callable[[pydicom.Dataset], dict[str, Any]], ...] = (
     vendor_elements,
     diffusion_elements,
+    scan_date,
 )
 DERIVED_TAGS = (
     *VENDOR_TAGS,
     *DIFFUSION_TAGS,
     *WHEN,
+    *SCAN_DATES,
     *("EchoPulseSequence", "EchoPlanarPulseSequence", "InversionRecovery"),
     *("ContrastBolusAgentSequence", "RealWorldValueMappingSequence"),
 )
@@ -122,7 +141,7 @@ WANTED = [Tag(name) for name in (*TAGS, *PERSON, *TEXTS, *DERIVED_TAGS, *GROUPS)
 PER_FRAME = (
     *("ImagePositionPatient", "RescaleSlope", "RescaleIntercept", "PhilipsScaleSlope"),
     *("Exposure", "XRayTubeCurrent", "ImagingFrequency", "SOPInstanceUID"),
-    *("AcquisitionDate", "AcquisitionTime", "ContentTime"),
+    *("AcquisitionDate", "AcquisitionTime", "ContentTime", "ScanDate"),
 )
 # Only these have frames worth telling apart: segmentations may have thousands of frames.
 IMAGES = ("CT", "MR")

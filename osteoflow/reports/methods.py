@@ -30,8 +30,6 @@ def describe_methods(
     methods
         Image -> what the cohort's measurements say of how it was made.
     """
-    certificate = phantom(settings["ct"]["phantom"])
-    own = " with this study's own certificate" if settings["ct"]["certificate"] else ""
     erosion = settings["segmentation"]["erosion_mm"]
     outlined = _outlined_text(settings["segmentation"].get("backends") or {})
     texts = {
@@ -42,9 +40,7 @@ def describe_methods(
         "interpolation of labels; trabecular volumes of interest are the masks with their surface "
         f"moved inwards by {erosion:g} mm, equally in all directions",
         "map_mri": _mri_text(methods),
-        "calibrate_ct": f"CT numbers were converted to bone mineral density "
-        f"({certificate.mineral} equivalent) by the {len(certificate.rods)} rods of the "
-        f"{settings['ct']['phantom'].replace('_', ' ')} phantom in the same scan{own}",
+        "calibrate_ct": _ct_text(settings["ct"]),
     }
     if not methods.get("vbmd"):
         del texts["calibrate_ct"]
@@ -75,6 +71,29 @@ def _outlined_text(back_ends: Mapping[str, Any]) -> str:
         f"Where no mask was given, vertebrae were outlined on {listing(parts)}; each subject's "
         "files state version and weights. "
     )
+
+
+def _ct_text(ct: Mapping[str, Any]) -> str:
+    """How CT numbers became densities."""
+    certificate = phantom(ct["phantom"])
+    internal = ct["internal"]
+    own = " with this study's own certificate" if ct["certificate"] else ""
+    name = ct["phantom"].replace("_", " ")
+    way = {
+        "phantom": f"({certificate.mineral} equivalent) by the {len(certificate.rods)} rods of the "
+        f"{name} phantom in the same scan{own}",
+        "asynchronous": "by a phantom that was scanned separately on the same scanner with the "
+        "same tube voltage and kernel, by the scan nearest in time within "
+        f"{ct['asynchronous']['maximum_days']} days",
+        "internal": f"({internal['mineral']} equivalent, as by {internal['equivalence']})"
+        " by the patient's own tissues: effective energy, scale and offset of the CT numbers were "
+        "estimated from air, subcutaneous fat, muscle and blood",
+        "none": "",
+    }[ct["calibration"]]
+    converted = ""
+    if ct["report_mineral"] != "as_calibrated":
+        converted = f", and reported as {ct['report_mineral']} where the source's conditions held"
+    return f"CT numbers were converted to bone mineral density {way}{converted}"
 
 
 def _mri_text(methods: Mapping[str, list[str]]) -> str:

@@ -26,6 +26,7 @@ TITLES = {
     "bland_altman_intra_rater": "Agreement of repeated outlines",
     "bland_altman_scan_rescan": "Agreement of repeated scans",
     "truth": "Measured and known values",
+    "ct_drift": "Stability of the CT calibration",
     "nomogram": "Nomogram",
     "roc": "ROC curves",
     "calibration": "Calibration",

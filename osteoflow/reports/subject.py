@@ -21,6 +21,7 @@ STATUS_WORDS = {
 COMPARTMENTS = {
     "": "Whole vertebral body, cortex included",
     "trabecular": "Trabecular volume of interest",
+    "calibration": "Calibration of the CT",
 }
 # Where a measurement that several images give comes from.
 SOURCES = {"seg_ct": "CT mask", "seg_mri": "MRI mask"}
@@ -133,6 +134,7 @@ def measurement_tables(
     parts = rows["roi"].str.split("_", n=1)
     rows["level"] = parts.str[0]
     rows["compartment"] = parts.str[1].fillna("")
+    rows.loc[rows["image"] == "ct_calibration", "compartment"] = "calibration"
     rows["flag"] = rows["flag"].fillna("").astype(str)
     if "reading" not in rows:
         rows["reading"] = 1

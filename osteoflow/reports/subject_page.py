@@ -65,7 +65,7 @@ def _views(files: SubjectFiles, usable: set[tuple[str, str]]) -> Iterator[ImageV
         )
         rods = []
         if name == "ct" and ("calibrate_ct", "vbmd") in usable:
-            rods = read_json(files.calibration)["measured_rods"]
+            rods = read_json(files.calibration).get("measured_rods", [])
         unit = read_json(sidecar_path(files.image(name)))["Units"]
         yield image_view(name, read_volume(files.image(name), float), unit, mask, voi, rods)
 

@@ -280,6 +280,9 @@ def _shard_config(study: Path, config: Config) -> str:
             item["weights"] = str((study / Path(item["weights"]).expanduser()).absolute())
             if os.sep in (item["executable"] or ""):
                 item["executable"] = str((study / Path(item["executable"]).expanduser()).absolute())
+    scans = study / content["ct"]["asynchronous"]["table"]
+    if scans.is_file():
+        content["ct"]["asynchronous"]["table"] = str(scans)
     content["study"] = {"title": config.study.title}
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 

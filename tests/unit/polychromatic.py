@@ -1,7 +1,7 @@
 """CT numbers of a polychromatic beam, for tests of calibrations that assume one energy.
 
-Projections of an elliptical trunk (skin, muscle, a vessel, a vertebra with a cortex) are made with a
-spectrum, linearised by the thickness of water that would weaken the beam as much, as scanners do,
+Projections of an elliptical trunk (skin, muscle, a vessel, a vertebra with a cortex) are made with
+a spectrum, linearised by the thickness of water that would weaken the beam as much, as scanners do,
 and reconstructed by filtered back-projection. Nothing here knows of an effective energy, and the
 vertebra hardens the beam for itself and for what lies around it. Spectrum, filtration, detector,
 size, the composition of the tissues, cross-sections of the minerals, and the scanner's scale and
@@ -56,8 +56,8 @@ class Scan:
     """What one random scanner reads.
 
     ``numbers``: HU by tissue. ``bone``: HU in the middle of a vertebra with each of
-    :data:`DENSITIES` of hydroxyapatite (mg/cm3 in water). ``rods``: HU of a phantom's rods of :data:`RODS` mg/cm3
-    under the back.
+    :data:`DENSITIES` of hydroxyapatite (mg/cm3 in water). ``rods``: HU of a phantom's rods of
+    :data:`RODS` mg/cm3 under the back.
     """
 
     kvp: float
@@ -84,7 +84,7 @@ def linear(density: float, parts: dict[str, float]) -> np.ndarray:
 def beam(kvp: float, rng: np.random.Generator) -> np.ndarray:
     """Signal of a detector by photon energy without a patient."""
     shape = rng.uniform(0.9, 1.15)
-    photons = np.where(ENERGY < kvp, np.maximum(kvp / ENERGY - 1, 0) ** shape, 0.0)
+    photons = np.where(kvp > ENERGY, np.maximum(kvp / ENERGY - 1, 0) ** shape, 0.0)
     photons = photons * np.exp(-linear(19.3, {"W": 1.0}) * rng.uniform(3, 9) * 1e-4)
     for energy, share in ((58, 0.3), (59, 0.5), (67, 0.2)):
         photons[int(energy - ENERGY[0])] += share * rng.uniform(0.02, 0.1) * photons.sum()
@@ -98,7 +98,7 @@ def beam(kvp: float, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Ellipse:
-    """Centre and half axes in cm; ``extra`` is added to the attenuation (1/cm, by energy) inside."""
+    """Centre and half axes in cm; ``extra`` adds to the attenuation (1/cm, by energy) inside."""
 
     x: float
     y: float
