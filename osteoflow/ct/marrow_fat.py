@@ -27,10 +27,10 @@ def fat_error_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Two rows for each region with ``vbmd_mean`` and, of the first rater, ``pdff_mean``: the
-        lower and the upper estimate of how much higher the density would be without fat. The
-        density itself is left as measured. Signal fat fractions are not used: they are not
-        proton densities.
+        Two rows for each trabecular region with ``vbmd_mean`` and, of the first rater,
+        ``pdff_mean``: the lower and the upper estimate of how much higher the density would be
+        without fat. The density itself is left as measured. Signal fat fractions are not used:
+        they are not proton densities.
     """
     fat = {
         row["roi"]: row
@@ -39,7 +39,7 @@ def fat_error_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     }
     found = []
     for row in rows:
-        measured = fat.get(row["roi"])
+        measured = fat.get(row["roi"]) if row["roi"].endswith("_trabecular") else None
         if row["metric"] != "vbmd_mean" or measured is None or not np.isfinite(row["value"]):
             continue
         flags = [ESTIMATE, *filter(None, measured["flag"].split(";"))]

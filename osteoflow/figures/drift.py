@@ -34,20 +34,19 @@ def draw_drift(scans: pd.DataFrame, settings: Figures) -> tuple[Figure, str]:
     groups = list(scans.groupby("series", sort=True))
     if not 0 < len(groups) <= len(LETTERS):
         raise ValueError(f"a figure of drift has 1 to {len(LETTERS)} panels, not {len(groups)}")
-    columns = min(len(groups), 2)
-    rows = -(-len(groups) // columns)
-    width = settings.single_column_mm if columns == 1 else settings.double_column_mm
+    width = settings.single_column_mm
     words = []
     with look():
-        figure = new_figure(width, rows * 0.6 * width / columns)
+        figure = new_figure(width, 0.55 * width * len(groups))
         for position, (_, own) in enumerate(groups):
-            axes = figure.add_subplot(rows, columns, position + 1)
+            axes = figure.add_subplot(len(groups), 1, position + 1)
             change, limit = 100 * own["change"], 100 * own["limit"]
             out = own["state"] == "out_of_control"
             axes.fill_between(own["day"], -limit, limit, step="mid", color=GREY, alpha=0.2, lw=0)
             axes.axhline(0, color=GREY, lw=0.6)
             axes.plot(own["day"], change, color=BLACK, marker="o", lw=0.8)
             axes.plot(own["day"][out], change[out], color=VERMILION, marker="s", ls="none", ms=5)
+            axes.set_xlim(-5, max(own["day"].max(), 25) + 5)
             axes.set_xlabel("Days since the first phantom scan")
             axes.set_ylabel(plain("Change at 100 mg/cm³ (%)"))
             first = own.iloc[0]
