@@ -25,9 +25,12 @@ MARGIN_MM = {"air": 8.0, "fat": 4.0, "muscle": 4.0}
 BONE_HU = 180.0
 SKIN_MM = 25.0
 DEEPEST_FAT_MM = 70.0
-# Paraspinal muscle lies beside and behind the middle of the vertebral bone, no further than this.
-PARASPINAL_MM = {"beside": 65.0, "behind": 60.0, "before": 5.0}
+# Erector spinae: behind the middle of the vertebral bone and not far to the side of it, where
+# liver, spleen and kidneys reach back beside the spine.
+PARASPINAL_MM = {"beside": 45.0, "behind": (10.0, 65.0)}
 MINIMUM_CM3 = 1.0
+# The middle of a vessel alone.
+MINIMUM_BLOOD_CM3 = 0.4
 # The median of air stands as long as fewer than half of its voxels are cut off.
 CLIPPED_SHARE = 0.3
 
@@ -115,7 +118,8 @@ def find_tissues(ct: Volume, outlined: Mapping[str, np.ndarray] | None = None) -
     for tissue, region in regions.items():
         if tissue in (outlined or {}):
             continue
-        if region.sum() * _voxel_cm3(coarse.spacing) >= MINIMUM_CM3:
+        least = MINIMUM_BLOOD_CM3 if tissue == "blood" else MINIMUM_CM3
+        if region.sum() * _voxel_cm3(coarse.spacing) >= least:
             values[tissue] = _value(tissue, coarse, region)
     for tissue, mask in (outlined or {}).items():
         values[tissue] = _outlined_value(tissue, ct, mask)
@@ -251,8 +255,8 @@ def _muscle(coarse: Coarse, body: np.ndarray, middle: tuple[float, float]) -> np
     beside = np.abs(np.arange(body.shape[0]) - middle[0]) * coarse.spacing[0]
     behind = (middle[1] - np.arange(body.shape[1])) * coarse.spacing[1]
     region[beside > PARASPINAL_MM["beside"]] = False
-    outside = (behind > PARASPINAL_MM["behind"]) | (behind < -PARASPINAL_MM["before"])
-    region[:, outside] = False
+    near, far = PARASPINAL_MM["behind"]
+    region[:, (behind < near) | (behind > far)] = False
     return region
 
 
