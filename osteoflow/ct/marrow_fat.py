@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from osteoflow.images import FIRST_READING
+
 # mg/cm3 by which a single-energy density reads too low for each per cent of marrow fat: fat instead
 # of red marrow. An estimate: 7 to 10 mg/cm3 for 10 % (Mazess, Calcif Tissue Int 1983;35:148; Glüer
 # and Genant, J Comput Assist Tomogr 1989;13:1023). In specimens it was 11 (85 kV) to 13 mg/cm3
@@ -22,7 +24,7 @@ def fat_error_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     Parameters
     ----------
     rows
-        Complete measurement rows of one subject, every rater.
+        Complete measurement rows of one subject, every reading.
 
     Returns
     -------
@@ -35,7 +37,9 @@ def fat_error_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     fat = {
         row["roi"]: row
         for row in rows
-        if row["metric"] == "pdff_mean" and row["rater"] == 1 and np.isfinite(row["value"])
+        if row["metric"] == "pdff_mean"
+        and (row["rater"], row["reading"]) == FIRST_READING
+        and np.isfinite(row["value"])
     }
     found = []
     for row in rows:

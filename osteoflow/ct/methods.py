@@ -92,6 +92,7 @@ def calibrate_scan(ct: Volume, about: Mapping[str, Any], settings: Settings) -> 
 def _phantom(ct: Volume, about: Mapping[str, Any], settings: Settings) -> Calibrated:
     """The phantom under the patient."""
     from osteoflow.ct.phantom import find_rods
+    from osteoflow.ct.phantom_quality import density_error, phantom_warnings
 
     rods = [SimpleNamespace(**rod) for rod in settings["certificate"]]
     certificate = certified_phantom(settings["phantom"], rods)
@@ -101,7 +102,11 @@ def _phantom(ct: Volume, about: Mapping[str, Any], settings: Settings) -> Calibr
         fit,
         f"{certificate.name}, {fit.n_rods} rods, {fit.mineral}",
         "synchronous phantom",
-        {"measured_rods": [asdict(rod) for rod in measured]},
+        {
+            "measured_rods": [asdict(rod) for rod in measured],
+            "density_standard_error_at_100": density_error(measured, certificate, fit),
+        },
+        warnings=phantom_warnings(measured, certificate, fit),
     )
 
 

@@ -16,6 +16,7 @@ def row(metric: str, roi: str, value: float, rater: int = 1, flag: str = "") -> 
         "participant_id": "sub-01",
         "session": "n/a",
         "rater": rater,
+        "reading": 1,
         "roi": roi,
         "image": metric.partition("_")[0],
         "metric": metric,
