@@ -60,6 +60,12 @@ class Config(Section):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{section}: used more than once: {', '.join(twice)}")
+        for item in self.cohort.summaries:
+            if item.voi not in ("trabecular", *self.segmentation.further_voi):
+                raise ValueError(
+                    f"cohort.summaries: '{item.column}' needs '{item.voi}' in "
+                    "segmentation.further_voi"
+                )
         for analysis in self.analyses:
             scans = self.statistics.reproducibility.repeat_sessions
             if "scan_rescan" in analysis.radiomics.reliability and not scans:

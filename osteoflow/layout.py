@@ -139,11 +139,12 @@ class SubjectFiles:
         item
             A mask of :data:`osteoflow.images.RATERS`: ``ct``, ``mri_rater2``, ``t2_repeat`` ...
         kind
-            ``mask`` (whole vertebrae) or ``voi`` (trabecular volumes).
+            ``mask`` (whole vertebrae), ``voi`` (trabecular volumes), ``ellipse`` or ``cortical``.
         """
         space, _, described = item.partition("_")
-        if kind == "voi":
-            described = "trabecular" + described.capitalize()
+        if kind != "mask":
+            volume = {"voi": "trabecular"}.get(kind, kind)
+            described = volume + described.capitalize()
         entity = f"_desc-{described}" if described else ""
         return self.folder("segment") / f"{self.name}_space-{space}{entity}_dseg.nii.gz"
 
@@ -156,6 +157,11 @@ class SubjectFiles:
     def labels(self) -> Path:
         """Label numbers and names of the label maps."""
         return self.folder("segment") / f"{self.name}_dseg.tsv"
+
+    @property
+    def heights(self) -> Path:
+        """Heights and deformities of the vertebral bodies, one row per mask and level."""
+        return self.folder("segment") / f"{self.name}_heights.tsv"
 
     @property
     def agreement(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,13 +15,20 @@ from osteoflow.segmentation.schemes import level_name
 from osteoflow.segmentation.structures import LAST_VERTEBRA, structure_id
 
 TRABECULAR = "_trabecular"
+# Volumes of interest (see `osteoflow.segmentation.volumes`) and what they add to a level's name.
+SUFFIXES = {"voi": TRABECULAR, "ellipse": "_ellipse", "cortical": "_cortical"}
 # A mean over fewer voxels than this says little about a vertebra; it is given and flagged.
 FEW_VOXELS = 30
 # Share of a region without a reliable value above which its numbers are flagged.
 UNRELIABLE_SHARE = 0.1
 # A calibration by bone mineral says nothing about muscle, fluid or fat.
 BONE_ONLY = {"vbmd"}
-# End of the method of a mean over levels.
+# Trabecular bone is never so dense: cement and metal are (this project's choice; bone cement
+# with its contrast agent reads 1500 HU and more, compact bone at most about as much).
+DENSE_HU = 1000.0
+# Asked of trabecular volumes alone: whole vertebrae have compact bone.
+TRABECULAR_ONLY = {"hu_above1000"}
+# How the method of a mean over levels ends.
 MEAN_OF_LEVELS = "; mean of levels"
 # How far a muscle or the fluid is outlined is the rater's choice, and so is its volume.
 OUTLINED_PART = "outlined_part"
@@ -32,6 +39,7 @@ STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
     "sd": lambda values: float(np.std(values, ddof=1)) if values.size > 1 else float("nan"),
     # Of marks of 0 and 1.
     "share": lambda values: float(100 * np.mean(values)),
+    "above1000": lambda values: float(100 * np.mean(values > DENSE_HU)),
 }
 
 
@@ -97,6 +105,8 @@ def measure_regions(
         if kept.size < FEW_VOXELS:
             flags.append("few_voxels")
         for metric in metrics_of(image):
+            if metric in TRABECULAR_ONLY and suffix != TRABECULAR:
+                continue
             statistic = STATISTICS[metric.rpartition("_")[2]]
             stated = dictionary()[metric]["unit"]
             rows.append(
@@ -155,39 +165,84 @@ def level_range(levels: Sequence[str]) -> str:
     return "+".join(levels)
 
 
-def average_levels(
-    rows: list[dict[str, Any]], metric: str, levels: Sequence[str]
-) -> dict[str, Any] | None:
-    """The mean of a trabecular metric over named levels, each counted once.
+@cache
+def levels_of(roi: str) -> tuple[str, ...]:
+    """Levels in the name that :func:`level_range` gave, whatever their volume; none for others.
 
-    A level that is missing leaves the mean without a value and is named in the flag; None where
-    the metric was not measured at all, or the number is there already: a score of several levels,
-    or the one level asked for.
+    ``L1-L3_trabecular`` -> L1, L2, L3; ``L1+L3`` -> L1, L3; ``csf`` -> none.
+    """
+    from osteoflow.segmentation.schemes import level_name, verse_id
+
+    names = roi.partition("_")[0]
+    try:
+        if "-" not in names:
+            return tuple(level_name(verse_id(level)) for level in names.split("+"))
+        first, last = (verse_id(level) for level in names.split("-"))
+    except ValueError:
+        return ()
+    return tuple(level_name(number) for number in range(first, last + 1))
+
+
+def average_levels(
+    rows: list[dict[str, Any]],
+    metric: str,
+    levels: Sequence[str],
+    *,
+    suffix: str = TRABECULAR,
+    left_out: Mapping[str, str] | None = None,
+    minimum_levels: int = 2,
+) -> dict[str, Any] | None:
+    """The mean of a metric over the volumes of named levels, each counted once.
+
+    Parameters
+    ----------
+    rows
+        Rows of one rater of one subject.
+    metric, levels, suffix
+        What is averaged: a metric of the volumes ``L1<suffix>``, ``L2<suffix>`` ...
+    left_out
+        Reason by level: these levels do not count and are named in the flag
+        (``left_out:L1 fractured``).
+    minimum_levels
+        With levels left out, the mean has a value if at least so many remain.
+
+    Returns
+    -------
+    dict or None
+        The row. A level that is missing leaves the mean without a value and is named in the flag
+        (``missing:L2``), as do too few remaining ones (``too_few_levels``). None where the metric
+        was not measured at all, or the number is there already: a score of several levels, or the
+        one level asked for.
     """
     measured = {
-        row["roi"]: row
-        for row in rows
-        if row["metric"] == metric and row["roi"].endswith(TRABECULAR)
+        row["roi"]: row for row in rows if row["metric"] == metric and row["roi"].endswith(suffix)
     }
-    wanted = [level + TRABECULAR for level in levels]
-    roi = level_range(levels) + TRABECULAR
+    roi = level_range(levels) + suffix
     if not measured or roi in measured:
         return None
+    out = {level: reason for level, reason in (left_out or {}).items() if level in levels}
+    wanted = [level + suffix for level in levels if level not in out]
     missing = [
-        level
-        for level, name in zip(levels, wanted, strict=True)
+        name.removesuffix(suffix)
+        for name in wanted
         if name not in measured or not np.isfinite(measured[name]["value"])
     ]
     used = [measured[name] for name in wanted if name in measured]
     reference = next(iter(measured.values()))
     flags = sorted({flag for row in used for flag in row["flag"].split(";") if flag})
+    too_few = bool(out) and len(wanted) < min(minimum_levels, len(levels))
+    if too_few:
+        flags.insert(0, "too_few_levels")
+    if out:
+        flags.insert(0, "left_out:" + "+".join(f"{name} {why}" for name, why in out.items()))
     if missing:
         flags.insert(0, f"missing:{'+'.join(missing)}")
+    known = bool(used) and not missing and not too_few
     return {
         **reference,
         "roi": roi,
-        "value": float("nan") if missing else float(np.mean([row["value"] for row in used])),
-        "method": reference["method"] + MEAN_OF_LEVELS,
+        "value": float(np.mean([row["value"] for row in used])) if known else float("nan"),
+        "method": f"{reference['method']}{MEAN_OF_LEVELS}",
         "n_voxels": sum(row["n_voxels"] for row in used),
         "flag": ";".join(flags),
     }

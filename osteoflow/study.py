@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from osteoflow.cohort.made_columns import made_columns
 from osteoflow.config import Config, load_config
 from osteoflow.ct.certificate import certified_phantom
 from osteoflow.errors import StudyError
@@ -310,6 +311,7 @@ def _column_problems(config: Config, table: SubjectsTable) -> list[str]:
     columns = [
         *table.clinical_columns,
         *(summary.column for summary in config.cohort.summaries),
+        *made_columns(config.cohort),
     ]
     statistics = config.statistics
     used: list[tuple[str, str]] = []
@@ -333,6 +335,11 @@ def _column_problems(config: Config, table: SubjectsTable) -> list[str]:
         except ValueError as error:
             problems.append(f"config: {place}: {error}")
     problems.extend(_session_problems(config, table))
+    problems.extend(
+        f"config: cohort.dxa: {unknown_column(item.column, table.clinical_columns)}"
+        for item in config.cohort.dxa
+        if item.column not in table.clinical_columns
+    )
     problems.extend(f"config: {text}" for text in refusals(config.analyses, columns))
     problems.extend(f"config: {text}" for text in _type_problems(config, table))
     return list(dict.fromkeys(problems))
@@ -353,7 +360,9 @@ def _session_problems(config: Config, table: SubjectsTable) -> list[str]:
 def _type_problems(config: Config, table: SubjectsTable) -> list[str]:
     """Texts where numbers are needed, and the reverse."""
     numeric = {summary.column for summary in config.cohort.summaries}
-    text, binary = set(), set()
+    made = made_columns(config.cohort)
+    numeric |= {name for name, is_numeric in made.items() if is_numeric}
+    text, binary = {name for name, is_numeric in made.items() if not is_numeric}, set()
     for column in table.clinical_columns:
         cells = {subject.clinical[column] for subject in table.subjects} - {""}
         if all(is_number(cell) for cell in cells):

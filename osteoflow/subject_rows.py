@@ -8,18 +8,25 @@ from typing import Any
 
 import numpy as np
 
+from osteoflow.ct.header import ct_acquisition
 from osteoflow.ct.marrow_fat import fat_error_rows
 from osteoflow.ct.quality import calibration_rows
 from osteoflow.images import FIRST_READING, IMAGES, QUALITY, RATERS
-from osteoflow.io.volume import Volume, read_json, read_volume, sidecar_path
+from osteoflow.intact_levels import not_intact
+from osteoflow.io.tables import read_rows
+from osteoflow.io.volume import Volume, read_json, read_spacing, read_volume, sidecar_path
 from osteoflow.layout import SubjectFiles
 from osteoflow.measurements import (
-    TRABECULAR,
+    SUFFIXES,
     average_levels,
     complete,
+    dictionary,
     measure_regions,
     measure_volumes,
 )
+from osteoflow.muscle_rows import muscle_rows
+from osteoflow.segmentation.heights import HEIGHT_METRICS
+from osteoflow.segmentation.schemes import verse_id
 from osteoflow.segmentation.structures import SIDES, outlined_structures
 from osteoflow.step import has_item, is_ok
 
@@ -43,6 +50,8 @@ def subject_rows(
     statuses: Statuses,
     summaries: Sequence[Mapping[str, Any]],
     scores: Mapping[str, Any],
+    left_out: Mapping[str, Any] | None = None,
+    muscle_levels: Sequence[str] = (),
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Rows of the measurements table, and warnings about scores that could not be made.
 
@@ -53,20 +62,31 @@ def subject_rows(
     statuses
         Status of every step by its name.
     summaries
-        Metrics averaged over levels, with ``metric`` and ``levels``.
+        Metrics averaged over levels, with ``metric``, ``levels`` and perhaps ``voi``.
     scores
         Section ``mri.scores`` of the configuration.
+    left_out
+        Section ``cohort.left_out``: which levels do not count in means; None: all count.
+    muscle_levels
+        Vertebrae at whose height muscles are measured in CT; none: wherever outlined.
     """
     maps = _usable_maps(files, statuses)
     rows: list[dict[str, Any]] = []
+    by_mask: dict[str, list[dict[str, Any]]] = {}
     warnings: list[str] = []
     segmented = statuses["segment"]
-    for item, (space, rater, reading) in RATERS.items():
+    for item, (space, *_) in RATERS.items():
         if not has_item(segmented, item) or not is_ok(segmented, item):
             continue
-        labels, voi = (read_volume(files.regions(item, kind)) for kind in ("mask", "voi"))
-        measured: list[dict[str, Any]] = []
-        for regions, suffix in ((labels, ""), (voi, TRABECULAR)):
+        labels = read_volume(files.regions(item, "mask"))
+        volumes = {
+            kind: read_volume(path)
+            for kind in SUFFIXES
+            if (path := files.regions(item, kind)).exists()
+        }
+        measured = _heights(files, item, f"seg_{space}", labels)
+        named = [(labels, ""), *((volumes[kind], SUFFIXES[kind]) for kind in volumes)]
+        for regions, suffix in named:
             measured += measure_volumes(f"seg_{space}", regions, suffix)
             for name, found in maps.items():
                 if IMAGES[name].space == space:
@@ -79,18 +99,65 @@ def subject_rows(
                         method=found.method,
                         reliable=found.reliable,
                     )
-        more, notes = _scores(space, files, maps, labels, voi, scores)
+        if space == "ct" and "ct" in maps:
+            measured += muscle_rows(maps["ct"].values, labels, muscle_levels)
+        more, notes = _scores(space, files, maps, labels, volumes["voi"], scores)
         measured += more
         warnings += notes
+        by_mask[item] = measured
+    first = [measured for item, measured in by_mask.items() if item == RATERS[item].space]
+    out = not_intact(first, left_out) if left_out else {}
+    least = left_out["minimum_levels"] if left_out else 2
+    for item, measured in by_mask.items():
         for summary in summaries:
-            row = average_levels(measured, summary["metric"], summary["levels"])
+            row = average_levels(
+                measured,
+                summary["metric"],
+                summary["levels"],
+                suffix=f"_{summary.get('voi', 'trabecular')}",
+                left_out=out,
+                minimum_levels=least,
+            )
             measured += [row] if row else []
+        _, rater, reading = RATERS[item]
         rows += complete(measured, files.participant_id, files.session, rater, reading)
     if "vbmd" in maps:
         rows += fat_error_rows(rows)
         quality = calibration_rows(read_json(files.calibration))
         rows += complete(quality, files.participant_id, files.session, *FIRST_READING)
     return rows, warnings
+
+
+def acquisition(files: SubjectFiles, statuses: Statuses) -> dict[str, Any]:
+    """How the subject's CT was made; empty without a usable one."""
+    converted = statuses["convert"]
+    if not has_item(converted, "ct") or not is_ok(converted, "ct"):
+        return {}
+    path = files.image("ct")
+    return ct_acquisition(read_json(sidecar_path(path)), read_spacing(path))
+
+
+def _heights(files: SubjectFiles, item: str, image: str, labels: Volume) -> list[dict[str, Any]]:
+    """Heights and deformities of the bodies of one mask."""
+    rows = []
+    for found in read_rows(files.heights):
+        if found["item"] != item:
+            continue
+        count = int((labels.data == verse_id(found["level"])).sum())
+        rows += [
+            {
+                "roi": found["level"],
+                "image": image,
+                "metric": metric,
+                "value": float("nan") if found[metric] == "n/a" else float(found[metric]),
+                "unit": dictionary()[metric]["unit"],
+                "method": "six points of the outline, midsagittal",
+                "n_voxels": count,
+                "flag": "" if found["flag"] == "n/a" else found["flag"],
+            }
+            for metric in HEIGHT_METRICS
+        ]
+    return rows
 
 
 def _usable_maps(files: SubjectFiles, statuses: Statuses) -> dict[str, _Map]:

@@ -34,8 +34,7 @@ rule assemble_cohort:
     resources:
         mem_mb=lambda wildcards, attempt: (1000 + len(SUBJECTS)) * attempt,
     params:
-        summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
-        minimum_levels=CONFIG.cohort.minimum_levels,
+        cohort=canonical(CONFIG.cohort),
         subjects=sorted(SUBJECTS),
         code=code_version("assemble_cohort.py"),
     script:

@@ -1,4 +1,4 @@
-"""Vertebra masks on the image grid in VerSe labels, and the trabecular volumes inside them."""
+"""Vertebra masks on the image grid in VerSe labels, and the volumes of interest inside them."""
 
 
 rule segment:
@@ -17,6 +17,7 @@ rule segment:
         runtime=by_size(5, 0.05),
     params:
         erosion_mm=CONFIG.segmentation.erosion_mm,
+        further=canonical(CONFIG.segmentation.further()),
         code=code_version("segment_vertebrae.py"),
     script:
         "../scripts/segment_vertebrae.py"

@@ -18,6 +18,8 @@ rule measure:
     params:
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
         scores=canonical(CONFIG.mri.scores),
+        left_out=canonical(CONFIG.cohort.left_out),
+        muscle_levels=canonical(CONFIG.ct.muscle_levels),
         title=CONFIG.study.title,
         code=code_version("measure_subject.py"),
     script:

@@ -7,6 +7,7 @@ cohort tables without rejected regions, the merged exclusions, the review and th
 
 import json
 
+from osteoflow.cohort import left_out
 from osteoflow.cohort.assemble import (
     columns_dictionary,
     exclusions_table,
@@ -15,13 +16,14 @@ from osteoflow.cohort.assemble import (
     participants_table,
     status_table,
 )
+from osteoflow.cohort.classes import add_columns
 from osteoflow.cohort.flow import cohort_flow
 from osteoflow.cohort.review import review_cohort
 from osteoflow.io.tables import read_rows, read_table, write_table
 from osteoflow.io.volume import read_json, write_json
 from osteoflow.layout import SubjectFiles
 from osteoflow.segmentation.schemes import scheme_names
-from osteoflow.settings.cohort import Summary
+from osteoflow.settings.cohort import Cohort
 from osteoflow.step_log import log_to
 from osteoflow.subjects import read_subjects
 
@@ -30,11 +32,20 @@ def main(inputs, output, params, log):
     """Assemble the cohort."""
     log_to(log)
     table = read_subjects(inputs.subjects, scheme_names())
-    summaries = [Summary(**item) for item in json.loads(params.summaries)]
+    settings = Cohort(**json.loads(params.cohort))
+    summaries = settings.summaries
     done = [SubjectFiles.beside(path) for path in inputs.statuses]
     reviewed = review_cohort(next(iter(inputs.review), None), table, done)
-    measurements, features, dice = join_subjects(done, reviewed.places, params.minimum_levels)
+    measurements, features, dice = join_subjects(done, reviewed.places)
+    automatic = left_out.automatic(measurements, settings.left_out)
+    out = left_out.joined(left_out.named(table), automatic)
+    features = left_out.mark_features(features, out)
+    out = left_out.joined(left_out.rejected(reviewed.places), out)
+    least = settings.left_out.minimum_levels
+    measurements = left_out.apply(measurements, out, summaries, least)
     people = participants_table(table, measurements, summaries)
+    scans = {files.name: read_json(files.status).get("acquisition", {}) for files in done}
+    people, more = add_columns(people, measurements, scans, settings)
     for name, content in (
         ("participants", people),
         ("measurements", measurements),
@@ -42,7 +53,7 @@ def main(inputs, output, params, log):
     ):
         write_table(output.get(name), content)
         write_table(output.get(f"{name}_tsv"), content)
-    write_json(output.columns, columns_dictionary(table, measurements, summaries))
+    write_json(output.columns, {**columns_dictionary(table, measurements, summaries), **more})
     write_table(output.dice, dice)
     write_table(output.review, reviewed.table())
 

@@ -13,7 +13,7 @@ from osteoflow.io.volume import read_json, write_json
 from osteoflow.layout import SubjectFiles
 from osteoflow.reports.subject_page import write_subject_page
 from osteoflow.step_log import log_to
-from osteoflow.subject_rows import subject_rows
+from osteoflow.subject_rows import acquisition, subject_rows
 
 
 def main(inputs, output, params, log):
@@ -22,8 +22,8 @@ def main(inputs, output, params, log):
     files = SubjectFiles.beside(output.status)
     found = [read_json(Path(folder) / "status.json") for folder in inputs.folders]
     statuses = {content["step"]: content for content in found}
-    settings = json.loads(params.summaries), json.loads(params.scores)
-    rows, warnings = subject_rows(files, statuses, *settings)
+    settings = (params.summaries, params.scores, params.left_out, params.muscle_levels)
+    rows, warnings = subject_rows(files, statuses, *map(json.loads, settings))
     write_rows(files.measurements, MEASUREMENT_COLUMNS, rows)
     items = [{"step": name, **item} for name, s in statuses.items() for item in s["items"]]
     if warnings:
@@ -31,7 +31,8 @@ def main(inputs, output, params, log):
         items.append(scored)
     write_subject_page(files, items, params.title)
     hashes = {name: hash_file(path) for name, path in files.made()}
-    write_json(files.status, {"subject": files.name, "items": items, "files": hashes})
+    content = {"subject": files.name, "items": items, "files": hashes}
+    write_json(files.status, {**content, "acquisition": acquisition(files, statuses)})
 
 
 main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])

@@ -1,21 +1,24 @@
-"""Bring the study's masks to the image grids and derive trabecular volumes.
+"""Bring the study's masks to the image grids and derive volumes of interest.
 
 Reads the masks that the inventory names (where it names none: what a segmentation program
-outlined) and the converted images; writes, per image and reading, whole vertebrae and trabecular
-volumes in VerSe labels, the fingerprint of every region, and how well readings overlap.
+outlined) and the converted images; writes, per image and reading, whole vertebrae and volumes of
+interest in VerSe labels, the bodies' heights, the fingerprint of every region, and how well
+readings overlap.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
 
-from osteoflow.images import GRIDS, RATERS
+from osteoflow.images import FURTHER_MRI, GRIDS, RATERS
 from osteoflow.io.tables import write_rows
-from osteoflow.io.volume import read_json, read_volume, write_volume
+from osteoflow.io.volume import read_json, read_volume
 from osteoflow.layout import SubjectFiles
 from osteoflow.outlined import mask_of, read_outlines
 from osteoflow.segmentation.fingerprint import REGION_COLUMNS, region_rows
-from osteoflow.segmentation.prepare import prepare_mask
+from osteoflow.segmentation.heights import HEIGHT_COLUMNS
+from osteoflow.segmentation.prepare import prepare_mask, write_prepared
 from osteoflow.segmentation.readings import (
     AGREEMENT_COLUMNS,
     IDENTICAL,
@@ -26,17 +29,6 @@ from osteoflow.segmentation.schemes import labels_table
 from osteoflow.step import Step, has_item
 
 
-def write_prepared(prepared, mask_path, voi_path, given, erosion_mm):
-    """Both label maps with sidecars that state how they came about."""
-    about = {"Units": "VerSe label", "SourceScheme": given["scheme"]}
-    if "program" in given:
-        about["OutlinedBy"] = given["program"]
-    write_volume(mask_path, prepared.labels, {**about, "Warnings": prepared.label_warnings})
-    description = "Trabecular volume: the mask's surface moved inwards equally in all directions"
-    more = {"Description": description, "ErosionMillimetres": erosion_mm}
-    write_volume(voi_path, prepared.voi, {**about, **more, "Warnings": prepared.voi_warnings})
-
-
 def main(masks_path, outlines, folder, params, log):
     """Segment every grid of one subject, for every reading."""
     masks = read_json(masks_path)["masks"]
@@ -44,17 +36,22 @@ def main(masks_path, outlines, folder, params, log):
     files = SubjectFiles.beside(folder)
     step = Step("segment", folder, log)
     converted = files.step_status("convert")
-    prepared, regions = {}, []
+    further = json.loads(params.further)
+    settings = {"voi": {"ErosionMillimetres": params.erosion_mm}}
+    settings.update((kind, {"Settings": value}) for kind, value in further.items())
+    prepared, regions, heights = {}, [], []
 
     def work(item, space, given):
         image = read_volume(next(p for n in GRIDS[space] if (p := files.image(n)).exists()))
-        found = prepare_mask(given, Path.cwd(), image, params.erosion_mm)
-        paths = (files.regions(item, "mask"), files.regions(item, "voi"))
-        write_prepared(found, *paths, given, params.erosion_mm)
-        prepared[item] = found.labels
+        found = prepare_mask(given, Path.cwd(), image, params.erosion_mm, further=further)
         regions.extend(region_rows(item, image, found.labels, found.voi))
+        if space not in FURTHER_MRI:
+            heights.extend({"item": item, **row} for row in found.volumes.heights())
+        paths = {kind: files.regions(item, kind) for kind in ("mask", *found.volumes.volumes)}
+        warnings = write_prepared(found, paths, given, settings)
+        prepared[item] = found.labels
         copied = item != space and is_identical(prepared.get(space), found.labels)
-        return found.label_warnings + found.voi_warnings + [IDENTICAL] * copied
+        return warnings + [IDENTICAL] * copied
 
     for item, (space, *_) in RATERS.items():
         if not has_item(read_json(converted), space):
@@ -71,6 +68,7 @@ def main(masks_path, outlines, folder, params, log):
     step.finish()
     write_rows(files.outlined, REGION_COLUMNS, regions)
     present = {int(label) for mask in prepared.values() for label in np.unique(mask.data)} - {0}
+    write_rows(files.heights, ("item", *HEIGHT_COLUMNS), heights)
     write_rows(files.labels, ["index", "name"], labels_table(sorted(present)))
     write_rows(files.agreement, AGREEMENT_COLUMNS, agreement_rows(prepared))
 

@@ -24,7 +24,7 @@ from osteoflow.io.tables import (
     read_table,
 )
 from osteoflow.layout import SubjectFiles
-from osteoflow.measurements import TRABECULAR, dictionary, level_range
+from osteoflow.measurements import dictionary, level_range
 from osteoflow.settings.cohort import Summary
 from osteoflow.subjects import SubjectsTable, is_number
 
@@ -34,7 +34,6 @@ KEY = ["participant_id", "session"]
 def join_subjects(
     done: Sequence[SubjectFiles],
     left_out: Sequence[tuple[str, str, str, str]],
-    minimum_levels: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Measurements, features and overlap of readings of all subjects.
 
@@ -44,8 +43,6 @@ def join_subjects(
         Subjects with results.
     left_out
         (participant, session, mask item, region) of every region that the cohort does not use.
-    minimum_levels
-        Least number of levels of a mean that lacks some of its own.
     """
     gone = gone_regions(left_out)
     measurements = concatenate(
@@ -67,7 +64,7 @@ def join_subjects(
     ]
     columns = ["participant_id", "session", "comparison", "image", "roi", "dice"]
     return (
-        without_measurements(measurements, gone, minimum_levels),
+        without_measurements(measurements, gone),
         without_features(features, gone),
         concatenate(agreement, columns)[columns],
     )
@@ -113,7 +110,7 @@ def typed(cells: Sequence[str]) -> pd.Series:
 
 
 def _summary_values(people: pd.DataFrame, measured: pd.DataFrame, summary: Summary) -> list[float]:
-    roi = level_range(summary.levels) + TRABECULAR
+    roi = level_range(summary.levels) + summary.suffix
     if measured.empty:
         return [float("nan")] * len(people)
     rows = measured[(measured["metric"] == summary.metric) & (measured["roi"] == roi)]
@@ -154,9 +151,10 @@ def columns_dictionary(
             else []
         )
         known[summary.column] = {
-            "label": f"{entry['label']} {level_range(summary.levels).replace('-', '–')}",
+            "label": f"{entry['label']}{'' if summary.voi == 'trabecular' else f' {summary.voi}'} "
+            f"{level_range(summary.levels).replace('-', '–')}",
             "unit": "; ".join(units) if entry["unit"] == "*" else entry["unit"],
-            "definition": f"{entry['definition']}; mean of the trabecular volumes of "
+            "definition": f"{entry['definition']}; mean of the {VOLUMES[summary.voi]} of "
             f"{', '.join(summary.levels)}",
         }
     return known
@@ -164,9 +162,14 @@ def columns_dictionary(
 
 def summary_regions(summaries: Iterable[Summary]) -> set[tuple[str, str]]:
     """Metric and region of each summary, as the measurements table has them."""
-    return {(s.metric, level_range(s.levels) + TRABECULAR) for s in summaries}
+    return {(s.metric, level_range(s.levels) + s.suffix) for s in summaries}
 
 
+VOLUMES = {
+    "trabecular": "trabecular volumes",
+    "ellipse": "elliptical volumes",
+    "cortical": "shells, partial volume included,",
+}
 CLINICAL_LABELS = {
     "age": ("Age", "years"),
     "sex": ("Sex", ""),

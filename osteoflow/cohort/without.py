@@ -1,14 +1,15 @@
 """The cohort's tables without regions that are left out.
 
 Why a region is left out is decided elsewhere; here follows what that does to the numbers. A number
-of the region alone goes. A mean over several levels is made anew of the remaining ones, if enough
-remain. Any other number over several regions (pooled features, scores) cannot be made of the
-tables: it stays as a row without a value. Each of these is flagged with the regions it lacks.
+of the region alone goes. A mean over several levels stays for
+:func:`osteoflow.cohort.left_out.apply`, which makes it anew of the remaining ones. Any other number
+over several regions (pooled features, scores) cannot be made of the tables: it stays as a row
+without a value, flagged with the regions it lacks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -17,9 +18,8 @@ import pandas as pd
 
 from osteoflow.images import IMAGES, RATERS
 from osteoflow.io.tables import feature_columns
-from osteoflow.measurements import MEAN_OF_LEVELS, TRABECULAR
+from osteoflow.measurements import MEAN_OF_LEVELS, SUFFIXES, levels_of
 from osteoflow.segmentation.fingerprint import WHOLE_IMAGE, region_order
-from osteoflow.segmentation.schemes import level_name, verse_id
 from osteoflow.segmentation.structures import SIDES
 
 LEFT_OUT = "left_out:"
@@ -55,9 +55,7 @@ def gone_regions(places: Iterable[tuple[str, str, str, str]]) -> Gone:
     return gone
 
 
-def without_measurements(
-    measurements: pd.DataFrame, gone: Gone, minimum_levels: int
-) -> pd.DataFrame:
+def without_measurements(measurements: pd.DataFrame, gone: Gone) -> pd.DataFrame:
     """The measurements without regions that are left out.
 
     Parameters
@@ -66,13 +64,8 @@ def without_measurements(
         Long table of all subjects.
     gone
         From :func:`gone_regions`.
-    minimum_levels
-        Least number of levels that a mean is made of where some are left out; with fewer it has
-        no value.
     """
-    return _without(
-        measurements, gone, lambda rows, out: _changed_measurements(rows, out, minimum_levels)
-    )
+    return _without(measurements, gone, _changed_measurements)
 
 
 def without_features(features: pd.DataFrame, gone: Gone) -> pd.DataFrame:
@@ -142,53 +135,19 @@ def _without(table: pd.DataFrame, gone: Gone, changed: Any) -> pd.DataFrame:
     return table.drop(index=dropped).reset_index(drop=True)
 
 
-def _changed_measurements(
-    rows: list[dict[str, Any]], out: set[str], minimum_levels: int
-) -> list[dict[str, Any] | None]:
+def _changed_measurements(rows: list[dict[str, Any]], out: set[str]) -> list[dict[str, Any] | None]:
     """Of each row what changes: None drops it, an empty mapping leaves it."""
-    single = {(row["image"], row["metric"], row["roi"]): row for row in rows}
     result: list[dict[str, Any] | None] = []
     for row in rows:
         own = regions_of(row["roi"])
         lost = _lost(own | set(RESTS_ON.get(row["metric"], ())), out)
-        if not lost:
-            result.append({})
-        elif own <= lost:
+        if own <= lost:
             result.append(None)
-        elif str(row["method"]).endswith(MEAN_OF_LEVELS):
-            levels = [level for level in levels_of(row["roi"]) if level not in lost]
-            found = [
-                single.get((row["image"], row["metric"], level + TRABECULAR)) for level in levels
-            ]
-            result.append(_mean_again(row, levels, found, lost, minimum_levels))
+        elif not lost or str(row["method"]).endswith(MEAN_OF_LEVELS):
+            result.append({})
         else:
             result.append({"value": np.nan, **_flagged(row, lost)})
     return result
-
-
-def _mean_again(
-    row: Mapping[str, Any],
-    levels: Sequence[str],
-    found: Sequence[Mapping[str, Any] | None],
-    lost: set[str],
-    minimum_levels: int,
-) -> dict[str, Any]:
-    """A mean over the levels that remain; a level that was never there keeps it without a value,
-    as where nothing is left out."""
-    used = [one for one in found if one is not None]
-    missing = [
-        level
-        for level, one in zip(levels, found, strict=True)
-        if one is None or not np.isfinite(one["value"])
-    ]
-    enough = not missing and len(used) >= minimum_levels
-    flags = {part for one in used for part in _flags(one)}
-    first = [f"missing:{'+'.join(missing)}"] if missing else []
-    return {
-        "value": float(np.mean([one["value"] for one in used])) if enough else np.nan,
-        "n_voxels": sum(int(one["n_voxels"]) for one in used),
-        "flag": ";".join([_lacks(lost), *first, *sorted(flags)]),
-    }
 
 
 def _flagged(row: Mapping[str, Any], lost: set[str]) -> dict[str, str]:
@@ -218,20 +177,9 @@ def _space(image: str) -> str:
 
 def regions_of(roi: str) -> set[str]:
     """Outlined regions that a region of the tables is made of: ``L1-L2_trabecular`` -> L1, L2."""
-    name = roi.removesuffix(TRABECULAR)
+    name = roi
+    for suffix in SUFFIXES.values():
+        name = name.removesuffix(suffix)
     if name in SIDES:
         return set(SIDES[name])
     return set(levels_of(roi)) or {name}
-
-
-@cache
-def levels_of(roi: str) -> tuple[str, ...]:
-    """Levels in the name that :func:`osteoflow.measurements.level_range` gave, none for others."""
-    name = roi.removesuffix(TRABECULAR)
-    try:
-        if "-" in name:
-            first, last = (verse_id(end) for end in name.split("-"))
-            return tuple(level_name(number) for number in range(first, last + 1))
-        return tuple(level_name(verse_id(part)) for part in name.split("+"))
-    except ValueError:
-        return ()

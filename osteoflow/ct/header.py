@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # Calibrated densities hold at any tube voltage; cut-offs for plain CT numbers (Pickhardt et al.,
@@ -98,6 +98,45 @@ def ct_warnings(sidecar: dict[str, Any], slice_step_mm: float | None = None) -> 
                 "use the step"
             )
     return warnings
+
+
+# Columns of the participants table that say how the CT was made.
+ACQUISITION = {
+    "ct_kvp": ("Tube voltage", "kV", "Tube voltage of the CT"),
+    "ct_kernel": ("Kernel", "", "Reconstruction kernel of the CT"),
+    "ct_contrast": ("Contrast agent", "", "Whether the header names a contrast agent: yes or no"),
+    "ct_slice_thickness": ("Slice thickness", "mm", "Slice thickness of the CT"),
+    "ct_slice_step": ("Slice distance", "mm", "Distance of neighbouring slices of the CT"),
+    "ct_pixel": ("Pixel", "mm", "Pixel size of the CT within slices"),
+}
+
+
+def ct_acquisition(sidecar: dict[str, Any], spacing: Sequence[float]) -> dict[str, Any]:
+    """How a CT was made, by the names of :data:`ACQUISITION`; what is not stated is None.
+
+    Parameters
+    ----------
+    sidecar
+        Of the converted CT.
+    spacing
+        Voxel size in mm; the third is across slices.
+
+    Notes
+    -----
+    A header without contrast fields says ``no``: scanners write them where an agent was given.
+    Where names were removed from headers they may be lost, which nobody can tell afterwards.
+    """
+    kvp = float(sidecar.get("KVP") or 0)
+    kernel = sidecar.get("ConvolutionKernel")
+    named = any(_names_contrast(sidecar.get(key)) for key in CONTRAST_KEYS)
+    return {
+        "ct_kvp": kvp if PLAUSIBLE_KVP[0] <= kvp <= PLAUSIBLE_KVP[1] else None,
+        "ct_kernel": "/".join(map(str, kernel)) if isinstance(kernel, list | tuple) else kernel,
+        "ct_contrast": "yes" if named else "no",
+        "ct_slice_thickness": sidecar.get("SliceThickness"),
+        "ct_slice_step": round(float(spacing[2]), 4),
+        "ct_pixel": round(float(spacing[0]), 4),
+    }
 
 
 def density_warnings(sidecar: dict[str, Any]) -> list[str]:

@@ -69,6 +69,11 @@ def read_volume(path: str | Path, dtype: type | None = None) -> Volume:
     return Volume(data if dtype is None else data.astype(dtype), np.asarray(image.affine, float))
 
 
+def read_spacing(path: str | Path) -> tuple[float, float, float]:
+    """Voxel size of a NIfTI file in mm, without its data."""
+    return Volume(np.empty((0, 0, 0)), np.asarray(nib.load(str(path)).affine, float)).spacing
+
+
 def write_volume(path: str | Path, volume: Volume, sidecar: dict[str, Any] | None = None) -> None:
     """Write NIfTI (and the sidecar ``.json`` beside it), each under its final name only when whole.
 

@@ -22,6 +22,8 @@ COMPARTMENTS = {
     "": "Whole vertebral body, cortex included",
     "trabecular": "Trabecular volume of interest",
     "calibration": "Calibration of the CT",
+    "ellipse": "Elliptical volume of interest",
+    "cortical": "Shell of the body, partial volume included",
 }
 # Where a measurement that several images give comes from.
 SOURCES = {"seg_ct": "CT mask", "seg_mri": "MRI mask"}

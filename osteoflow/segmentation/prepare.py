@@ -10,11 +10,11 @@ from typing import Any
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.masks import read_mask
 from osteoflow.io.outside import permission_denied
-from osteoflow.io.volume import Volume
+from osteoflow.io.volume import Volume, write_volume
 from osteoflow.segmentation.grid import check_levels, check_sides, drop_slips, to_image_grid
 from osteoflow.segmentation.regions import to_regions
 from osteoflow.segmentation.structures import add_structures
-from osteoflow.segmentation.voi import trabecular_voi
+from osteoflow.segmentation.volumes import DESCRIPTIONS, Volumes, volumes_of_interest
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,15 @@ class PreparedMask:
         Whole vertebrae in VerSe ids, and the further structures that were outlined.
     voi
         Trabecular volumes: vertebrae only.
+    volumes
+        All volumes of interest, the trabecular ones included, and the bodies' heights.
     """
 
     labels: Volume
     voi: Volume
     label_warnings: list[str]
     voi_warnings: list[str]
+    volumes: Volumes
 
 
 def prepare_mask(
@@ -43,6 +46,7 @@ def prepare_mask(
     *,
     structures: Mapping[str, Any] | None = None,
     require_vertebra: bool = True,
+    further: Mapping[str, Any] | None = None,
 ) -> PreparedMask:
     """Read one mask, bring it to the image grid and derive the trabecular volumes.
 
@@ -56,13 +60,15 @@ def prepare_mask(
     image
         Image whose grid counts; echoes of a stack share it.
     erosion_mm
-        Distance by which the mask's surface is moved inwards.
+        Distance by which the surface of the vertebral bodies is moved inwards.
     structures
         Inventory entry of a second mask with a scheme of its own, from which the further
         structures (muscles, fluid) are taken; one that cannot be used costs only these, and a
         warning.
     require_vertebra
         False: a mask that outlines further structures alone will do.
+    further
+        Volumes of interest besides the trabecular one, with their settings.
 
     Raises
     ------
@@ -76,14 +82,15 @@ def prepare_mask(
     warnings += slips
     if structures is not None:
         try:
-            further, notes = _placed(structures, study, image, require_vertebra=False)
-            placed, more = add_structures(placed, further)
+            others, notes = _placed(structures, study, image, require_vertebra=False)
+            placed, more = add_structures(placed, others)
             warnings += [f"mask of further structures: {text}" for text in [*notes, *more]]
         except SubjectDataError as error:
             warnings.append(f"{error.code}: mask of further structures not used: {error.message}")
     warnings += check_levels(placed)
-    voi, voi_warnings = trabecular_voi(placed, erosion_mm)
-    return PreparedMask(placed, voi, warnings, voi_warnings)
+    volumes = volumes_of_interest(placed, erosion_mm, further)
+    voi, voi_warnings = volumes.volumes["voi"]
+    return PreparedMask(placed, voi, warnings, voi_warnings, volumes)
 
 
 def _placed(
@@ -111,3 +118,37 @@ def _placed(
     placed, more = to_image_grid(labels, image)
     check_sides(placed)
     return placed, [*notes, *more]
+
+
+def write_prepared(
+    prepared: PreparedMask,
+    paths: Mapping[str, Path],
+    given: Mapping[str, Any],
+    settings: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    """Write all label maps with sidecars that state how they came about.
+
+    Parameters
+    ----------
+    paths
+        Of the whole outlines (``mask``) and of each volume of interest by its kind.
+    given
+        Inventory entry of the mask: its ``scheme``, perhaps the ``program`` that made it.
+    settings
+        What each kind's sidecar says of its settings.
+
+    Returns
+    -------
+    list of str
+        The warnings of all.
+    """
+    about = {"Units": "VerSe label", "SourceScheme": given["scheme"]}
+    if "program" in given:
+        about["OutlinedBy"] = given["program"]
+    write_volume(paths["mask"], prepared.labels, {**about, "Warnings": prepared.label_warnings})
+    warnings = list(prepared.label_warnings)
+    for kind, (volume, notes) in prepared.volumes.volumes.items():
+        more = {"Description": DESCRIPTIONS[kind], **settings[kind], "Warnings": notes}
+        write_volume(paths[kind], volume, {**about, **more})
+        warnings += notes
+    return warnings

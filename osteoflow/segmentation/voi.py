@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import ndimage
 
 from osteoflow.io.volume import Volume
+from osteoflow.segmentation.body import Body
 from osteoflow.segmentation.schemes import anatomical_order, level_name
 from osteoflow.segmentation.structures import LAST_VERTEBRA
 
@@ -13,9 +16,14 @@ DEFAULT_MINIMUM_VOXELS = 50
 
 
 def trabecular_voi(
-    labels: Volume, erosion_mm: float, minimum_voxels: int = DEFAULT_MINIMUM_VOXELS
+    labels: Volume,
+    erosion_mm: float,
+    minimum_voxels: int = DEFAULT_MINIMUM_VOXELS,
+    bodies: Mapping[int, Body] | None = None,
 ) -> tuple[Volume, list[str]]:
     """Erode each level by the same physical distance in every direction.
+
+    Of a mask of the whole vertebra the body alone is eroded; one of the body is as it is.
 
     A voxel stays if its centre lies at least ``erosion_mm`` inside the level's surface, which is
     made of the faces between inside and outside voxels: with 1 mm voxels an erosion of 4 mm takes
@@ -25,11 +33,14 @@ def trabecular_voi(
     Parameters
     ----------
     labels
-        VerSe ids of vertebral bodies; further structures have no trabecular volume.
+        VerSe ids of vertebrae; further structures have no trabecular volume.
     erosion_mm
         Margin to cortex and endplates in mm, > 0; it belongs in the sidecar.
     minimum_voxels
         Levels with fewer voxels left are dropped with a warning, never enlarged.
+    bodies
+        Bodies by VerSe id, as :func:`osteoflow.segmentation.body.find_bodies` gives them; of a
+        vertebra that is not among them the largest piece left by the erosion is taken.
 
     Returns
     -------
@@ -57,10 +68,12 @@ def trabecular_voi(
     present = [number for number, box in enumerate(boxes, start=1) if box is not None]
     for number in sorted(present, key=anatomical_order):
         box = boxes[number - 1]
-        body = data[box] == number
-        depth = surface_distance(body, spacing)
+        known = bodies[number] if bodies and number in bodies else None
+        depth = surface_distance(data[box] == number if known is None else known.mask, spacing)
         # Distances are roots of sums of squares: equality must not hang on the last bit.
         kept = depth >= erosion_mm - 1e-6
+        if bodies is not None and known is None:
+            kept = _largest_piece(kept)
         count = int(kept.sum())
         if count < minimum_voxels:
             warnings.append(
@@ -70,6 +83,12 @@ def trabecular_voi(
             continue
         result[box][kept] = number
     return labels.like(result), warnings
+
+
+def _largest_piece(mask: np.ndarray) -> np.ndarray:
+    """The largest connected part: of an eroded vertebra its body, not its arch."""
+    pieces, count = ndimage.label(mask)
+    return pieces == np.bincount(pieces[mask]).argmax() if count > 1 else mask
 
 
 def surface_distance(body: np.ndarray, spacing: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from osteoflow.settings.section import Section
+from osteoflow.settings.section import Level, Section
 
 
 class Rod(Section):
@@ -75,6 +75,11 @@ class Ct(Section):
         "as_calibrated",
         description="Mineral of the reported densities. A conversion is made only under its "
         "source's conditions (`resources/ct_mineral_conversions.tsv`) and refused otherwise.",
+    )
+    muscle_levels: list[Level] = Field(
+        ["L3"],
+        description="Vertebrae at whose height CT number and fat of outlined muscles are measured; "
+        "none: wherever the muscles are outlined.",
     )
 
     def of_job(self, match: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -58,6 +58,24 @@ class BackEnds(Section):
     threads: int = Field(4, ge=1, le=256, description="Processor cores of one such job.")
 
 
+class Ellipse(Section):
+    """The elliptical cylinder of clinical quantitative CT, in shares of the vertebral body."""
+
+    height: float = Field(1 / 3, gt=0, le=1, description="Share of the height, around its middle.")
+    depth: float = Field(2 / 3, gt=0, le=1, description="Share of the depth, from the front.")
+    width: float = Field(0.7, gt=0, le=1, description="Share of the width, around its middle.")
+    margin_mm: float = Field(
+        4.0, gt=0, le=15, description="Least distance to cortex and endplates in mm."
+    )
+    basivertebral_mm: float = Field(
+        4.0,
+        ge=0,
+        le=15,
+        description="Half width and half height in mm of the channel of the basivertebral vein, "
+        "from the middle of the posterior wall to the body's centre, that is left out; 0: none.",
+    )
+
+
 class Segmentation(Section):
     """Volumes of interest derived from the vertebra masks."""
 
@@ -73,3 +91,20 @@ class Segmentation(Section):
         description="Segmentation programs for subjects without a mask; a mask in the subjects "
         "table comes first.",
     )
+    further_voi: list[Literal["ellipse", "cortical"]] = Field(
+        [],
+        description="Volumes measured besides the trabecular one: `ellipse` (elliptical cylinder "
+        "in the middle of the body) and `cortical` (its shell, partial volume included).",
+    )
+    ellipse: Ellipse = Field(default_factory=Ellipse)
+    cortical_mm: float = Field(
+        2.0, gt=0, le=10, description="Thickness in mm of the shell of the body."
+    )
+
+    def further(self) -> dict[str, dict[str, Any]]:
+        """Settings of each further volume that is wanted, by its kind."""
+        known = {
+            "ellipse": self.ellipse.model_dump(),
+            "cortical": {"thickness_mm": self.cortical_mm},
+        }
+        return {kind: known[kind] for kind in dict.fromkeys(self.further_voi)}

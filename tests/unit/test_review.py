@@ -12,10 +12,10 @@ from review_study import L1, L2, SHAPE, TABLE, vertebrae, write_study, write_sub
 from osteoflow.cli import main
 from osteoflow.cohort.assemble import exclusions_table, join_subjects, status_table
 from osteoflow.cohort.flow import cohort_flow
+from osteoflow.cohort.left_out import apply, rejected
 from osteoflow.cohort.review import judge, outlined_regions, review_cohort, review_warnings
 from osteoflow.cohort.without import (
     gone_regions,
-    levels_of,
     regions_of,
     without_features,
     without_measurements,
@@ -31,7 +31,7 @@ from osteoflow.io.tables import (
 )
 from osteoflow.io.volume import Volume, read_json
 from osteoflow.layout import SubjectFiles
-from osteoflow.measurements import level_range
+from osteoflow.measurements import level_range, levels_of
 from osteoflow.reports.overlay import WHOLE
 from osteoflow.reports.reviewed import describe_review, review_summary
 from osteoflow.reports.strip import LINE_PX, Layer, Strips
@@ -40,6 +40,7 @@ from osteoflow.review.page import FOLDER, write_review
 from osteoflow.review.table import COLUMNS, REVIEW_TSV, Decision, read_review
 from osteoflow.segmentation.fingerprint import region_rows
 from osteoflow.segmentation.voi import trabecular_voi
+from osteoflow.settings.cohort import Summary
 from osteoflow.settings.figures import Figures
 from osteoflow.study import check_folder, check_study
 from osteoflow.subjects import read_subjects
@@ -323,27 +324,33 @@ def means(levels, values, **more):
 LUMBAR = ("L1", "L2", "L3", "L4")
 
 
+def without(table, *places, minimum_levels=2):
+    """The table without regions, its means made anew, by region."""
+    found = without_measurements(table, gone_regions(places))
+    mean = Summary(metric="vbmd_mean", levels=list(LUMBAR))
+    return apply(found, rejected(places), [mean], minimum_levels).set_index("roi")
+
+
 def test_a_mean_over_levels_is_made_anew_of_those_that_remain():
     table = pd.DataFrame(means(LUMBAR, [100.0, 10.0, 80.0, 60.0]))
-    gone = gone_regions([("sub-01", "", "ct", "L2")])
-    found = without_measurements(table, gone, 2).set_index("roi")
+    place = ("sub-01", "", "ct", "L2")
+    found = without(table, place)
     assert list(found.index) == [f"{n}_trabecular" for n in ("L1", "L3", "L4", "L1-L4")]
     mean = found.loc["L1-L4_trabecular"]
     assert mean["value"] == pytest.approx(80.0)
-    assert (mean["n_voxels"], mean["flag"]) == (300, "left_out:L2")
+    assert (mean["n_voxels"], mean["flag"]) == (300, "left_out:L2 rejected in review")
     assert pd.isna(found.loc["L1_trabecular", "flag"])
-    few = without_measurements(table, gone, 4).set_index("roi").loc["L1-L4_trabecular"]
-    assert np.isnan(few["value"]) and few["flag"] == "left_out:L2"
+    few = without(table, place, minimum_levels=4).loc["L1-L4_trabecular"]
+    assert np.isnan(few["value"])
+    assert few["flag"] == "left_out:L2 rejected in review;too_few_levels"
 
 
 def test_a_level_that_was_never_there_keeps_the_mean_without_a_value():
     rows = means(LUMBAR, [100.0, 10.0, 80.0, np.nan])
     rows[-1] |= {"flag": "missing:L4"}
-    gone = gone_regions([("sub-01", "", "ct", "L2")])
-    found = without_measurements(pd.DataFrame(rows), gone, 2).set_index("roi")
-    mean = found.loc["L1-L4_trabecular"]
+    mean = without(pd.DataFrame(rows), ("sub-01", "", "ct", "L2")).loc["L1-L4_trabecular"]
     assert np.isnan(mean["value"])
-    assert mean["flag"] == "left_out:L2;missing:L4"
+    assert mean["flag"] == "missing:L4;left_out:L2 rejected in review"
 
 
 def test_other_raters_sessions_images_and_subjects_stay_as_they_are():
@@ -360,11 +367,11 @@ def test_other_raters_sessions_images_and_subjects_stay_as_they_are():
     ]
     table = pd.DataFrame(rows)
     gone = gone_regions([("sub-01", "", "ct", "all")])
-    found = without_measurements(table, gone, 2)
+    found = without_measurements(table, gone)
     pd.testing.assert_frame_equal(
         found, table.iloc[3:].reset_index(drop=True).astype({"flag": "str"})
     )
-    assert without_measurements(table, {}, 2) is table
+    assert without_measurements(table, {}) is table
 
 
 def test_scores_rest_on_structures_and_pairs_on_both_sides():
@@ -383,7 +390,7 @@ def test_scores_rest_on_structures_and_pairs_on_both_sides():
         ]
     )
     places = [("sub-01", "", "t1w", "csf"), ("sub-01", "", "mri", "paraspinal_muscle_left")]
-    found = without_measurements(table, gone_regions(places), 2)
+    found = without_measurements(table, gone_regions(places))
     told = found.set_index(["roi", "metric"])[["value", "flag"]]
     assert len(told) == 5
     for lost in (("L1-L4_trabecular", "vbq_score"), ("L1_trabecular", "sir_csf")):
@@ -423,13 +430,16 @@ def test_joined_tables_lack_what_was_rejected(study):
     for files in done(study):
         files.features.parent.mkdir(parents=True)
         files.features.write_text("", encoding="utf-8")
-    whole, _, dice = join_subjects(done(study), [], 2)
+    whole, _, dice = join_subjects(done(study), [])
     reviewed = decide(study, ("sub-01", "ct_rater2", "L2", "reject", "leak"))
-    part, _, fewer = join_subjects(done(study), reviewed.places, 2)
+    part, _, fewer = join_subjects(done(study), reviewed.places)
     assert len(whole) - len(part) == 1
     assert dice["roi"].tolist() == ["L1", "L2"] and fewer["roi"].tolist() == ["L1"]
-    mean = part[(part["rater"] == 2) & (part["roi"] == "L1-L2_trabecular")].iloc[0]
-    assert np.isnan(mean["value"]) and mean["flag"] == "left_out:L2"
+    summaries = [Summary(metric="vbmd_mean", levels=["L1", "L2"])]
+    anew = apply(part, rejected(reviewed.places), summaries)
+    mean = anew[anew["rater"].eq(2) & (anew["roi"] == "L1-L2_trabecular")].iloc[0]
+    assert np.isnan(mean["value"])
+    assert mean["flag"] == "left_out:L2 rejected in review;too_few_levels"
 
 
 # ---- flow and report ----

@@ -40,6 +40,7 @@ SUBJECT_FILES = [
     *(f"{image}.{ending}" for image in IMAGES for ending in ("nii.gz", "json")),
     "ct/{s}_calibration.json",
     "seg/{s}_dseg.tsv",
+    "seg/{s}_heights.tsv",
     "seg/{s}_agreement.tsv",
     "radiomics/{s}_features.tsv",
     *(f"{folder}/status.json" for folder in ("anat", "seg", "mri", "ct", "radiomics")),
