@@ -11,6 +11,7 @@ import numpy as np
 from osteoflow.io.tables import MEASUREMENT_COLUMNS
 from osteoflow.io.volume import Volume
 from osteoflow.resources import read_resource
+from osteoflow.segmentation.boxes import Box, label_boxes
 from osteoflow.segmentation.schemes import level_name
 from osteoflow.segmentation.structures import LAST_VERTEBRA, structure_id
 
@@ -63,6 +64,7 @@ def measure_regions(
     unit: str = "*",
     method: str = "",
     reliable: np.ndarray | None = None,
+    boxes: Mapping[int, Box] | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of every metric of one image over every label.
 
@@ -83,6 +85,8 @@ def measure_regions(
         How the map was made, in a few words.
     reliable
         Voxels whose value may be used; None: all finite ones.
+    boxes
+        From :func:`osteoflow.segmentation.boxes.label_boxes` of the labels, where they are at hand.
 
     Raises
     ------
@@ -92,13 +96,15 @@ def measure_regions(
     if not values.same_grid(labels):
         raise ValueError(f"{image} and its labels lie on different grids")
     rows = []
-    usable = np.isfinite(values.data)
-    if reliable is not None:
-        usable &= reliable.astype(bool)
-    for label in _measured_labels(labels, bone_only=image in BONE_ONLY):
-        region = labels.data == label
-        kept = values.data[region & usable].astype(np.float64)
+    boxes = label_boxes(labels.data) if boxes is None else boxes
+    for label in _measured_labels(boxes, bone_only=image in BONE_ONLY):
+        box = boxes[label]
+        region = labels.data[box] == label
         total = int(region.sum())
+        if reliable is not None:
+            region &= reliable[box].astype(bool)
+        kept = values.data[box][region].astype(np.float64)
+        kept = kept[np.isfinite(kept)]
         flags = []
         if total - kept.size > UNRELIABLE_SHARE * total:
             flags.append(f"unreliable_voxels:{(total - kept.size) / total:.0%}")
@@ -124,14 +130,17 @@ def measure_regions(
     return rows
 
 
-def measure_volumes(image: str, labels: Volume, suffix: str = "") -> list[dict[str, Any]]:
+def measure_volumes(
+    image: str, labels: Volume, suffix: str = "", boxes: Mapping[int, Box] | None = None
+) -> list[dict[str, Any]]:
     """Volume of every label in cm3; ``image`` names the segmentation (``seg_ct``).
 
     That of a further structure is flagged ``outlined_part``; air has none.
     """
     voxel = abs(float(np.linalg.det(labels.affine[:3, :3]))) / 1000.0
-    names = _measured_labels(labels)
-    counts = [int((labels.data == label).sum()) for label in names]
+    boxes = label_boxes(labels.data) if boxes is None else boxes
+    names = _measured_labels(boxes)
+    counts = [int(np.count_nonzero(labels.data[boxes[label]] == label)) for label in names]
     return [
         {
             "roi": level_name(label) + suffix,
@@ -147,11 +156,10 @@ def measure_volumes(image: str, labels: Volume, suffix: str = "") -> list[dict[s
     ]
 
 
-def _measured_labels(labels: Volume, bone_only: bool = False) -> list[int]:
+def _measured_labels(boxes: Mapping[int, Box], bone_only: bool = False) -> list[int]:
     """Labels that have rows: vertebrae and, unless only bone counts, what else is tissue."""
-    present = np.unique(labels.data[labels.data > 0]).tolist()
     air = structure_id("air")
-    return [n for n in present if n <= LAST_VERTEBRA or not (bone_only or n == air)]
+    return [n for n in boxes if n <= LAST_VERTEBRA or not (bone_only or n == air)]
 
 
 def level_range(levels: Sequence[str]) -> str:

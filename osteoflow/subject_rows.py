@@ -25,6 +25,7 @@ from osteoflow.measurements import (
     measure_volumes,
 )
 from osteoflow.muscle_rows import muscle_rows
+from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.heights import HEIGHT_METRICS
 from osteoflow.segmentation.schemes import verse_id
 from osteoflow.segmentation.structures import SIDES, outlined_structures
@@ -87,7 +88,8 @@ def subject_rows(
         measured = _heights(files, item, f"seg_{space}", labels)
         named = [(labels, ""), *((volumes[kind], SUFFIXES[kind]) for kind in volumes)]
         for regions, suffix in named:
-            measured += measure_volumes(f"seg_{space}", regions, suffix)
+            boxes = label_boxes(regions.data)
+            measured += measure_volumes(f"seg_{space}", regions, suffix, boxes)
             for name, found in maps.items():
                 if IMAGES[name].space == space:
                     measured += measure_regions(
@@ -98,6 +100,7 @@ def subject_rows(
                         unit=found.unit,
                         method=found.method,
                         reliable=found.reliable,
+                        boxes=boxes,
                     )
         if space == "ct" and "ct" in maps:
             measured += muscle_rows(maps["ct"].values, labels, muscle_levels)

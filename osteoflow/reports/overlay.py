@@ -23,6 +23,7 @@ from osteoflow.figures.style import look
 from osteoflow.figures.wording import significant
 from osteoflow.io.nifti import nib
 from osteoflow.io.volume import Volume
+from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.schemes import level_name
 
 MAX_BYTES = 150_000
@@ -142,14 +143,22 @@ def best_slice(labels: np.ndarray | None, shape: tuple[int, ...], plane: str) ->
     vertebra, where the trabecular contour must lie clear of the endplates.
     """
     axis = PLANES[plane]
-    if labels is None or not labels.any():
+    boxes = {} if labels is None else label_boxes(labels)
+    if not boxes:
         return shape[axis] // 2
-    others = tuple(i for i in range(3) if i != axis)
     if plane == "sagittal":
-        return int((labels > 0).sum(axis=others).argmax())
-    present = np.unique(labels[labels > 0])
-    area = (labels == present[len(present) // 2]).any(axis=others).nonzero()[0]
-    return int(area[len(area) // 2])
+        others = tuple(i for i in range(3) if i != axis)
+        first = min(box[axis].start for box in boxes.values())
+        last = max(box[axis].stop for box in boxes.values())
+        counts = (_slice(labels, slice(first, last), axis) > 0).sum(axis=others)
+        return first + int(counts.argmax())
+    middle = boxes[sorted(boxes)[len(boxes) // 2]][axis]
+    return (middle.start + middle.stop) // 2
+
+
+def _slice(array: np.ndarray, index: int | slice, axis: int) -> np.ndarray:
+    """A part of an array along one axis, without a copy of it in another order."""
+    return array[(slice(None),) * axis + (index,)]
 
 
 def _draw(
@@ -162,7 +171,7 @@ def _draw(
     axis = PLANES[plane]
     image = arrays["image"]
     index = best_slice(arrays["labels"], image.shape, plane)
-    picture = _display(np.take(image, index, axis), plane).astype(float)
+    picture = _display(_slice(image, index, axis), plane).astype(float)
     dx, dy = (spacing[1], spacing[2]) if plane == "sagittal" else (spacing[0], spacing[1])
     rows, columns = picture.shape
     extent = (0.0, columns * dx, rows * dy, 0.0)
@@ -184,7 +193,7 @@ def _draw(
         for what, colour in (("labels", WHOLE), ("trabecular", TRABECULAR)):
             if arrays[what] is None:
                 continue
-            mask = _display(np.take(arrays[what], index, axis), plane)
+            mask = _display(_slice(arrays[what], index, axis), plane)
             if mask.any():
                 contours.append(what)
                 _contour(axes, mask, extent, colour)

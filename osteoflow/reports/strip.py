@@ -21,6 +21,7 @@ from osteoflow.figures.wording import significant
 from osteoflow.io.nifti import nib
 from osteoflow.io.volume import Volume
 from osteoflow.reports.overlay import PLANES, TRABECULAR, WHOLE, Overlay, compress
+from osteoflow.segmentation.boxes import label_boxes
 
 MARGIN_MM = 15.0
 HEIGHT_PX = 190
@@ -78,7 +79,7 @@ class Strips:
         self.spacing = np.asarray(base.image.spacing)[np.argsort(self.to_ras[:, 0])]
         self.labels, self.trabecular = self._turned(labels), self._turned(trabecular)
         self.images = [self._turned(layer.image.data) for layer in self.layers]
-        self.boxes = ndimage.find_objects(self.labels.astype(np.int32))
+        self.boxes = label_boxes(self.labels)
 
     def _turned(self, data: np.ndarray) -> np.ndarray:
         return nib.orientations.apply_orientation(data, self.to_ras)
@@ -98,7 +99,7 @@ class Strips:
         ValueError
             The label is not there.
         """
-        box = self.boxes[label - 1] if label <= len(self.boxes) else None
+        box = self.boxes.get(label)
         if box is None:
             raise ValueError(f"no region {label}")
         tiles = [self._tile(0, label, box, "sagittal", part) for part in QUARTERS]

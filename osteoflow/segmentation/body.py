@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
+from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.frame import Frame, Surface, first_exit, fit_line, fit_plane
 from osteoflow.segmentation.schemes import anatomical_order, level_name
 from osteoflow.segmentation.structures import LAST_VERTEBRA
@@ -124,16 +125,16 @@ def find_bodies(labels: Volume) -> tuple[dict[int, Body], dict[int, str]]:
     tuple
         Bodies by VerSe id from head to foot, and the reason for each vertebra without one.
     """
-    boxes = ndimage.find_objects(labels.data.astype(np.int32), max_label=LAST_VERTEBRA)
-    present = [n for n, box in enumerate(boxes, 1) if box is not None and n not in WITHOUT_BODY]
+    boxes = label_boxes(labels.data, LAST_VERTEBRA)
+    present = [n for n in boxes if n not in WITHOUT_BODY]
     present.sort(key=anatomical_order)
-    surfaces = {n: Surface.of(labels, n, boxes[n - 1]) for n in present}
+    surfaces = {n: Surface.of(labels, n, boxes[n]) for n in present}
     bodies: dict[int, Body] = {}
     reasons: dict[int, str] = {}
     for number in present:
         try:
             start = _start(number, present, surfaces)
-            bodies[number] = _body(labels, number, boxes[number - 1], surfaces[number], start)
+            bodies[number] = _body(labels, number, boxes[number], surfaces[number], start)
         except SubjectDataError as error:
             reasons[number] = f"{level_name(number)}: {error.message}"
     return bodies, reasons

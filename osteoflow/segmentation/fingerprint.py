@@ -11,9 +11,9 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.io.volume import Volume
+from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.schemes import anatomical_order, level_name, region_names
 
 WHOLE_IMAGE = "all"
@@ -52,10 +52,9 @@ def region_rows(item: str, image: Volume, labels: Volume, voi: Volume) -> list[d
     seen = _image_digest(image)
     rows = []
     outlines, inner = (np.asarray(part.data) for part in (labels, voi))
-    boxes = ndimage.find_objects(outlines.astype(np.int32))
-    present = [number for number, box in enumerate(boxes, start=1) if box is not None]
-    for number in sorted(present, key=anatomical_order):
-        box = boxes[number - 1]
+    boxes = label_boxes(outlines)
+    for number in sorted(boxes, key=anatomical_order):
+        box = boxes[number]
         # A trabecular volume lies inside its region, and so inside the box.
         parts = [part[box] == number for part in (outlines, inner)]
         digest = hashlib.sha256(f"{seen} {number} {_bounds(box)}".encode())

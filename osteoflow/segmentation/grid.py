@@ -7,13 +7,9 @@ from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
+from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.schemes import anatomical_order, level_name
-from osteoflow.segmentation.structures import (
-    LAST_VERTEBRA,
-    SIDES,
-    is_vertebra,
-    structure_mask,
-)
+from osteoflow.segmentation.structures import LAST_VERTEBRA, SIDES, is_vertebra, structure_id
 
 # Grids that differ by less than this share of a voxel at any corner are one grid.
 GRID_TOLERANCE = 1e-2
@@ -101,12 +97,11 @@ def check_levels(labels: Volume) -> list[str]:
         ``mask_levels_out_of_order``: a level lies below one that belongs under it, as in a mask
         that was flipped.
     """
-    found = np.unique(labels.data[is_vertebra(labels.data)])
-    present = sorted((int(v) for v in found), key=anatomical_order)
-    boxes = ndimage.find_objects(labels.data.astype(np.int32), max_label=LAST_VERTEBRA)
+    boxes = label_boxes(labels.data, LAST_VERTEBRA)
+    present = sorted(boxes, key=anatomical_order)
     heights, warnings = [], []
     for number in present:
-        box = boxes[number - 1]
+        box = boxes[number]
         inside = labels.data[box] == number
         centre = np.array(ndimage.center_of_mass(inside)) + [part.start for part in box]
         heights.append(float((labels.affine[:3, :3] @ centre + labels.affine[:3, 3])[2]))
@@ -159,10 +154,16 @@ def check_sides(labels: Volume) -> None:
     SubjectDataError
         ``mask_sides_swapped``.
     """
+    boxes = label_boxes(labels.data)
     for name, pair in SIDES.items():
-        voxels = [np.argwhere(structure_mask(labels.data, side)) for side in pair]
-        if not all(len(part) for part in voxels):
+        numbers = [structure_id(side) for side in pair]
+        if not all(number in boxes for number in numbers):
             continue
+        voxels = [
+            np.argwhere(labels.data[boxes[number]] == number)
+            + [part.start for part in boxes[number]]
+            for number in numbers
+        ]
         # RAS millimetres: the first coordinate grows towards the patient's right.
         left, right = (float((part @ labels.affine[0, :3]).mean()) for part in voxels)
         if left >= right:
@@ -192,7 +193,9 @@ def drop_slips(labels: Volume) -> tuple[Volume, list[str]]:
         ``mask_too_small``: no vertebra is left.
     """
     voxel = _cm3(labels)
-    numbers, counts = np.unique(labels.data[is_vertebra(labels.data)], return_counts=True)
+    boxes = label_boxes(labels.data, LAST_VERTEBRA)
+    numbers = np.array(list(boxes), int)
+    counts = np.array([np.count_nonzero(labels.data[boxes[n]] == n) for n in boxes], int)
     small = counts * voxel < SMALLEST_LEVEL_CM3
     found = [
         f"{level_name(number)} holds {count} voxel{'s' * (count > 1)} ({count * voxel:.2g} cm3)"
@@ -205,6 +208,8 @@ def drop_slips(labels: Volume) -> tuple[Volume, list[str]]:
             f"{', '.join(found)}",
             "Outline whole vertebral bodies in every slice, and check the mask's voxel size.",
         )
+    if not found:
+        return labels, []
     kept = np.where(np.isin(labels.data, numbers[small]), 0, labels.data)
     warnings = [f"{text}, too little for a vertebra: left out" for text in found]
     return labels.like(kept.astype(labels.data.dtype)), warnings
@@ -231,13 +236,17 @@ def _reorder(data: np.ndarray, index_map: np.ndarray, shape: tuple[int, int, int
     source, target = [], [slice(None)] * 3
     for axis in range(3):
         along = image_axis[axis]
-        index = linear[axis, along] * np.arange(shape[along]) + offset[axis]
-        inside = (index >= 0) & (index < data.shape[axis])
-        source.append(index[inside])
-        target[along] = np.flatnonzero(inside)
-    block = data[np.ix_(*source)]
+        step = int(linear[axis, along])
+        index = step * np.arange(shape[along]) + offset[axis]
+        inside = np.flatnonzero((index >= 0) & (index < data.shape[axis]))
+        if inside.size == 0:
+            return result
+        first, last = int(index[inside[0]]), int(index[inside[-1]])
+        end = last + step
+        source.append(slice(first, end if end >= 0 else None, step))
+        target[along] = slice(int(inside[0]), int(inside[-1]) + 1)
     # Block axes follow the mask; the inverse permutation puts them in the image's order.
-    result[np.ix_(*target)] = block.transpose(np.argsort(image_axis))
+    result[tuple(target)] = data[tuple(source)].transpose(np.argsort(image_axis))
     return result
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.resources import read_resource
+from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.structures import LAST_VERTEBRA, is_vertebra, structure_names
 
 # More unknown values than any tool's further structures: a scan given as a mask.
@@ -151,14 +152,17 @@ def to_verse(
     lookup = np.zeros(max(table) + 1, np.uint8)
     for label, number in table.items():
         lookup[label] = number
-    named = (labels >= 0) & (labels < len(lookup))
     # Labels beyond the table are rare; only they are sorted for the warning.
-    unknown = {int(value) for value in np.unique(labels[~named])}
-    clean = np.where(named, labels, 0).astype(np.uint16)
-    counts = np.bincount(clean.ravel(), minlength=len(lookup))
-    unknown |= {int(value) for value in np.flatnonzero(counts) if value and value not in table}
-    result = lookup[clean]
-    if counts[0] == clean.size and not unknown:
+    beyond = labels.min(initial=0) < 0 or labels.max(initial=0) >= len(lookup)
+    unknown: set[int] = set()
+    if beyond:
+        named = (labels >= 0) & (labels < len(lookup))
+        unknown = {int(value) for value in np.unique(labels[~named])}
+        labels = np.where(named, labels, 0)
+    present = {0, *label_boxes(labels)}
+    unknown |= present - {0, *table}
+    result = np.take(lookup, labels)
+    if present == {0} and not unknown:
         raise SubjectDataError("mask_empty", "the mask holds no label", "Check the exported mask.")
     if len(unknown) > MOST_UNKNOWN:
         raise SubjectDataError(

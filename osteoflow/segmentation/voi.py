@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from osteoflow.io.volume import Volume
 from osteoflow.segmentation.body import Body
+from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.schemes import anatomical_order, level_name
 from osteoflow.segmentation.structures import LAST_VERTEBRA
 
@@ -64,10 +65,9 @@ def trabecular_voi(
     spacing = np.array(labels.spacing)
     result = np.zeros(data.shape, np.uint8)
     warnings = []
-    boxes = ndimage.find_objects(data.astype(np.int32), max_label=LAST_VERTEBRA)
-    present = [number for number, box in enumerate(boxes, start=1) if box is not None]
-    for number in sorted(present, key=anatomical_order):
-        box = boxes[number - 1]
+    boxes = label_boxes(data, LAST_VERTEBRA)
+    for number in sorted(boxes, key=anatomical_order):
+        box = boxes[number]
         known = bodies[number] if bodies and number in bodies else None
         depth = surface_distance(data[box] == number if known is None else known.mask, spacing)
         # Distances are roots of sums of squares: equality must not hang on the last bit.
