@@ -25,6 +25,7 @@ from osteoflow.measurements import (
     measure_volumes,
 )
 from osteoflow.muscle_rows import muscle_rows
+from osteoflow.outline_source import flag_seeded, is_seeded
 from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.heights import HEIGHT_METRICS
 from osteoflow.segmentation.schemes import verse_id
@@ -85,8 +86,11 @@ def subject_rows(
             for kind in SUFFIXES
             if (path := files.regions(item, kind)).exists()
         }
-        measured = _heights(files, item, f"seg_{space}", labels)
-        named = [(labels, ""), *((volumes[kind], SUFFIXES[kind]) for kind in volumes)]
+        seeded = is_seeded(files.regions(item, "mask"))
+        measured = [] if seeded else _heights(files, item, f"seg_{space}", labels)
+        # The surface of seeded bodies is good for what lies well inside it, and for nothing else.
+        named = [] if seeded else [(labels, "")]
+        named += [(volumes[kind], SUFFIXES[kind]) for kind in volumes]
         for regions, suffix in named:
             boxes = label_boxes(regions.data)
             measured += measure_volumes(f"seg_{space}", regions, suffix, boxes)
@@ -107,6 +111,8 @@ def subject_rows(
         more, notes = _scores(space, files, maps, labels, volumes["voi"], scores)
         measured += more
         warnings += notes
+        if seeded:
+            flag_seeded(measured)
         by_mask[item] = measured
     first = [measured for item, measured in by_mask.items() if item == RATERS[item].space]
     out = not_intact(first, left_out) if left_out else {}

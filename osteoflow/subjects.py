@@ -31,9 +31,14 @@ PATH_COLUMNS = (
     "dwi_mask_repeat",
     "t1w_mask_rater2",
     "t1w_mask_repeat",
+    "ct_seeds",
+    "mri_seeds",
+    "ct_seeds_rater2",
+    "mri_seeds_rater2",
 )
 ID_COLUMNS = ("participant_id", "session")
 MASK_COLUMNS = tuple(name for name in PATH_COLUMNS if "_mask" in name)
+SEEDS_COLUMNS = tuple(name for name in PATH_COLUMNS if "_seeds" in name)
 # A further reading of a grid whose first mask may come from another grid needs a first one there.
 PAIRED_COLUMNS = {
     further: f"{space}_mask"

@@ -13,6 +13,7 @@ from osteoflow.images import IMAGES, QUALITY, RATERS
 from osteoflow.io.tables import FEATURE_KEYS, write_rows
 from osteoflow.io.volume import read_json, read_volume
 from osteoflow.layout import SubjectFiles
+from osteoflow.outline_source import flag_seeded, is_seeded
 from osteoflow.radiomics.settings import RadiomicsSettings
 from osteoflow.step import Step, is_ok
 
@@ -58,6 +59,8 @@ def main(folder, params, log):
                 rows, notes = feature_rows(
                     image, labels, wanted["levels"], wanted["per_level"], recipe, identity
                 )
+                if is_seeded(files.regions(item, "voi")):
+                    flag_seeded(rows)
                 table.extend(rows)
                 warnings += [f"{item} {note}" for note in notes]
         return warnings

@@ -66,6 +66,7 @@ def main(inputs, output, params, log):
     single = measured[measured["metric"] == measured["image"] + "_mean"]
     single = single[~single["method"].str.endswith("mean of levels", na=True)]
     made = {image: sorted(set(found)) for image, found in single.groupby("image")["method"]}
+    seeded = measured["flag"].astype(str).str.split(";").map(lambda parts: "seeded" in parts).any()
     page = render_cohort(
         CohortReport(
             title=params.title,
@@ -83,7 +84,7 @@ def main(inputs, output, params, log):
             analyses=[analysis(n, params.model_figures) for n in params.analyses],
             truth_summary=read_table(cohort / "truth_summary.tsv") if truth else None,
             truth_figure=saved_figure("truth", FIGURES, "../figures") if truth else None,
-            methods=describe_methods(json.loads(params.settings), made),
+            methods=describe_methods(json.loads(params.settings), made, bool(seeded)),
             versions=software_versions(),
             label=lambda name: column_label(name, columns),
         )

@@ -1,6 +1,6 @@
-"""Bring the study's masks to the image grids and derive volumes of interest.
+"""Bring masks to the image grids, or grow bodies from seeds; derive volumes of interest.
 
-Reads the masks that the inventory names (where it names none: what a segmentation program
+Reads the masks and seeds that the inventory names (where it names none: what a segmentation program
 outlined) and the converted images; writes, per image and reading, whole vertebrae and volumes of
 interest in VerSe labels, the bodies' heights, the fingerprint of every region, and how well
 readings overlap.
@@ -15,10 +15,11 @@ from osteoflow.images import FURTHER_MRI, GRIDS, RATERS
 from osteoflow.io.tables import write_rows
 from osteoflow.io.volume import read_json, read_volume
 from osteoflow.layout import SubjectFiles
-from osteoflow.outlined import mask_of, read_outlines
+from osteoflow.outline_source import prepare_source, source_of
+from osteoflow.outlined import read_outlines
 from osteoflow.segmentation.fingerprint import REGION_COLUMNS, region_rows
 from osteoflow.segmentation.heights import HEIGHT_COLUMNS
-from osteoflow.segmentation.prepare import prepare_mask, write_prepared
+from osteoflow.segmentation.prepare import write_prepared
 from osteoflow.segmentation.readings import (
     AGREEMENT_COLUMNS,
     IDENTICAL,
@@ -41,36 +42,36 @@ def main(masks_path, outlines, folder, params, log):
     settings.update((kind, {"Settings": value}) for kind, value in further.items())
     prepared, regions, heights = {}, [], []
 
-    def work(item, space, given):
+    def work(item, space, source):
         image = read_volume(next(p for n in GRIDS[space] if (p := files.image(n)).exists()))
-        found = prepare_mask(given, Path.cwd(), image, params.erosion_mm, further=further)
+        given = (image, files, Path.cwd(), params.erosion_mm, prepared, further)
+        found = prepare_source(source, item, *given)
         regions.extend(region_rows(item, image, found.labels, found.voi))
         if space not in FURTHER_MRI:
             heights.extend({"item": item, **row} for row in found.volumes.heights())
         paths = {kind: files.regions(item, kind) for kind in ("mask", *found.volumes.volumes)}
-        warnings = write_prepared(found, paths, given, settings)
-        prepared[item] = found.labels
-        copied = item != space and is_identical(prepared.get(space), found.labels)
+        warnings = write_prepared(found, paths, source.about(found), settings)
+        prepared[item] = found
+        first = prepared[space].labels if item != space and space in prepared else None
+        copied = is_identical(first, found.labels)
         return warnings + [IDENTICAL] * copied
 
     for item, (space, *_) in RATERS.items():
         if not has_item(read_json(converted), space):
             continue
-        given, sources = mask_of(item, masks, outlined)
-        if given is None and (item != space or space == "t1w"):
+        source = source_of(masks, item, outlined)
+        if source is None and (item != space or space == "t1w"):
             step.absent(item)
         else:
-            step.run(
-                item,
-                lambda i=item, s=space, g=given: work(i, s, g),
-                after=[(converted, space), *sources],
-            )
+            after = [(converted, space), *(source.after if source else [])]
+            step.run(item, lambda i=item, s=space, g=source: work(i, s, g), after=after)
     step.finish()
     write_rows(files.outlined, REGION_COLUMNS, regions)
-    present = {int(label) for mask in prepared.values() for label in np.unique(mask.data)} - {0}
+    labels = {item: found.labels for item, found in prepared.items()}
+    present = {int(label) for mask in labels.values() for label in np.unique(mask.data)} - {0}
     write_rows(files.heights, ("item", *HEIGHT_COLUMNS), heights)
     write_rows(files.labels, ["index", "name"], labels_table(sorted(present)))
-    write_rows(files.agreement, AGREEMENT_COLUMNS, agreement_rows(prepared))
+    write_rows(files.agreement, AGREEMENT_COLUMNS, agreement_rows(labels))
 
 
 main(

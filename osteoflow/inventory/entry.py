@@ -11,10 +11,10 @@ from osteoflow.inventory.bids_roles import BidsRoles
 from osteoflow.inventory.dicom_roles import DicomRoles
 from osteoflow.inventory.fingerprint import FileCache
 from osteoflow.inventory.folder import read_folder, unusable_folder
-from osteoflow.inventory.mask_files import mask_entry
+from osteoflow.inventory.mask_files import mask_entry, seeds_entry
 from osteoflow.io import bids
 from osteoflow.io.outside import permission_denied
-from osteoflow.subjects import MASK_COLUMNS, Subject
+from osteoflow.subjects import MASK_COLUMNS, SEEDS_COLUMNS, Subject
 
 MODALITIES = ("ct", "mri")
 """What a folder that cannot be read is excluded from."""
@@ -47,9 +47,9 @@ def subject_entry(
     -------
     dict
         For each of :data:`ROLES` the chosen files or None (:mod:`osteoflow.inventory.dicom_roles`
-        and :mod:`osteoflow.inventory.bids_roles` say how), ``masks``, ``problems`` (why a role
-        cannot be filled; one that is merely absent is no problem), ``warnings`` and ``ct_scan``
-        (scanner, settings and day of the CT, where there is one).
+        and :mod:`osteoflow.inventory.bids_roles` say how), ``masks`` (and seeds), ``problems`` (why
+        a role cannot be filled; one that is merely absent is no problem), ``warnings`` and
+        ``ct_scan`` (scanner, settings and day of the CT, where there is one).
     """
     cache = FileCache(folder / "cache" / f"{subject.name}.json", verify)
     entry: dict[str, Any] = {
@@ -71,6 +71,9 @@ def subject_entry(
     for column in MASK_COLUMNS:
         if column in subject.paths:
             entry["masks"][column] = mask_entry(study, subject, cache, column, entry)
+    for column in SEEDS_COLUMNS:
+        if column in subject.paths:
+            entry["masks"][column] = seeds_entry(study, subject, cache, column)
     cache.save()
     return entry
 

@@ -17,17 +17,6 @@ from osteoflow.inventory.folder import stored_path
 from osteoflow.io.masks import PREAMBLE, is_dicom, mask_in
 from osteoflow.subjects import Subject
 
-# Image that the masks of each column belong to.
-ROLE_OF = {
-    "ct_mask": "ct",
-    "ct_mask_rater2": "ct",
-    "mri_mask": "mri",
-    "mri_mask_rater2": "mri",
-    "t2_mask": "t2",
-    "dwi_mask": "dwi",
-    "t1w_mask": "t1w",
-}
-
 
 def mask_entry(
     study: Path, subject: Subject, cache: FileCache, column: str, entry: dict[str, Any]
@@ -63,7 +52,7 @@ def mask_entry(
             if path != study / given:
                 found["path"] = stored_path(study, given, path)
             found.update(size=record["size"], sha256=record["sha256"])
-            if _elsewhere(study, cache, record, path, entry.get(ROLE_OF[column])):
+            if _elsewhere(study, cache, record, path, entry.get(column.partition("_mask")[0])):
                 found["problem"] = OTHER_FRAME
         else:
             found["missing"] = True
@@ -130,3 +119,28 @@ def _frames_of_reference(path: Path) -> list[str]:
     except PARSE_ERRORS:
         return []
     return sorted(str(value) for value in found if value)
+
+
+def seeds_entry(study: Path, subject: Subject, cache: FileCache, column: str) -> dict[str, Any]:
+    """The fingerprint of seeds; an absent file is recorded as such and excludes at segment.
+
+    Parameters
+    ----------
+    study, subject, cache
+        As for :func:`mask_entry`.
+    column
+        One of :data:`osteoflow.subjects.SEEDS_COLUMNS`.
+    """
+    found: dict[str, Any] = {"path": subject.paths[column]}
+    path = study / subject.paths[column]
+    try:
+        if path.is_file():
+            record = cache.record(path, header=False)
+            found.update(size=record["size"], sha256=record["sha256"])
+        else:
+            found["missing"] = True
+    except PermissionError:
+        found["denied"] = True
+    except (OSError, ValueError):
+        found["missing"] = True
+    return found

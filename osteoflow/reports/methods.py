@@ -17,9 +17,17 @@ MRI_IMAGES = {
     "adc": "Apparent diffusion coefficient",
 }
 
+SEEDED_TEXT = (
+    "Where no mask was given, vertebral bodies were grown from one manually placed point in each: "
+    "a template centred on the image's edges, then a watershed of the image's outward fall from "
+    "markers inside the bodies, in the discs and around, on a grid of 1.5 mm; outlines that failed "
+    "limits of size, shape, edges and homogeneity were left out, and only trabecular volumes were "
+    "measured (rows flagged as seeded)"
+)
+
 
 def describe_methods(
-    settings: Mapping[str, Any], methods: Mapping[str, list[str]]
+    settings: Mapping[str, Any], methods: Mapping[str, list[str]], seeded: bool = False
 ) -> dict[str, str]:
     """Step -> sentences for a methods section.
 
@@ -29,6 +37,8 @@ def describe_methods(
         Sections ``segmentation``, ``mri``, ``ct`` and ``radiomics`` of the configuration.
     methods
         Image -> what the cohort's measurements say of how it was made.
+    seeded
+        Whether any outline grew from seeds.
     """
     erosion = settings["segmentation"]["erosion_mm"]
     outlined = _outlined_text(settings["segmentation"].get("backends") or {})
@@ -38,7 +48,8 @@ def describe_methods(
         "frame), and the resulting grid and values were compared with the headers",
         "segment": f"{outlined}Vertebral masks were brought to the image grid without "
         "interpolation of labels; trabecular volumes of interest are the masks with their surface "
-        f"moved inwards by {erosion:g} mm, equally in all directions",
+        f"moved inwards by {erosion:g} mm, equally in all directions"
+        + (f". {SEEDED_TEXT}" if seeded else ""),
         "map_mri": _mri_text(methods),
         "calibrate_ct": _ct_text(settings["ct"]),
     }

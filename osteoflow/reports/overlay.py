@@ -30,6 +30,7 @@ MAX_BYTES = 150_000
 WIDTH_PX = 440
 PLANES = {"sagittal": 0, "axial": 2}
 LETTERS = {"sagittal": "APSI", "axial": "RLAP"}
+SEEDED = "outlines seeded"
 WHOLE, TRABECULAR, RODS = "#56B4E9", "#E69F00", "#CC79A7"
 
 
@@ -69,6 +70,8 @@ class ImageView:
         Of ``sagittal`` and ``axial``.
     colour_map
         Matplotlib name; anything but ``gray`` gets a colour bar.
+    seeded
+        The outlines grew from seeds: said on the picture and in its text.
     """
 
     name: str
@@ -80,6 +83,7 @@ class ImageView:
     rods: tuple[RodMark, ...] = ()
     planes: tuple[str, ...] = ("sagittal",)
     colour_map: str = "gray"
+    seeded: bool = False
 
 
 @dataclass(frozen=True)
@@ -203,6 +207,8 @@ def _draw(
             contours.append("rods")
             _rods(axes, view.rods, affine, image.shape, spacing)
         _orientation(axes, LETTERS[plane])
+        if view.seeded and contours:
+            _stroked(axes, 0.02, 0.97, SEEDED, transform=axes.transAxes, va="top", ha="left")
         if bar:
             beside = figure.add_axes((width_px / (width_px + bar) + 0.02, 0.1, 0.03, 0.8))
             scale = figure.colorbar(shown, cax=beside)
@@ -215,6 +221,8 @@ def _draw(
         f"{view.name}, {plane} slice {index + 1} of {image.shape[axis]}, {position}; "
         f"{significant(view.window[0])} to {significant(view.window[1])} {view.unit} shown"
     )
+    if view.seeded:
+        text += f"; {SEEDED}: check every level"
     return Overlay(compress(buffer.getvalue(), MAX_BYTES), text, plane, tuple(contours))
 
 

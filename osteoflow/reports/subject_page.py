@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from osteoflow.images import IMAGES, RATERS, is_further_reading, modality_of
+from osteoflow.images import GRIDS, IMAGES, RATERS, is_further_reading, modality_of
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json, read_volume, sidecar_path
 from osteoflow.io.whole import write_text
 from osteoflow.layout import SubjectFiles
 from osteoflow.measurements import dictionary
+from osteoflow.outline_source import is_seeded
 from osteoflow.reports.overlay import ImageView
 from osteoflow.reports.subject import render_subject
 from osteoflow.reports.versions import software_versions
-from osteoflow.reports.views import LOOKS, image_view
+from osteoflow.reports.views import LOOKS, image_view, plain_view
 from osteoflow.segmentation.structures import only_vertebrae
 
 
@@ -54,6 +55,7 @@ def write_subject_page(files: SubjectFiles, items: list[dict[str, Any]], title: 
 
 def _views(files: SubjectFiles, usable: set[tuple[str, str]]) -> Iterator[ImageView]:
     """What to show of each image that is usable, with the outlines that are."""
+    shown: set[str] = set()
     for name in LOOKS:
         image = IMAGES[name]
         if (image.step, image.item) not in usable or not files.image(name).exists():
@@ -67,7 +69,26 @@ def _views(files: SubjectFiles, usable: set[tuple[str, str]]) -> Iterator[ImageV
         if name == "ct" and ("calibrate_ct", "vbmd") in usable:
             rods = read_json(files.calibration).get("measured_rods", [])
         unit = read_json(sidecar_path(files.image(name)))["Units"]
-        yield image_view(name, read_volume(files.image(name), float), unit, mask, voi, rods)
+        seeded = outlined and is_seeded(files.regions(image.space, "mask"))
+        shown.add(image.space)
+        values = read_volume(files.image(name), float)
+        yield image_view(name, values, unit, mask, voi, rods, seeded)
+    yield from _seeded_views(files, usable, shown)
+
+
+def _seeded_views(
+    files: SubjectFiles, usable: set[tuple[str, str]], shown: set[str]
+) -> Iterator[ImageView]:
+    """Seeded outlines that no map shows: of a second rater, or of an MRI without a map."""
+    for item, (space, rater, _) in RATERS.items():
+        if ("segment", item) not in usable or (item == space and space in shown):
+            continue
+        if not is_seeded(files.regions(item, "mask")):
+            continue
+        mask, voi = (read_volume(files.regions(item, kind)).data for kind in ("mask", "voi"))
+        name = next(n for n in GRIDS[space] if files.image(n).exists())
+        words = space.upper() + (", second rater" if rater == 2 else "")
+        yield plain_view(words, read_volume(files.image(name), float), mask, voi)
 
 
 def _is_absent_reading(item: dict[str, Any]) -> bool:

@@ -40,6 +40,7 @@ def image_view(
     labels: np.ndarray | None,
     trabecular: np.ndarray | None,
     rods: Iterable[Mapping[str, Any]] = (),
+    seeded: bool = False,
 ) -> ImageView:
     """One map with its outlines.
 
@@ -53,6 +54,8 @@ def image_view(
         Label arrays of the map's shape, or None.
     rods
         Rods as in the calibration's file: ``rod``, ``centre_mm``, ``diameter_mm`` (or None).
+    seeded
+        Whether the outlines grew from seeds.
     """
     look = LOOKS[name]
     marks = tuple(
@@ -69,4 +72,25 @@ def image_view(
         marks,
         look.planes,
         look.colours,
+        seeded,
     )
+
+
+def plain_view(name: str, image: Volume, labels: np.ndarray, trabecular: np.ndarray) -> ImageView:
+    """An image without a look of its own, so that seeded outlines are shown on something.
+
+    Parameters
+    ----------
+    name
+        For the heading.
+    image
+        3-D, or a stack whose first image is shown.
+    labels, trabecular
+        Label arrays of the image's shape.
+    """
+    if image.data.ndim == 4:
+        image = image.like(image.data[..., 0])
+    low, high = (float(v) for v in np.percentile(image.data, (1, 99.5)))
+    window = (low, high if high > low else low + 1)
+    planes = ("sagittal", "axial")
+    return ImageView(name, image, "as stored", window, labels, trabecular, (), planes, seeded=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 Box = tuple[slice, slice, slice]
 
@@ -18,6 +17,9 @@ def label_boxes(labels: np.ndarray, largest: int = 0) -> dict[int, Box]:
     largest
         Labels above it are left aside; 0: none.
     """
+    # Schemes are read where no scipy is: in the environments of segmentation programs.
+    from scipy import ndimage
+
     data = np.asarray(labels)
     if not np.issubdtype(data.dtype, np.integer):
         data = data.astype(np.int32)

@@ -123,7 +123,7 @@ def _placed(
 def write_prepared(
     prepared: PreparedMask,
     paths: Mapping[str, Path],
-    given: Mapping[str, Any],
+    about: Mapping[str, Any],
     settings: Mapping[str, Mapping[str, Any]],
 ) -> list[str]:
     """Write all label maps with sidecars that state how they came about.
@@ -132,8 +132,8 @@ def write_prepared(
     ----------
     paths
         Of the whole outlines (``mask``) and of each volume of interest by its kind.
-    given
-        Inventory entry of the mask: its ``scheme``, perhaps the ``program`` that made it.
+    about
+        How the outlines came about.
     settings
         What each kind's sidecar says of its settings.
 
@@ -142,9 +142,7 @@ def write_prepared(
     list of str
         The warnings of all.
     """
-    about = {"Units": "VerSe label", "SourceScheme": given["scheme"]}
-    if "program" in given:
-        about["OutlinedBy"] = given["program"]
+    about = {"Units": "VerSe label", **about}
     write_volume(paths["mask"], prepared.labels, {**about, "Warnings": prepared.label_warnings})
     warnings = list(prepared.label_warnings)
     for kind, (volume, notes) in prepared.volumes.volumes.items():

@@ -30,7 +30,8 @@ from osteoflow.io.volume import (
 )
 from osteoflow.layout import BACK_ENDS as STEPS
 from osteoflow.layout import SubjectFiles
-from osteoflow.outlined import Outlined, mask_of, read_outlines
+from osteoflow.outline_source import Source, source_of
+from osteoflow.outlined import Outlined, read_outlines
 from osteoflow.outlines import outline_state, outline_subject
 from osteoflow.reports.methods import _outlined_text
 from osteoflow.resources import ROOT, read_resource
@@ -680,24 +681,28 @@ def test_the_step_states_program_version_task_weights_and_commands(tmp_path, mon
     assert not list(tmp_path.glob("osteoflow-*"))
 
     outlined = read_outlines([folder])
-    given, sources = mask_of("ct", {}, outlined)
+    source = source_of({}, "ct", outlined)
+    given = source.given
     assert given["scheme"] == "totalsegmentator_v2"
     assert given["program"] == "TotalSegmentator 2.18.0, task vertebrae_body"
     assert read_volume(study / given["path"]).same_grid(image())
-    assert sources == [(folder / "status.json", "ct")]
+    assert source.after == [(folder / "status.json", "ct")]
 
 
 def test_a_mask_of_the_table_comes_first_and_a_second_rater_is_no_program():
     folder = Path("results/subjects/sub-01/spineps")
     given = {"path": "a.nii.gz", "scheme": "verse"}
     outlined = {"mri": Outlined(folder / "status.json", {"path": "b", "scheme": "spineps"})}
-    assert mask_of("mri", {"mri_mask": given}, outlined) == (given, [])
-    assert mask_of("mri", {}, outlined)[0]["path"] == "b"
-    assert mask_of("mri_rater2", {}, outlined) == (None, [])
-    assert mask_of("t1w", {}, outlined)[0]["path"] == "b"
-    assert mask_of("t2", {"mri_mask": given}, outlined) == (given, [])
-    assert mask_of("t2", {"t2_mask": given}, {}) == (given, [])
-    assert mask_of("ct", {}, outlined) == (None, [])
+    assert source_of({"mri_mask": given}, "mri", outlined) == Source("mask", given)
+    assert source_of({}, "mri", outlined).given["path"] == "b"
+    assert source_of({}, "mri_rater2", outlined) is None
+    assert source_of({}, "t1w", outlined).given["path"] == "b"
+    assert source_of({"mri_mask": given}, "t2", outlined) == Source("mask", given)
+    assert source_of({"t2_mask": given}, "t2") == Source("mask", given)
+    assert source_of({}, "ct", outlined) is None
+    # Points that somebody placed come before a program.
+    assert source_of({"mri_seeds": {"path": "s.tsv"}}, "mri", outlined).kind == "seeds"
+    assert source_of({"mri_seeds": {"path": "s.tsv"}}, "t2", outlined).kind == "carried"
 
 
 def test_exclusions_pass_on_and_failures_fail(tmp_path, monkeypatch):

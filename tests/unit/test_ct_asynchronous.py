@@ -278,8 +278,10 @@ def test_quality_rows_and_limits() -> None:
     found = calibrate_scan(scene(), {"KVP": 120.0}, settings)
     rows = {row["metric"]: row for row in calibration_rows(found.content)}
     assert set(rows) == {
-        *("ct_slope", "ct_intercept", "ct_residual_sd", "ct_worst_residual", "ct_rod_noise")
+        *("ct_slope", "ct_intercept", "ct_residual_sd", "ct_worst_residual", "ct_rod_noise"),
+        "ct_density_error",
     }
+    assert 0 < rows["ct_density_error"]["value"] < 0.75
     assert rows["ct_slope"]["value"] == pytest.approx(SLOPE, rel=5e-3)
     assert rows["ct_slope"]["unit"] == "HU per mg/cm3 K2HPO4"
     assert rows["ct_rod_noise"]["value"] == pytest.approx(20, rel=0.1)

@@ -94,7 +94,7 @@ def test_rejections_rerun_the_cohort_alone_and_leave_its_tables(study):
     assert "L2" not in set(mine["roi"].str.removesuffix("_trabecular"))
     mean = mine[mine["roi"] == "L1-L2_trabecular"]
     assert len(mean) == 2 and mean["value"].isna().all()
-    assert set(mean["flag"]) == {"left_out:L2"}
+    assert set(mean["flag"]) == {"left_out:L2 rejected in review;too_few_levels"}
     # The second rater's outlines, and other participants, are as they were.
     others = ~((measured["participant_id"].isin(["sub-01", "sub-02"])) & (measured["rater"] == 1))
     # A column of flags without any is read as one of numbers.

@@ -41,6 +41,7 @@ SUBJECT_FILES = [
     "ct/{s}_calibration.json",
     "seg/{s}_dseg.tsv",
     "seg/{s}_heights.tsv",
+    "seg/{s}_regions.tsv",
     "seg/{s}_agreement.tsv",
     "radiomics/{s}_features.tsv",
     *(f"{folder}/status.json" for folder in ("anat", "seg", "mri", "ct", "radiomics")),

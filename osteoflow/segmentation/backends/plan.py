@@ -25,6 +25,7 @@ def planned_outlines(
     planned: dict[str, dict[str, Any]] = {}
     for modality in MODALITIES:
         chosen = getattr(back_ends, modality)
-        if chosen is not None and found[modality] and f"{modality}_mask" not in paths:
+        given = f"{modality}_mask" in paths or f"{modality}_seeds" in paths
+        if chosen is not None and found[modality] and not given:
             planned.setdefault(chosen.name, {})[modality] = chosen.model_dump()
     return planned
