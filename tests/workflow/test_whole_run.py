@@ -58,7 +58,7 @@ COHORT_FILES = [
     "cohort/participants.json",
     *(
         f"cohort/{table}.tsv"
-        for table in ("dice", "exclusions", "status", "flow", "truth", "truth_summary")
+        for table in ("dice", "exclusions", "flow", "review", "status", "truth", "truth_summary")
     ),
     "cohort/truth.txt",
     *(
