@@ -66,7 +66,8 @@ def main(inputs, output, params, log):
     single = measured[measured["metric"] == measured["image"] + "_mean"]
     single = single[~single["method"].str.endswith("mean of levels", na=True)]
     made = {image: sorted(set(found)) for image, found in single.groupby("image")["method"]}
-    seeded = measured["flag"].astype(str).str.split(";").map(lambda parts: "seeded" in parts).any()
+    flags = measured["flag"].dropna().astype(str)
+    seeded = any("seeded" in flag.split(";") for flag in flags.unique())
     page = render_cohort(
         CohortReport(
             title=params.title,
