@@ -5,57 +5,6 @@ that need it: a mask in the subjects table comes first. Weights are staged befor
 run without network (docs/how-to/segmentation-back-ends.md).
 """
 
-from functools import cache
-
-from osteoflow.segmentation.backends.plan import planned_outlines
-
-BACK_END_SETTINGS = CONFIG.segmentation.backends
-PATHS_OF = {subject.name: subject.paths for subject in STUDY.table.subjects}
-
-
-def outlines_of(wildcards):
-    """Programs that outline this subject, each with its settings by modality."""
-    name = wildcards.subject
-    return planned_outlines(BACK_END_SETTINGS, PATHS_OF[name], SUBJECTS[name])
-
-
-def outline_folders(wildcards):
-    """Folders of these programs' steps."""
-    return [
-        folder(step).format(subject=wildcards.subject)
-        for step in outlines_of(wildcards)
-    ]
-
-
-@cache
-def state_of(back_end, modality):
-    """Weights and version of a configured program."""
-    # Only studies with a back end load this.
-    from osteoflow.outlines import outline_state
-    from osteoflow.segmentation.backends.registry import BACK_ENDS
-
-    settings = getattr(BACK_END_SETTINGS, modality)
-    return outline_state(BACK_ENDS[back_end], modality, settings, STUDY.folder)
-
-
-def outline_settings(back_end):
-    """What a program is asked for, and the state of weights and program, of each subject."""
-
-    def settings(wildcards):
-        asked = outlines_of(wildcards).get(back_end, {})
-        return canonical(
-            {m: {**s, "state": state_of(back_end, m)} for m, s in asked.items()}
-        )
-
-    return settings
-
-
-def outline_gpus(back_end):
-    """A request of one GPU, where a program computes on it."""
-    chosen = [BACK_END_SETTINGS.ct, BACK_END_SETTINGS.mri]
-    on_gpu = any(c and c.name == back_end and c.device == "gpu" for c in chosen)
-    return {"gpu": 1} if on_gpu else {}
-
 
 rule totalsegmentator:
     input:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 CLONE = Path(workflow.basedir).resolve()
@@ -18,6 +19,7 @@ from osteoflow.layout import SubjectFiles, steps_of
 from osteoflow.resources import share_package
 from osteoflow.running.owner import MARKER
 from osteoflow.running.scheduling import lift_default_limit
+from osteoflow.segmentation.backends.plan import planned_outlines
 from osteoflow.study import frozen_study, load_study
 
 if Path(osteoflow.__file__).resolve().parents[1] != CLONE:
@@ -46,6 +48,8 @@ INVENTORY = "results/inventory"
 LOGS = "results/logs"
 BENCHMARKS = "results/benchmarks"
 FILES = SubjectFiles(Path("results/subjects/{subject}"))
+BACK_END_SETTINGS = CONFIG.segmentation.backends
+PATHS_OF = {subject.name: subject.paths for subject in STUDY.table.subjects}
 
 
 wildcard_constraints:
@@ -104,3 +108,60 @@ def step_folders(wildcards):
     first, *others = steps_of(found["ct"], found["mri"])
     steps = [first, *outlines_of(wildcards), *others]
     return [folder(step).format(subject=wildcards.subject) for step in steps]
+
+
+def outlines_of(wildcards):
+    """Programs that outline this subject, each with its settings by modality."""
+    name = wildcards.subject
+    return planned_outlines(BACK_END_SETTINGS, PATHS_OF[name], SUBJECTS[name])
+
+
+def outline_folders(wildcards):
+    """Folders of these programs' steps."""
+    return [
+        folder(step).format(subject=wildcards.subject)
+        for step in outlines_of(wildcards)
+    ]
+
+
+@cache
+def state_of(back_end, modality):
+    """Weights and version of a configured program."""
+    # Only studies with a back end load this.
+    from osteoflow.outlines import outline_state
+    from osteoflow.segmentation.backends.registry import BACK_ENDS
+
+    settings = getattr(BACK_END_SETTINGS, modality)
+    return outline_state(BACK_ENDS[back_end], modality, settings, STUDY.folder)
+
+
+def outline_settings(back_end):
+    """What a program is asked for, and the state of weights and program, of each subject."""
+
+    def settings(wildcards):
+        asked = outlines_of(wildcards).get(back_end, {})
+        return canonical(
+            {m: {**s, "state": state_of(back_end, m)} for m, s in asked.items()}
+        )
+
+    return settings
+
+
+def outline_gpus(back_end):
+    """A request of one GPU, where a program computes on it."""
+    chosen = [BACK_END_SETTINGS.ct, BACK_END_SETTINGS.mri]
+    on_gpu = any(c and c.name == back_end and c.device == "gpu" for c in chosen)
+    return {"gpu": 1} if on_gpu else {}
+
+
+def ct_settings(wildcards):
+    """What calibrates this subject's CT: for a separate phantom the one scan that fits."""
+    return canonical(CONFIG.ct.of_job(STUDY.ct_match(wildcards.subject)))
+
+
+def repeated_scans(wildcards):
+    """Sessions that are repeated scans, for an analysis whose features must be reliable in them."""
+    wanted = "scan_rescan" in ANALYSES[wildcards.analysis].radiomics.reliability
+    return canonical(
+        CONFIG.statistics.reproducibility.repeat_sessions if wanted else []
+    )

@@ -1,11 +1,6 @@
 """Bone mineral density from CT: by a phantom, one scanned on another day, or the patient's tissues."""
 
 
-def ct_settings(wildcards):
-    """What calibrates this subject's CT: for a separate phantom the one scan that fits."""
-    return canonical(CONFIG.ct.of_job(STUDY.ct_match(wildcards.subject)))
-
-
 rule calibrate_ct:
     input:
         images=folder("convert"),

@@ -17,14 +17,6 @@ MODEL_TABLES = (
 )
 
 
-def repeated_scans(wildcards):
-    """Sessions that are repeated scans, for an analysis whose features must be reliable in them."""
-    wanted = "scan_rescan" in ANALYSES[wildcards.analysis].radiomics.reliability
-    return canonical(
-        CONFIG.statistics.reproducibility.repeat_sessions if wanted else []
-    )
-
-
 rule fit_models:
     input:
         participants=rules.assemble_cohort.output.participants,
