@@ -1,8 +1,8 @@
 """Vertebrae outlined by segmentation programs, where a study chose one and a subject has no mask.
 
 Each program is another project's, in an environment of its own. A rule has jobs only for subjects
-that need it: a mask or seeds in the subjects table come first. Weights are staged beforehand; the programs
-run without network (docs/how-to/segmentation-back-ends.md).
+that need it: a mask or seeds in the subjects table come first. Weights are staged beforehand; the
+programs run without network (docs/how-to/segmentation-back-ends.md).
 """
 
 
