@@ -43,6 +43,8 @@ IMAGES: dict[str, Image] = {
     "b1": Image("t2", "map_mri", "t2", "B1"),
     "adc": Image("dwi", "map_mri", "dwi", "ADC"),
 }
+# Measurements that are no map's: of the calibration, of muscles in CT, of marrow fat in densities.
+OF_CT = ("ct_calibration", "muscle_ct", "vbmd_fat")
 # Voxels of each grid whose maps may be used.
 QUALITY = {"mri": "quality", "t2": "t2_quality", "dwi": "adc_quality"}
 # Images whose grid counts for the masks of each space; the first one that exists.
@@ -90,6 +92,18 @@ def mask_column(item: str) -> str:
 def is_further_reading(item: str) -> bool:
     """Whether an item of a step's status is a mask beside the one that the study measures."""
     return item in RATERS and RATERS[item][1:] != FIRST_READING
+
+
+def space_of(image: str) -> str:
+    """Grid that the measurements of an image rest on: ``vbmd`` -> ``ct``, ``seg_mri`` -> ``mri``.
+
+    Scores are of the T1-weighted image.
+    """
+    if image in IMAGES:
+        return IMAGES[image].space
+    if image.startswith("seg_"):
+        return image.removeprefix("seg_")
+    return "ct" if image in OF_CT else "t1w"
 
 
 def modality_of(item: str) -> str:

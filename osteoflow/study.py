@@ -76,7 +76,7 @@ class Study:
         """Scans of a separate phantom; empty where CTs are calibrated otherwise."""
         if self.config.ct.calibration != "asynchronous":
             return []
-        return _phantom_scans(self.settings, self.config.ct)
+        return _phantom_scans(self.settings, self.folder, self.config.ct)
 
     @cached_property
     def _ct_scans(self) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def _settings_problems(folder: Path, settings: Path, config: Config) -> list[str
         problems.extend(f"{place}: {text}" for text in _yaml_problems(path))
     problems.extend(f"config: ct: {text}" for text in _phantom_problems(config.ct))
     problems.extend(f"config: {text}" for text in _back_end_problems(folder, config))
-    problems.extend(_calibration_problems(settings, config))
+    problems.extend(_calibration_problems(settings, folder, config))
     if config.study.truth is not None and not (folder / config.study.truth).exists():
         problems.append(f"config: study.truth: the file '{config.study.truth}' does not exist")
     return problems
@@ -263,11 +263,11 @@ def _phantom_problems(settings: Ct) -> list[str]:
     return []
 
 
-def _calibration_problems(settings: Path, config: Config) -> list[str]:
+def _calibration_problems(settings: Path, folder: Path, config: Config) -> list[str]:
     """A table of phantom scans that cannot be used, and densities that will not exist."""
     if config.ct.calibration == "asynchronous":
         try:
-            _phantom_scans(settings, config.ct)
+            _phantom_scans(settings, folder, config.ct)
         except StudyError as error:
             return [f"config: ct.asynchronous.table: {text}" for text in error.problems]
     if config.ct.calibration == "none":
@@ -281,11 +281,13 @@ def _calibration_problems(settings: Path, config: Config) -> list[str]:
     return []
 
 
-def _phantom_scans(settings: Path, ct: Ct) -> list[Any]:
+def _phantom_scans(settings: Path, folder: Path, ct: Ct) -> list[Any]:
+    """Scans in the configured table: as a run has fixed it, else in the study folder."""
     from osteoflow.ct.asynchronous import read_scans
 
     certificate = certified_phantom(ct.phantom, ct.certificate or [])
-    return read_scans(settings / ct.asynchronous.table, certificate)
+    fixed = settings / ct.asynchronous.table
+    return read_scans(fixed if fixed.exists() else folder / ct.asynchronous.table, certificate)
 
 
 def _yaml_problems(path: Path) -> list[str]:
@@ -304,6 +306,33 @@ def _yaml_problems(path: Path) -> list[str]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def _table_problems(config: Config, table: SubjectsTable) -> list[str]:
+    """Columns of the subjects table that the cohort's tables could not take."""
+    made = {**made_columns(config.cohort), **{s.column: True for s in config.cohort.summaries}}
+    problems = [
+        f"subjects.tsv: column '{name}' has the name of a made one"
+        for name in made
+        if name in table.clinical_columns
+    ]
+    if "exclude_levels" in table.clinical_columns:
+        from osteoflow.cohort.left_out import named
+
+        try:
+            named(table)
+        except StudyError as error:
+            problems += error.problems
+    for item in config.cohort.dxa:
+        if item.column in table.clinical_columns:
+            from osteoflow.dxa import t_scores
+
+            cells = [subject.clinical[item.column] for subject in table.subjects]
+            try:
+                t_scores([float(cell) for cell in cells if cell], item.region, item.device)
+            except ValueError as error:
+                problems.append(f"subjects.tsv: column '{item.column}': {error}")
+    return problems
 
 
 def _column_problems(config: Config, table: SubjectsTable) -> list[str]:
@@ -335,6 +364,7 @@ def _column_problems(config: Config, table: SubjectsTable) -> list[str]:
         except ValueError as error:
             problems.append(f"config: {place}: {error}")
     problems.extend(_session_problems(config, table))
+    problems.extend(_table_problems(config, table))
     problems.extend(
         f"config: cohort.dxa: {unknown_column(item.column, table.clinical_columns)}"
         for item in config.cohort.dxa

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import hashlib
-import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from osteoflow.errors import StudyError
+from osteoflow.io.written_tables import numbered_rows, table_text
 
 PATH_COLUMNS = (
     "dicom",
@@ -39,10 +38,11 @@ PATH_COLUMNS = (
 ID_COLUMNS = ("participant_id", "session")
 MASK_COLUMNS = tuple(name for name in PATH_COLUMNS if "_mask" in name)
 SEEDS_COLUMNS = tuple(name for name in PATH_COLUMNS if "_seeds" in name)
-# A further reading of a grid whose first mask may come from another grid needs a first one there.
+# A further reading needs a first mask of its image: outlines from elsewhere (another grid, seeds, a
+# program) are not the same reader's work.
 PAIRED_COLUMNS = {
     further: f"{space}_mask"
-    for space in ("t2", "dwi", "t1w")
+    for space in ("ct", "mri", "t2", "dwi", "t1w")
     for further in (f"{space}_mask_rater2", f"{space}_mask_repeat")
 }
 MISSING = ("", "n/a")
@@ -57,7 +57,6 @@ DATE = re.compile(
     rf"|{MONTH}[-. ]{{1,2}}(\d{{1,2}}|\d{{4}})",
     re.IGNORECASE,
 )
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # A column with at most this share of texts was meant to hold numbers.
 FEW_TEXTS = 0.2
 LABEL = re.compile(r"[A-Za-z0-9]+")
@@ -142,65 +141,6 @@ def read_subjects(path: str | Path, schemes: list[str]) -> SubjectsTable:
         raise StudyError(problems)
     clinical = tuple(c for c in header if c not in ID_COLUMNS + PATH_COLUMNS)
     return SubjectsTable(tuple(subjects), clinical)
-
-
-def table_text(path: Path) -> str:
-    """Text of a table that a person wrote, UTF-8 with or without a byte order mark.
-
-    Raises
-    ------
-    StudyError
-        It cannot be read, or is no UTF-8 text.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StudyError([f"{path.name} cannot be read: {error.strerror}"]) from None
-    try:
-        if b"\0" in content:
-            raise UnicodeDecodeError("utf-8", content, 0, 1, "null bytes")
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # UTF-16 has a null byte beside every Latin letter.
-        utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content
-        found = "is UTF-16 text" if utf16 else "is not UTF-8 text"
-        number = content.count(b"\n", 0, error.start) + 1
-        line = "" if utf16 else f" (line {number})"
-        raise StudyError(
-            [
-                f"{path.name} {found}{line}; save it as UTF-8 with tabs between the cells (in a "
-                "spreadsheet program: export as text or CSV, character set UTF-8, separator tab)"
-            ]
-        ) from None
-
-
-def numbered_rows(name: str, text: str) -> list[tuple[int, list[str]]]:
-    """Rows that are not empty, each with the line it starts on.
-
-    Raises
-    ------
-    StudyError
-        A quotation mark that is not closed: rows after it would be swallowed by its cell.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
-    rows: list[tuple[int, list[str]]] = []
-    start = 1
-    try:
-        for row in reader:
-            if any(CONTROL.search(cell) for cell in row):
-                raise csv.Error("control character")
-            cells = [cell.strip() for cell in row]
-            if any(cells):
-                rows.append((start, cells))
-            start = reader.line_num + 1
-    except csv.Error:
-        raise StudyError(
-            [
-                f"{name} line {start}: a cell holds a line break, a tab or a quotation mark that "
-                "is not closed"
-            ]
-        ) from None
-    return rows
 
 
 def _header_problems(name: str, header: list[str]) -> list[str]:

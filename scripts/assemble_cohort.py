@@ -12,6 +12,7 @@ from osteoflow.cohort.assemble import (
     columns_dictionary,
     exclusions_table,
     failed_items,
+    fat_errors_anew,
     join_subjects,
     participants_table,
     status_table,
@@ -42,7 +43,7 @@ def main(inputs, output, params, log):
     features = left_out.mark_features(features, out)
     out = left_out.joined(left_out.rejected(reviewed.places), out)
     least = settings.left_out.minimum_levels
-    measurements = left_out.apply(measurements, out, summaries, least)
+    measurements = fat_errors_anew(left_out.apply(measurements, out, summaries, least))
     people = participants_table(table, measurements, summaries)
     scans = {files.name: read_json(files.status).get("acquisition", {}) for files in done}
     people, more = add_columns(people, measurements, scans, settings)

@@ -13,6 +13,7 @@ from osteoflow.cohort.without import (
     without_measurements,
     without_overlap,
 )
+from osteoflow.ct.marrow_fat import fat_error_rows
 from osteoflow.errors import StudyError
 from osteoflow.images import COMPARISONS, RATERS, modality_of
 from osteoflow.io.tables import (
@@ -29,6 +30,7 @@ from osteoflow.settings.cohort import Summary
 from osteoflow.subjects import SubjectsTable, is_number
 
 KEY = ["participant_id", "session"]
+FAT_ERROR = "vbmd_fat"
 
 
 def join_subjects(
@@ -68,6 +70,25 @@ def join_subjects(
         without_features(features, gone),
         concatenate(agreement, columns)[columns],
     )
+
+
+def fat_errors_anew(measurements: pd.DataFrame) -> pd.DataFrame:
+    """The table with the estimates of marrow fat's effect as its densities and fractions are now.
+
+    They follow whatever was left out of either.
+    """
+    kept = measurements[measurements["image"] != FAT_ERROR]
+    if len(kept) == len(measurements):
+        return measurements
+    use = kept[kept["metric"].isin(["vbmd_mean", "pdff_mean"])]
+    use = use.assign(flag=use["flag"].astype(object).where(use["flag"].notna(), ""))
+    rows: list[dict[str, Any]] = []
+    for _, group in use.groupby(KEY, sort=False, dropna=False):
+        rows += fat_error_rows(group.to_dict("records"))
+    more = pd.DataFrame(rows, columns=list(measurements.columns))
+    joined = pd.concat([kept, more], ignore_index=True)
+    order = joined.groupby(KEY, sort=False, dropna=False).ngroup()
+    return joined.iloc[order.argsort(kind="stable")].reset_index(drop=True)
 
 
 def participants_table(
@@ -114,6 +135,10 @@ def _summary_values(people: pd.DataFrame, measured: pd.DataFrame, summary: Summa
     if measured.empty:
         return [float("nan")] * len(people)
     rows = measured[(measured["metric"] == summary.metric) & (measured["roi"] == roi)]
+    if len(summary.levels) == 1:
+        # One level has no mean that could be without it.
+        flags = rows["flag"].astype(object).fillna("").astype(str)
+        rows = rows[~flags.str.contains("left_out:").astype(bool)]
     values = {(row.participant_id, _session(row.session)): row.value for row in rows.itertuples()}
     return [
         values.get((row.participant_id, _session(row.session)), float("nan"))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LABELS = {QCT: "QCT class", L1_HU: "L1 CT number class", DXA: "DXA class (WHO)"}
+# Densities as the vertebra's own mineral read higher than those that the cut-offs were made with.
+NOT_AS_BY_PHANTOM = "as by vertebra"
 Entries = dict[str, dict[str, str]]
 
 
@@ -131,6 +133,9 @@ def _classes(
         flag = _text(row["flag"]) if row is not None else ""
         scan, person = _scan(scans.get(record["subject"], {})), _person(record)
         if scheme == QCT:
+            if row is not None and NOT_AS_BY_PHANTOM in _text(row.get("method")):
+                found.append(Classified(reason="not_as_by_phantom"))
+                continue
             unit = row["unit"] if row is not None else ""
             levels = len(summary.levels) - _left_out(flag)
             found.append(classify_qct(value, unit, levels, person, scan))

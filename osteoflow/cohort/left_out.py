@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from osteoflow.errors import StudyError
-from osteoflow.images import IMAGES, RATERS
+from osteoflow.images import RATERS, space_of
 from osteoflow.intact_levels import DENSE, GRADE, not_intact
 from osteoflow.io.tables import of_reading
 from osteoflow.measurements import MEAN_OF_LEVELS, average_levels, level_range, levels_of
@@ -193,13 +193,6 @@ def mark_features(features: pd.DataFrame, left_out: Mapping[Place, str]) -> pd.D
 
 
 FEATURE_PLACE = ["participant_id", "session", "rater", "roi", "image"]
-
-
-def space_of(image: str) -> str:
-    """The grid that an image of the measurements table lies on: ``vbmd`` -> ``ct``."""
-    if image in IMAGES:
-        return IMAGES[image].space
-    return image.removeprefix("seg_") if image.startswith("seg_") else "t1w"
 
 
 def _means(

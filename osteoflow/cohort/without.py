@@ -10,13 +10,12 @@ without a value, flagged with the regions it lacks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from osteoflow.images import IMAGES, RATERS
+from osteoflow.images import RATERS, space_of
 from osteoflow.io.tables import feature_columns
 from osteoflow.measurements import MEAN_OF_LEVELS, SUFFIXES, levels_of
 from osteoflow.segmentation.fingerprint import WHOLE_IMAGE, region_order
@@ -104,7 +103,7 @@ def without_overlap(
         return agreement
     columns = (agreement[name] for name in ("comparison", "image", "roi"))
     kept = [
-        not _lost({roi}, gone.get((_space(image), comparison), set()))
+        not _lost({roi}, gone.get((space_of(image), comparison), set()))
         for comparison, image, roi in zip(*columns, strict=True)
     ]
     return agreement[kept]
@@ -117,7 +116,7 @@ def _without(table: pd.DataFrame, gone: Gone, changed: Any) -> pd.DataFrame:
     # A column of flags without any is one of numbers.
     table = table.reset_index(drop=True).astype({"flag": "str"})
     sessions = ["" if pd.isna(value) else str(value) for value in table["session"]]
-    spaces = table["image"].map(_space)
+    spaces = table["image"].map(space_of)
     who = (table[column].astype(int) for column in ("rater", "reading"))
     places = zip(table["participant_id"], sessions, spaces, *who, strict=True)
     by_place: dict[Place, list[int]] = {}
@@ -165,14 +164,6 @@ def _lacks(lost: set[str]) -> str:
 
 def _lost(regions: set[str], out: set[str]) -> set[str]:
     return set(regions) if WHOLE_IMAGE in out else regions & out
-
-
-@cache
-def _space(image: str) -> str:
-    """Grid of an image or of a segmentation (``seg_ct``)."""
-    if image in IMAGES:
-        return IMAGES[image].space
-    return image.removeprefix("seg_")
 
 
 def regions_of(roi: str) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from osteoflow.ct.calibration import Calibration, RodMeasurement, calibrate, check_plausible
 from osteoflow.ct.certificate import HYDROXYAPATITE, K2HPO4, Phantom
 from osteoflow.errors import StudyError, SubjectDataError
-from osteoflow.io.tables import read_rows
+from osteoflow.io.written_tables import numbered_rows, table_text
 
 NEEDED = ("manufacturer", "model", "kvp", "kernel", "date")
 OPTIONAL = (
@@ -111,19 +111,23 @@ def read_scans(path: str | Path, certificate: Phantom) -> list[PhantomScan]:
         With every mistake, each with its line.
     """
     path = Path(path)
-    try:
-        rows = read_rows(path)
-    except OSError as error:
-        raise StudyError([f"{path.name} cannot be read: {error.strerror}"]) from None
+    numbered = numbered_rows(path.name, table_text(path))
     problems: list[str] = []
     scans: list[PhantomScan] = []
-    columns = list(rows[0]) if rows else []
+    columns = numbered[0][1] if numbered[1:] else []
     if lacking := [name for name in NEEDED if name not in columns]:
         raise StudyError([f"{path.name}: needs rows with the columns {', '.join(lacking)}"])
     if unknown := [name for name in columns if name not in NEEDED + OPTIONAL]:
         problems.append(f"{path.name}: unknown columns {', '.join(map(str, unknown))}")
-    for number, row in enumerate(rows, 2):
-        cells = {key: "" if value in (None, *MISSING) else value for key, value in row.items()}
+    for number, row in numbered[1:]:
+        if len(row) > len(columns):
+            problems.append(f"{path.name} line {number}: {len(row)} cells, {len(columns)} columns")
+            continue
+        filled = row + [""] * (len(columns) - len(row))
+        cells = {
+            key: "" if value in MISSING else value
+            for key, value in zip(columns, filled, strict=True)
+        }
         try:
             scans.append(_scan(cells, certificate))
         except (ValueError, SubjectDataError) as error:

@@ -89,12 +89,12 @@ def classify_qct(value: float, unit: str, n_levels: int, person: Person, scan: S
         T-scores are of DXA (ISCD).
     """
     stated = {row["unit"] for row in _rows(QCT)}
+    if n_levels < LEAST_LEVELS:
+        return Classified(reason="fewer_than_two_intact_bodies")
     if math.isnan(value):
         return Classified(reason="not_measured")
     if unit not in stated:
         return Classified(reason="no_cut_off_for_this_mineral")
-    if n_levels < LEAST_LEVELS:
-        return Classified(reason="fewer_than_two_intact_bodies")
     if scan.contrast:
         return Classified(reason="contrast_agent")
     return _class(QCT, value, person)

@@ -46,7 +46,8 @@ def fat_error_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         measured = fat.get(row["roi"]) if row["roi"].endswith("_trabecular") else None
         if row["metric"] != "vbmd_mean" or measured is None or not np.isfinite(row["value"]):
             continue
-        flags = [ESTIMATE, *filter(None, measured["flag"].split(";"))]
+        parts = ";".join((row["flag"], measured["flag"])).split(";")
+        flags = [ESTIMATE, *filter(None, parts)]
         for metric, per_percent in PER_PERCENT.items():
             found.append(
                 {

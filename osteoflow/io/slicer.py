@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
+from osteoflow.io.header import plain_text
 from osteoflow.io.nrrd import Nrrd
 from osteoflow.io.segments import Code, MaskFile, Segment, box_of, unreadable
 
@@ -74,7 +75,7 @@ def slicer_mask(nrrd: Nrrd) -> MaskFile:
         start, voxels = _outlined(data[..., layer], value, boxes[layer])
         name = fields.get("Name", fields.get("ID", ""))
         codes = terminology_codes(fields.get("Tags", ""))
-        segments.append(Segment(value, name, name.strip()[:64], codes, start, voxels))
+        segments.append(Segment(value, name, plain_text(name)[:64], codes, start, voxels))
         described[layer, value] = segments[-1].count
     lost = int(np.count_nonzero(data)) - sum(described.values())
     warnings = (f"{lost} voxels belong to no segment of the file: ignored",) if lost else ()

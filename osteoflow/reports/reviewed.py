@@ -55,7 +55,7 @@ def describe_review(review: pd.DataFrame | None) -> dict[str, object] | None:
     """The report's table, warnings and reviewers; None without a review."""
     if review is None:
         return None
-    told = review["reviewer"].dropna().str.split("; ").explode()
+    told = review["reviewer"].dropna().astype(str).str.split("; ").explode()
     return {
         "table": _table(review_summary(review)),
         "warnings": review_warnings(review.to_dict("records")),

@@ -22,6 +22,7 @@ from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_json
 from osteoflow.io.whole import whole_file
 from osteoflow.layout import SubjectFiles
 from osteoflow.measurements import TRABECULAR
+from osteoflow.outline_source import is_seeded
 from osteoflow.resources import ROOT
 from osteoflow.segmentation.fingerprint import WHOLE_IMAGE
 
@@ -148,6 +149,7 @@ def _draw(
     labels, voi = (read_volume(files.regions(item, kind)).data for kind in ("mask", "voi"))
     base = _base_layer(files, space, rater, labels)
     further = _map_layer(files, space)
+    seeded = is_seeded(files.regions(item, "mask"))
     drawn = []
     for layer in (base, further):
         if layer is None:
@@ -157,6 +159,7 @@ def _draw(
             *(layer.name, layer.image, layer.unit, layer.window, labels, voi),
             planes=planes,
             colour_map=layer.colour_map,
+            seeded=seeded,
         )
         for overlay in draw_overlays(view):
             name = f"{item}_{'map' if layer is further else 'image'}_{overlay.plane}"
@@ -167,7 +170,8 @@ def _draw(
     for roi in rois:
         if roi != WHOLE_IMAGE:
             overlay = strips.draw(numbers[roi], roi)
-            kept[roi] = _keep(folder / f"{item}_{roi}.png", overlay.png, overlay.text)
+            text = overlay.text + ("; outlines seeded" if seeded else "")
+            kept[roi] = _keep(folder / f"{item}_{roi}.png", overlay.png, text)
     return drawn, kept
 
 

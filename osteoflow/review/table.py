@@ -10,9 +10,10 @@ from pathlib import Path
 
 from osteoflow.errors import StudyError
 from osteoflow.images import RATERS
+from osteoflow.io.written_tables import numbered_rows, table_text
 from osteoflow.segmentation.fingerprint import DIGITS, WHOLE_IMAGE
 from osteoflow.segmentation.schemes import region_names
-from osteoflow.subjects import MISSING, SubjectsTable, numbered_rows, table_text
+from osteoflow.subjects import MISSING, SubjectsTable
 
 REVIEW_TSV = Path("config") / "review.tsv"
 COLUMNS = (

@@ -271,6 +271,9 @@ def _assign(
 def _shard_config(study: Path, config: Config) -> str:
     """The sections that subjects' steps depend on; files of the study by their full path."""
     content: dict[str, Any] = config.model_dump(mode="json", include=set(SUBJECT_SECTIONS))
+    # Of the cohort's section, what the subjects' own means rest on: its other settings name
+    # clinical columns, which shards do not have.
+    content["cohort"] = {name: content["cohort"][name] for name in ("summaries", "left_out")}
     for item in content["radiomics"]["images"].values():
         own = study / item["settings"]
         if own.is_file():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from osteoflow.code_version import code_version
 from osteoflow.io.volume import read_json, write_json
-from osteoflow.layout import INVENTORY
+from osteoflow.layout import BACK_ENDS, INVENTORY
 from osteoflow.study import CONFIG_YAML, SUBJECTS_TSV
 
 FINISHED = INVENTORY / "finished.json"
@@ -24,6 +24,7 @@ SUBJECT_SCRIPTS = (
     "calibrate_ct.py",
     "extract_features.py",
     "measure_subject.py",
+    *(f"outline_{name}.py" for name in BACK_ENDS),
 )
 
 
@@ -70,9 +71,21 @@ def changed_since(study: Path, finish: Finish) -> list[str]:
 def _now(study: Path) -> dict[str, object]:
     return {
         "code": {name: code_version(name) for name in SUBJECT_SCRIPTS},
-        "config": _hash(study / CONFIG_YAML),
+        "config": _hash_of_settings(study),
         "table": _hash(study / SUBJECTS_TSV),
     }
+
+
+def _hash_of_settings(study: Path) -> str:
+    """Of the configuration, and of the table of phantom scans that it may name."""
+    import yaml
+
+    path = study / CONFIG_YAML
+    ct = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("ct") or {}
+    table = (ct.get("asynchronous") or {}).get("table")
+    if table and (study / table).is_file():
+        return sha256(path.read_bytes() + (study / table).read_bytes()).hexdigest()
+    return _hash(path)
 
 
 def _hash(path: Path) -> str:

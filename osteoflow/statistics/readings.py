@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from osteoflow.io.tables import feature_columns, of_reading
+from osteoflow.measurements import levels_of
 from osteoflow.statistics.sessions import session_keys, session_names
 
 # What is compared, and the rater and reading that stands beside the first one.
@@ -103,6 +104,20 @@ def _repeated_scans(first: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.
     ).drop(columns="group")
 
 
+def _of_other_levels(rows: pd.DataFrame, flags: pd.Series, key: Sequence[str]) -> pd.Series:
+    """Means over levels whose readings do not lack the same ones: they are of other bone."""
+
+    def lost(flag: str) -> str:
+        parts = [part for part in flag.split(";") if part.startswith("left_out:")]
+        names = [name.split(" ")[0] for part in parts for name in part[9:].split("+")]
+        return "+".join(sorted(names))
+
+    several = rows["roi"].map(lambda roi: len(levels_of(roi)) > 1).astype(bool)
+    levels = flags.map(lost).where(several, "")
+    places = [rows[column] for column in key if column != "position"]
+    return levels.groupby(places, dropna=False).transform("nunique") > 1
+
+
 def measurement_readings(placed: pd.DataFrame) -> Readings:
     """All measurements beside each other: one variable per image, region, metric and unit.
 
@@ -116,7 +131,8 @@ def measurement_readings(placed: pd.DataFrame) -> Readings:
     if rows.duplicated(key).any():
         raise ValueError("a measurement is there twice for one reading")
     flags = _flags(rows)
-    value = rows["value"].astype(float).mask(flags.map(_not_comparable).astype(bool))
+    unlike = flags.map(_not_comparable).astype(bool) | _of_other_levels(rows, flags, key)
+    value = rows["value"].astype(float).mask(unlike)
     cells = pd.DataFrame({"value": value, "flagged": flags != "", "there": 1.0})
     cells = cells.set_index(pd.MultiIndex.from_frame(rows[key]))
     # unstack, unlike pivot_table, never averages rows that should not be there

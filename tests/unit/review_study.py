@@ -53,7 +53,7 @@ def write_subject(
     regions, rows = [], []
     for item in ("ct", "ct_rater2") if second_rater else ("ct",):
         voi, _ = trabecular_voi(labels, 3.0)
-        write_volume(files.regions(item, "mask"), labels)
+        write_volume(files.regions(item, "mask"), labels, {"Units": "VerSe label"})
         write_volume(files.regions(item, "voi"), voi)
         regions += region_rows(item, image, labels, voi)
         rows += measured(files, image, voi, 2 if item.endswith("2") else 1, flag)

@@ -174,7 +174,7 @@ def test_columns_of_the_participants_table() -> None:
         None,
         None,
         "contrast_agent",
-        "not_measured",
+        "fewer_than_two_intact_bodies",
         "not_measured",
     ]
     assert done["l1_hu_class_reason"].tolist() == [

@@ -1,0 +1,71 @@
+"""Tables that a person wrote: text of whatever program, every row with the line it stands on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+from osteoflow.errors import StudyError
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def table_text(path: Path) -> str:
+    """Text of a table that a person wrote, UTF-8 with or without a byte order mark.
+
+    Raises
+    ------
+    StudyError
+        It cannot be read, or is no UTF-8 text.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StudyError([f"{path.name} cannot be read: {error.strerror}"]) from None
+    try:
+        if b"\0" in content:
+            raise UnicodeDecodeError("utf-8", content, 0, 1, "null bytes")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # UTF-16 has a null byte beside every Latin letter.
+        utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content
+        found = "is UTF-16 text" if utf16 else "is not UTF-8 text"
+        number = content.count(b"\n", 0, error.start) + 1
+        line = "" if utf16 else f" (line {number})"
+        raise StudyError(
+            [
+                f"{path.name} {found}{line}; save it as UTF-8 with tabs between the cells (in a "
+                "spreadsheet program: export as text or CSV, character set UTF-8, separator tab)"
+            ]
+        ) from None
+
+
+def numbered_rows(name: str, text: str) -> list[tuple[int, list[str]]]:
+    """Rows that are not empty, each with the line it starts on.
+
+    Raises
+    ------
+    StudyError
+        A quotation mark that is not closed: rows after it would be swallowed by its cell.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    start = 1
+    try:
+        for row in reader:
+            if any(CONTROL.search(cell) for cell in row):
+                raise csv.Error("control character")
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                rows.append((start, cells))
+            start = reader.line_num + 1
+    except csv.Error:
+        raise StudyError(
+            [
+                f"{name} line {start}: a cell holds a line break, a tab or a quotation mark that "
+                "is not closed"
+            ]
+        ) from None
+    return rows
