@@ -33,6 +33,8 @@ NAMES = {"ct": "CT", "mri": "MRI", "t2": "T2", "dwi": "DWI", "t1w": "T1w"}
 DARKEST, BRIGHTEST = 1.0, 99.0
 CARD_JSON = "cards.json"
 DRAWN_BY = ("review/cards.py", "reports/overlay.py", "reports/strip.py", "reports/views.py")
+# Flags that say what a number is, not that something may be wrong with the outline.
+NO_DOUBT = ("", "n/a", "thick_slices", "estimate", "outlined_part", "seeded")
 # Raters who agree less than this are worth a look.
 LOW_DICE = 0.8
 
@@ -116,7 +118,7 @@ def _flags(files: SubjectFiles) -> dict[tuple[str, int, str], set[str]]:
         space = IMAGES[image].space if image in IMAGES else image.removeprefix("seg_")
         place = space, int(row["rater"]), row["roi"].removesuffix(TRABECULAR)
         # Without a trabecular volume the numbers of the whole body remain.
-        parts = [part for part in row["flag"].split(";") if part not in ("", "n/a")]
+        parts = [part for part in row["flag"].split(";") if part not in NO_DOUBT]
         found.setdefault(place, set()).update(part.replace("_", " ") for part in parts)
     for row in read_rows(files.agreement):
         if row["comparison"] == COMPARISONS["_rater2"] and float(row["dice"]) < LOW_DICE:
