@@ -34,7 +34,7 @@ DARKEST, BRIGHTEST = 1.0, 99.0
 CARD_JSON = "cards.json"
 DRAWN_BY = ("review/cards.py", "reports/overlay.py", "reports/strip.py", "reports/views.py")
 # Flags that say what a number is, not that something may be wrong with the outline.
-NO_DOUBT = ("", "n/a", "thick_slices", "estimate", "outlined_part", "seeded")
+NO_DOUBT = ("", "n/a", "thick_slices", "estimate", "outlined_part")
 # Raters who agree less than this are worth a look.
 LOW_DICE = 0.8
 
