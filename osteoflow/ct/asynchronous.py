@@ -11,7 +11,7 @@ from typing import Any
 from osteoflow.ct.calibration import Calibration, RodMeasurement, calibrate, check_plausible
 from osteoflow.ct.certificate import HYDROXYAPATITE, K2HPO4, Phantom
 from osteoflow.errors import StudyError, SubjectDataError
-from osteoflow.io.written_tables import numbered_rows, table_text
+from osteoflow.io.written_tables import named_cells, numbered_rows, table_text
 
 NEEDED = ("manufacturer", "model", "kvp", "kernel", "date")
 OPTIONAL = (
@@ -120,15 +120,9 @@ def read_scans(path: str | Path, certificate: Phantom) -> list[PhantomScan]:
     if unknown := [name for name in columns if name not in NEEDED + OPTIONAL]:
         problems.append(f"{path.name}: unknown columns {', '.join(map(str, unknown))}")
     for number, row in numbered[1:]:
-        if len(row) > len(columns):
-            problems.append(f"{path.name} line {number}: {len(row)} cells, {len(columns)} columns")
-            continue
-        filled = row + [""] * (len(columns) - len(row))
-        cells = {
-            key: "" if value in MISSING else value
-            for key, value in zip(columns, filled, strict=True)
-        }
         try:
+            named = named_cells(columns, row)
+            cells = {key: "" if value in MISSING else value for key, value in named.items()}
             scans.append(_scan(cells, certificate))
         except (ValueError, SubjectDataError) as error:
             problems.append(f"{path.name} line {number}: {error}")

@@ -69,3 +69,16 @@ def numbered_rows(name: str, text: str) -> list[tuple[int, list[str]]]:
             ]
         ) from None
     return rows
+
+
+def named_cells(header: list[str], cells: list[str]) -> dict[str, str]:
+    """Cells of a row by their column; those that programs drop at its end are empty.
+
+    Raises
+    ------
+    ValueError
+        More cells than columns.
+    """
+    if len(cells) > len(header):
+        raise ValueError(f"{len(cells)} cells where the header has {len(header)}")
+    return dict(zip(header, cells + [""] * (len(header) - len(cells)), strict=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from osteoflow.errors import StudyError
 from osteoflow.images import RATERS
-from osteoflow.io.written_tables import numbered_rows, table_text
+from osteoflow.io.written_tables import named_cells, numbered_rows, table_text
 from osteoflow.segmentation.fingerprint import DIGITS, WHOLE_IMAGE
 from osteoflow.segmentation.schemes import region_names
 from osteoflow.subjects import MISSING, SubjectsTable
@@ -109,13 +109,12 @@ def read_review(path: str | Path, table: SubjectsTable | None = None) -> list[De
     lines: list[int] = []
     for number, cells in numbered[1:]:
         place = f"{path.name} line {number}"
-        if len(cells) < len(header):
-            # Programs drop the empty cells at the end of a row.
-            cells = cells + [""] * (len(header) - len(cells))
-        if len(cells) > len(header):
-            problems.append(f"{place}: {len(cells)} cells where the header has {len(header)}")
+        try:
+            row = named_cells(header, cells)
+        except ValueError as error:
+            problems.append(f"{place}: {error}")
             continue
-        decision, mistakes = _decision(dict(zip(header, cells, strict=True)), known)
+        decision, mistakes = _decision(row, known)
         problems.extend(f"{place}: {mistake}" for mistake in mistakes)
         if decision is not None:
             decisions.append(decision)
