@@ -1,0 +1,112 @@
+"""What configuration and subjects table ask of each other: columns, their types, sessions."""
+
+from __future__ import annotations
+
+from osteoflow.cohort.made_columns import made_columns
+from osteoflow.config import Config
+from osteoflow.errors import StudyError
+from osteoflow.models.outcome import refusals
+from osteoflow.statistics.column_checks import column_problems
+from osteoflow.statistics.rules import columns_in_rule, unknown_column
+from osteoflow.subjects import SubjectsTable, is_number
+
+
+def agreement_problems(config: Config, table: SubjectsTable) -> list[str]:
+    """Every mistake of either that shows only beside the other.
+
+    Columns and rules in the configuration that name no column of the participants table, texts
+    where numbers are needed, sessions that nobody has, and columns of the table that the cohort's
+    tables could not take.
+    """
+    columns = [
+        *table.clinical_columns,
+        *(summary.column for summary in config.cohort.summaries),
+        *made_columns(config.cohort),
+    ]
+    statistics = config.statistics
+    used: list[tuple[str, str]] = []
+    if statistics.table1_group:
+        used.append(("statistics.table1_group", statistics.table1_group))
+    used += [("statistics.table1_variables", name) for name in statistics.table1_variables]
+    used += [("statistics.nonnormal", name) for name in statistics.nonnormal]
+    for comparison in statistics.comparisons:
+        place = f"statistics.comparisons.{comparison.name}"
+        used.append((place, comparison.group))
+        used += [(place, name) for name in comparison.variables]
+    for correlation in statistics.correlations:
+        names = [correlation.x, correlation.y, *correlation.covariates]
+        used += [("statistics.correlations", name) for name in names]
+    problems = []
+    for place, text in used:
+        try:
+            for name in columns_in_rule(text):
+                if name not in columns:
+                    problems.append(f"config: {place}: {unknown_column(name, columns)}")
+        except ValueError as error:
+            problems.append(f"config: {place}: {error}")
+    problems.extend(_session_problems(config, table))
+    problems.extend(_table_problems(config, table))
+    problems.extend(
+        f"config: cohort.dxa: {unknown_column(item.column, table.clinical_columns)}"
+        for item in config.cohort.dxa
+        if item.column not in table.clinical_columns
+    )
+    problems.extend(f"config: {text}" for text in refusals(config.analyses, columns))
+    problems.extend(f"config: {text}" for text in _type_problems(config, table))
+    return list(dict.fromkeys(problems))
+
+
+def _table_problems(config: Config, table: SubjectsTable) -> list[str]:
+    """Columns of the subjects table that the cohort's tables could not take."""
+    made = {**made_columns(config.cohort), **{s.column: True for s in config.cohort.summaries}}
+    problems = [
+        f"subjects.tsv: column '{name}' has the name of a made one"
+        for name in made
+        if name in table.clinical_columns
+    ]
+    if "exclude_levels" in table.clinical_columns:
+        from osteoflow.cohort.left_out import named
+
+        try:
+            named(table)
+        except StudyError as error:
+            problems += error.problems
+    for item in config.cohort.dxa:
+        if item.column in table.clinical_columns:
+            from osteoflow.dxa import t_scores
+
+            cells = [subject.clinical[item.column] for subject in table.subjects]
+            try:
+                t_scores([float(cell) for cell in cells if cell], item.region, item.device)
+            except ValueError as error:
+                problems.append(f"subjects.tsv: column '{item.column}': {error}")
+    return problems
+
+
+def _session_problems(config: Config, table: SubjectsTable) -> list[str]:
+    """Repeated scans of sessions that nobody has: YAML reads 01 as 1."""
+    sessions = sorted({subject.session for subject in table.subjects if subject.session})
+    named = [s for group in config.statistics.reproducibility.repeat_sessions for s in group]
+    return [
+        f"config: statistics.reproducibility.repeat_sessions: nobody has session '{session}' "
+        f"(subjects.tsv has {', '.join(sessions) or 'no sessions'}; labels need quotation marks)"
+        for session in named
+        if session not in sessions
+    ]
+
+
+def _type_problems(config: Config, table: SubjectsTable) -> list[str]:
+    """Texts where numbers are needed, and the reverse."""
+    numeric = {summary.column for summary in config.cohort.summaries}
+    made = made_columns(config.cohort)
+    numeric |= {name for name, is_numeric in made.items() if is_numeric}
+    text, binary = {name for name, is_numeric in made.items() if not is_numeric}, set()
+    for column in table.clinical_columns:
+        cells = {subject.clinical[column] for subject in table.subjects} - {""}
+        if all(is_number(cell) for cell in cells):
+            numeric.add(column)
+            if cells and {float(cell) for cell in cells} <= {0.0, 1.0}:
+                binary.add(column)
+        else:
+            text.add(column)
+    return column_problems(config.statistics, config.analyses, numeric, text, binary)
