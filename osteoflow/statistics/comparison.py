@@ -92,12 +92,16 @@ def hedges_g(first: Array, second: Array) -> tuple[float, float, float]:
     scale = np.sqrt(n * m / (n + m))
     t = float((first.mean() - second.mean()) / pooled * scale)
 
-    def limit(probability: float) -> float:
+    def limit(size: float, probability: float) -> float:
         # The t statistic's distribution falls with its noncentrality.
-        reach = 10.0 + 2 * abs(t)
-        return float(brentq(lambda c: stats.nct.cdf(t, df, c) - probability, t - reach, t + reach))
+        reach = 10.0 + 2 * size
+        ends = size - reach, size + reach
+        return float(brentq(lambda c: stats.nct.cdf(size, df, c) - probability, *ends))
 
-    low, high = limit(0.975), limit(0.025)
+    # Of a negative statistic scipy does not know the distribution far on the other side: NaN.
+    low, high = (limit(abs(t), probability) for probability in (0.975, 0.025))
+    if t < 0:
+        low, high = -high, -low
     return tuple(correction * value / scale for value in (t, low, high))  # type: ignore[return-value]
 
 

@@ -472,3 +472,12 @@ def test_table1_states_its_tests():
     assert counted.loc[1, ["overall", "test"]].tolist() == ["0.5 [0.0, 1.0]", "Mann-Whitney U"]
     alone = table1(table, ["age", "sex"]).table
     assert list(alone.columns) == ["variable", "level", "missing", "overall"]
+
+
+@pytest.mark.parametrize("shift", [0.3, 1.2, 4.0])
+def test_limits_of_hedges_g_do_not_depend_on_the_order_of_groups(shift: float) -> None:
+    rng = np.random.default_rng(7)
+    first, second = rng.normal(0, 1, 22), rng.normal(shift, 1, 18)
+    g, low, high = hedges_g(first, second)
+    assert low < g < high
+    assert hedges_g(second, first) == pytest.approx((-g, -high, -low))
