@@ -9,7 +9,7 @@ import numpy as np
 
 from osteoflow.io.volume import Volume
 from osteoflow.measurements import TRABECULAR, level_range
-from osteoflow.radiomics.extract import extract_features
+from osteoflow.radiomics.extract import extract_regions
 from osteoflow.radiomics.settings import RadiomicsSettings
 from osteoflow.segmentation.schemes import verse_id
 
@@ -46,8 +46,10 @@ def feature_rows(
         outlined are named in the pooled region's flag (``missing:L3``).
     """
     rows, warnings = [], []
-    for roi, mask, absent in _regions(labels, levels, per_level):
-        result = extract_features(image, mask, settings)
+    regions = list(_regions(labels, levels, per_level))
+    results = extract_regions(image, {roi: mask for roi, mask, _ in regions}, settings)
+    for roi, _, absent in regions:
+        result = results[roi]
         flags = [result.flag] if result.flag else []
         flags += [f"missing:{'+'.join(absent)}"] if absent else []
         rows.append(

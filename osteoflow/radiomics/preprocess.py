@@ -6,6 +6,7 @@ both are done here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy import ndimage
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.nifti import nib
 from osteoflow.io.volume import Volume
+from osteoflow.radiomics.filters import reach_mm
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 # A cubic B-spline prefilter forgets by 0.27 per voxel: 16 voxels leave 1e-9 of a step.
@@ -30,7 +32,8 @@ class PreparedRegion:
     Parameters
     ----------
     image
-        Float array cropped around the region; axes run to the right, anterior and superior.
+        Float array that holds the region and the surroundings which filters and features need;
+        axes run to the right, anterior and superior. Regions prepared together share it.
     morphology
         Region before re-segmentation by intensity (for shape features).
     intensity
@@ -52,7 +55,22 @@ class PreparedRegion:
 
 
 def prepare(image: Volume, mask: np.ndarray, settings: RadiomicsSettings) -> PreparedRegion:
-    """Reorient, crop, resample, round and re-segment.
+    """One region: see :func:`prepare_regions`.
+
+    Raises
+    ------
+    ValueError
+        Shapes differ or the mask is empty.
+    SubjectDataError
+        ``no_slice_axis``: a 2D recipe meets an image without thick slices.
+    """
+    return prepare_regions(image, {"region": mask}, settings)["region"]
+
+
+def prepare_regions(
+    image: Volume, masks: Mapping[str, np.ndarray], settings: RadiomicsSettings
+) -> dict[str, PreparedRegion]:
+    """Reorient, crop, resample, round and re-segment the regions of one image together.
 
     Output grids have ceil(n * s / s') voxels per axis and share the input grid's centre; the
     image is interpolated linearly or cubically with nearest extrapolation, the mask linearly
@@ -64,15 +82,20 @@ def prepare(image: Volume, mask: np.ndarray, settings: RadiomicsSettings) -> Pre
     ----------
     image
         3D map with ``affine``.
-    mask
-        Boolean region of the same shape with at least one voxel.
+    masks
+        Boolean regions of the same shape by name, each with at least one voxel.
     settings
         The recipe.
+
+    Returns
+    -------
+    dict
+        By the names of ``masks``. A region prepared alone or with others has the same values.
 
     Raises
     ------
     ValueError
-        Shapes differ or the mask is empty.
+        Shapes differ or a mask is empty.
     SubjectDataError
         ``no_slice_axis``: a 2D recipe meets an image without thick slices.
 
@@ -80,33 +103,59 @@ def prepare(image: Volume, mask: np.ndarray, settings: RadiomicsSettings) -> Pre
     -----
     Source: Zwanenburg et al., Radiology 2020;295:328 (IBSI reference manual, image processing).
     """
-    if image.data.shape != mask.shape or mask.ndim != 3:
-        raise ValueError(f"image {image.data.shape} and mask {mask.shape} must be one 3D shape")
-    mask = np.asarray(mask, bool)
-    if not mask.any():
-        raise ValueError("the mask is empty")
-    data, mask, spacing = _canonical(image, mask)
+    for mask in masks.values():
+        if image.data.shape != mask.shape or mask.ndim != 3:
+            raise ValueError(f"image {image.data.shape} and mask {mask.shape} must be one 3D shape")
+        if not mask.any():
+            raise ValueError("the mask is empty")
+    orientation = nib.orientations.io_orientation(image.affine)
+    data = nib.orientations.apply_orientation(np.asarray(image.data, float), orientation)
+    turned = {
+        name: nib.orientations.apply_orientation(np.asarray(mask, bool), orientation)
+        for name, mask in masks.items()
+    }
+    spacing = _spacing(image, orientation)
     slice_axis = _slice_axis(spacing) if settings.texture == "2D" else None
     target = _target_spacing(spacing, slice_axis, settings)
-    margin = np.array([_margin_mm(settings, step) for step in target])
-    prepared, region, valid = _resample(data, mask, spacing, target, margin, settings)
+    grid = _Grid(np.array(data.shape), np.array(spacing), np.array(target))
 
+    margin = np.array([reach_mm(settings, step) for step in target])
+    boxes = {name: grid.around(_bounds(mask), 0.0) for name, mask in turned.items()}
+    low = np.min([grid.around(_bounds(mask), margin)[0] for mask in turned.values()], axis=0)
+    high = np.max([grid.around(_bounds(mask), margin)[1] for mask in turned.values()], axis=0)
+    prepared, valid = _image(data, grid, low, high, settings)
     if settings.round_to is not None:
         prepared = np.round(prepared / settings.round_to) * settings.round_to
+
+    regions = {}
+    for name, mask in turned.items():
+        region = np.zeros(prepared.shape, bool)
+        first, last = boxes[name]
+        inner = tuple(slice(a, b + 1) for a, b in zip(first - low, last - low, strict=True))
+        region[inner] = _at_least_half(mask, grid, first, last)
+        intensity, warnings = _resegmented(prepared, region, valid, settings)
+        regions[name] = PreparedRegion(prepared, region, intensity, target, slice_axis, warnings)
+    return regions
+
+
+def _resegmented(
+    image: np.ndarray, region: np.ndarray, valid: np.ndarray, settings: RadiomicsSettings
+) -> tuple[np.ndarray, list[str]]:
+    """The intensity mask, and what has left it."""
     warnings = []
     intensity = region & valid
     if lost := int(region.sum() - intensity.sum()):
         warnings.append(f"{lost} of {int(region.sum())} voxels hold no number and were left out")
-    values = prepared[intensity]
+    values = image[intensity]
     if settings.range is not None:
         low, high = settings.range
-        intensity = intensity & (prepared >= low) & (prepared <= high)
+        intensity = intensity & (image >= low) & (image <= high)
     if settings.outlier_sd is not None and values.size:
         mean, spread = values.mean(), settings.outlier_sd * values.std()
-        intensity = intensity & (prepared >= mean - spread) & (prepared <= mean + spread)
+        intensity = intensity & (image >= mean - spread) & (image <= mean + spread)
     if outside := int(values.size - intensity.sum()):
         warnings.append(f"{outside} of {values.size} voxels lie outside the intensity range")
-    return PreparedRegion(prepared, region, intensity, target, slice_axis, warnings)
+    return intensity, warnings
 
 
 def discretise(values: np.ndarray, settings: RadiomicsSettings, filtered: bool) -> np.ndarray:
@@ -134,16 +183,13 @@ def discretise(values: np.ndarray, settings: RadiomicsSettings, filtered: bool) 
     return np.minimum(np.floor(count * (values - low) / (high - low)).astype(int) + 1, count)
 
 
-def _canonical(image: Volume, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple]:
-    """Axes to right, anterior, superior by flips and transposes alone (names of wavelets and
-    2D diameters then mean the same for every scanner)."""
-    orientation = nib.orientations.io_orientation(image.affine)
-    data = nib.orientations.apply_orientation(np.asarray(image.data, float), orientation)
-    mask = nib.orientations.apply_orientation(mask, orientation)
+def _spacing(image: Volume, orientation: np.ndarray) -> tuple[float, float, float]:
+    """Voxel size in mm to the right, anterior and superior (flips and transposes alone: names of
+    wavelets and 2D diameters mean the same for every scanner)."""
     spacing = np.empty(3)
     spacing[orientation[:, 0].astype(int)] = image.spacing
     # NIfTI stores single precision; a spacing of 0.6999999 must not change the grid size.
-    return data, mask, tuple(np.round(spacing, 4))
+    return tuple(np.round(spacing, 4))
 
 
 def _slice_axis(spacing: tuple[float, float, float]) -> int:
@@ -169,67 +215,84 @@ def _target_spacing(
     return tuple(float(step) for step in wanted)
 
 
-def _margin_mm(settings: RadiomicsSettings, step: float) -> float:
-    """Surroundings that filters see: 4 sigma, or the support of the wavelet."""
-    filters = settings.filters
-    margin = 4.0 * max(filters.log_sigma_mm, default=0.0)
-    if filters.wavelet is not None:
-        import pywt
+class _Grid:
+    """Voxels of the output: ceil(n s / s') of them, centred on the input's grid."""
 
-        margin = max(margin, (pywt.Wavelet(filters.wavelet).dec_len + 2) * step)
-    return margin
+    def __init__(self, shape: np.ndarray, source: np.ndarray, step: np.ndarray) -> None:
+        self.shape = shape
+        self.source = source
+        self.step = step
+        self.size = np.ceil(shape * source / step - 1e-9).astype(int)
+        self.offset = 0.5 * ((shape - 1) - (self.size - 1) * step / source)
+        self.same = bool(np.allclose(step, source, atol=1e-6))
 
+    def around(self, bounds: np.ndarray, margin: np.ndarray | float) -> tuple:
+        """First and last output voxel around input voxels, with a margin in mm."""
+        low, high = bounds
+        first = np.floor(((low - 1 - self.offset) * self.source - margin) / self.step)
+        last = np.ceil(((high + 1 - self.offset) * self.source + margin) / self.step)
+        return np.maximum(first.astype(int), 0), np.minimum(last.astype(int), self.size - 1)
 
-def _resample(
-    data: np.ndarray,
-    mask: np.ndarray,
-    spacing: tuple,
-    target: tuple,
-    margin: np.ndarray,
-    settings: RadiomicsSettings,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Image, region and validity on the part of the output grid that the region needs."""
-    shape, source, step = np.array(data.shape), np.array(spacing), np.array(target)
-    size = np.ceil(shape * source / step - 1e-9).astype(int)
-    offset = 0.5 * ((shape - 1) - (size - 1) * step / source)  # centres aligned
-    found = ndimage.find_objects(mask.astype(np.uint8))[0]
-    low = np.array([part.start for part in found])
-    high = np.array([part.stop - 1 for part in found])
+    def needed(self, first: np.ndarray, last: np.ndarray, extra: int) -> tuple[slice, ...]:
+        """Input voxels behind output voxels."""
+        ratio = self.step / self.source
+        start = np.floor(first * ratio + self.offset).astype(int) - extra
+        stop = np.ceil(last * ratio + self.offset).astype(int) + extra + 1
+        start, stop = np.maximum(start, 0), np.minimum(stop, self.shape)
+        return tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
 
-    # Output indices around the region, and the input crop these need.
-    first = np.floor(((low - 1 - offset) * source - margin) / step).astype(int)
-    last = np.ceil(((high + 1 - offset) * source + margin) / step).astype(int)
-    first, last = np.maximum(first, 0), np.minimum(last, size - 1)
-    extra = 2 if settings.interpolator == "linear" else SPLINE_MARGIN
-    start = np.floor(first * step / source + offset).astype(int) - extra
-    stop = np.ceil(last * step / source + offset).astype(int) + extra + 1
-    start, stop = np.maximum(start, 0), np.minimum(stop, shape)
-    crop = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-    data, mask = data[crop], mask[crop]
-
-    finite = np.isfinite(data)
-    if not finite.any():
-        return data, mask, finite
-    if not finite.all():
-        nearest = ndimage.distance_transform_edt(
-            ~finite, sampling=spacing, return_distances=False, return_indices=True
-        )
-        data = data[tuple(nearest)]
-
-    def interpolate(array: np.ndarray, order: int) -> np.ndarray:
+    def interpolate(
+        self,
+        part: np.ndarray,
+        crop: tuple[slice, ...],
+        first: np.ndarray,
+        last: np.ndarray,
+        order: int,
+    ) -> np.ndarray:
+        """Output voxels first..last of a part of the input."""
+        start = np.array([axis.start for axis in crop])
         return ndimage.affine_transform(
-            array,
-            step / source,
-            offset=offset + first * step / source - start,
+            part,
+            self.step / self.source,
+            offset=self.offset + first * self.step / self.source - start,
             output_shape=tuple(last - first + 1),
             order=order,
             mode="nearest",
         )
 
-    if np.allclose(step, source, atol=1e-6):
-        inner = tuple(slice(a, b + 1) for a, b in zip(first - start, last - start, strict=True))
-        return data[inner], mask[inner], finite[inner]
-    image = interpolate(data, ORDERS[settings.interpolator])
-    region = interpolate(mask.astype(float), 1) >= HALF
-    valid = interpolate(finite.astype(float), 1) >= HALF
-    return image, region, valid
+
+def _bounds(mask: np.ndarray) -> np.ndarray:
+    """First and last voxel of a mask along each axis, shape (2, 3)."""
+    found = ndimage.find_objects(mask.astype(np.uint8))[0]
+    return np.array([[part.start for part in found], [part.stop - 1 for part in found]])
+
+
+def _image(
+    data: np.ndarray, grid: _Grid, first: np.ndarray, last: np.ndarray, settings: RadiomicsSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Image and validity on output voxels first..last."""
+    extra = 2 if settings.interpolator == "linear" else SPLINE_MARGIN
+    crop = grid.needed(first, last, 0 if grid.same else extra)
+    data = data[crop]
+    finite = np.isfinite(data)
+    if finite.any() and not finite.all():
+        nearest = ndimage.distance_transform_edt(
+            ~finite, sampling=grid.source, return_distances=False, return_indices=True
+        )
+        data = data[tuple(nearest)]
+    if grid.same:
+        return np.ascontiguousarray(data), finite
+    image = grid.interpolate(data, crop, first, last, ORDERS[settings.interpolator])
+    if finite.all():
+        return image, np.ones(image.shape, bool)
+    return image, grid.interpolate(finite.astype(float), crop, first, last, 1) >= HALF
+
+
+def _at_least_half(
+    mask: np.ndarray, grid: _Grid, first: np.ndarray, last: np.ndarray
+) -> np.ndarray:
+    """Mask on output voxels first..last: where the interpolated mask is 0.5 or more."""
+    crop = grid.needed(first, last, 0 if grid.same else 2)
+    if grid.same:
+        return mask[crop]
+    return grid.interpolate(mask[crop].astype(float), crop, first, last, 1) >= HALF

@@ -1,0 +1,64 @@
+"""A region of one image as the families of features see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from osteoflow.radiomics.filters.derived import Box
+from osteoflow.radiomics.settings import RadiomicsSettings
+
+
+@dataclass(frozen=True)
+class Roi:
+    """One region of one image (the prepared one or a filtered one), cut to its bounding box.
+
+    All arrays have one shape; axes run to the right, anterior and superior.
+
+    Parameters
+    ----------
+    image
+        Intensities, also outside the region.
+    morphology
+        Region before re-segmentation by intensity.
+    intensity
+        Region after re-segmentation, a part of ``morphology``.
+    levels
+        Grey levels 1..N of the intensity mask, int32; 0 outside it.
+    spacing
+        Voxel size in mm.
+    slice_axis
+        Through-plane axis for 2D textures, None for 3D.
+    surroundings, box
+        The whole prepared image, and where in it this region lies: for features that look beyond
+        the region. Of a filtered image the surroundings are those of the prepared image.
+    settings
+        The recipe.
+    """
+
+    image: np.ndarray
+    morphology: np.ndarray
+    intensity: np.ndarray
+    levels: np.ndarray
+    spacing: tuple[float, float, float]
+    slice_axis: int | None
+    surroundings: np.ndarray
+    box: Box
+    settings: RadiomicsSettings
+
+    @property
+    def one_level(self) -> bool:
+        """Whether the region has a single grey level, and so no texture."""
+        inside = self.levels[self.intensity]
+        return bool(inside.min() == inside.max())
+
+
+def bounding_box(mask: np.ndarray) -> Box:
+    """Slices of the smallest box around a mask that is not empty."""
+    bounds = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        inside = np.flatnonzero(mask.any(axis=others))
+        bounds.append(slice(int(inside[0]), int(inside[-1]) + 1))
+    return tuple(bounds)
