@@ -1,4 +1,4 @@
-"""Laplacian of Gaussian as pyradiomics computes it (3D, scale-normalised)."""
+"""Laplacian of Gaussian as pyradiomics computes it: 3D, scale-normalised."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from osteoflow.radiomics.arrays import as_itk
 from osteoflow.radiomics.filters.derived import Box, DerivedImage
+from osteoflow.radiomics.filters.recursive_gaussian import REACH_SIGMAS, laplacian_of_gaussian
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 
@@ -24,7 +24,7 @@ def laplacian_images(settings: RadiomicsSettings) -> list[DerivedImage]:
 
 
 def _reach(step: float, sigma: float) -> float:
-    return 4.0 * sigma
+    return REACH_SIGMAS * sigma + step
 
 
 def _filtered(
@@ -35,8 +35,6 @@ def _filtered(
     shared: dict,
     sigma: float,
 ) -> np.ndarray:
-    from radiomics import imageoperations
-    from SimpleITK import GetArrayFromImage
-
-    [(found, _, _)] = imageoperations.getLoGImage(as_itk(image, spacing), None, sigma=[sigma])
-    return GetArrayFromImage(found).transpose(2, 1, 0)[inner]
+    # Single precision carries the noise of its last digit into the edges of grey levels: the
+    # discretisation works in double precision as it does for every image.
+    return laplacian_of_gaussian(image, inner, spacing, sigma).astype(np.float64)

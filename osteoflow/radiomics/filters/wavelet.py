@@ -1,12 +1,18 @@
-"""Undecimated separable wavelets, one level, as pyradiomics computes them."""
+"""Undecimated separable wavelets, one level, as pyradiomics computes them.
+
+Coefficients are PyWavelets'. The letters of a sub-band stand for left-right, posterior-anterior and
+inferior-superior: ``LLH`` is high-pass between slices of an axial scan. At the scan's end the image
+is mirrored (pyradiomics lets it begin again at the other end); further inside than the kernel's
+length both agree.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 
 import numpy as np
+from scipy import ndimage
 
-from osteoflow.radiomics.arrays import as_itk, itk_slice_axis
 from osteoflow.radiomics.filters.derived import Box, DerivedImage
 from osteoflow.radiomics.settings import RadiomicsSettings
 
@@ -30,10 +36,16 @@ def wavelet_images(settings: RadiomicsSettings) -> list[DerivedImage]:
     ]
 
 
-def _reach(step: float, wavelet: str) -> float:
+def _kernels(wavelet: str) -> dict[str, np.ndarray]:
+    """Low and high pass as correlation kernels."""
     import pywt
 
-    return (pywt.Wavelet(wavelet).dec_len + 2) * step
+    found = pywt.Wavelet(wavelet)
+    return {"L": np.array(found.dec_lo)[::-1], "H": np.array(found.dec_hi)[::-1]}
+
+
+def _reach(step: float, wavelet: str) -> float:
+    return (len(_kernels(wavelet)["L"]) + 1) * step
 
 
 def _filtered(
@@ -45,13 +57,32 @@ def _filtered(
     wavelet: str,
     code: str,
 ) -> np.ndarray:
-    from radiomics import imageoperations
-    from SimpleITK import GetArrayFromImage
+    kernels = _kernels(wavelet)
+    margin = len(kernels["L"]) + 1
+    axes = [axis for axis in range(3) if axis != slice_axis]
+    around = list(inner)
+    for axis in axes:
+        start, stop = inner[axis].start - margin, inner[axis].stop + margin
+        around[axis] = slice(max(0, start), min(image.shape[axis], stop))
 
-    if not shared:
-        options = {"wavelet": wavelet, **itk_slice_axis(slice_axis)}
-        for found, name, _ in imageoperations.getWaveletImage(
-            as_itk(image, spacing), None, **options
-        ):
-            shared[name] = GetArrayFromImage(found).transpose(2, 1, 0)[inner]
-    return shared[f"wavelet-{code}"]
+    def band(letters: str) -> np.ndarray:
+        """Filtered along as many axes as there are letters, and cut to the box along these."""
+        if not letters:
+            return image[tuple(around)]
+        if letters not in shared:
+            axis = axes[len(letters) - 1]
+            response = _correlate(band(letters[:-1]), kernels[letters[-1]], axis)
+            first = inner[axis].start - around[axis].start
+            keep = [slice(None)] * 3
+            keep[axis] = slice(first, first + inner[axis].stop - inner[axis].start)
+            shared[letters] = np.ascontiguousarray(response[tuple(keep)])
+        return shared[letters]
+
+    # Sub-bands that begin alike share their first axes.
+    band(code)
+    return shared.pop(code)
+
+
+def _correlate(array: np.ndarray, kernel: np.ndarray, axis: int) -> np.ndarray:
+    # Kernels have an even length: their origin is where PyWavelets' stationary transform has it.
+    return ndimage.correlate1d(array, kernel, axis=axis, mode="reflect", origin=-1)
