@@ -9,12 +9,12 @@ import numpy as np
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
+from osteoflow.radiomics.boxes import union, within
 from osteoflow.radiomics.dictionary import features
 from osteoflow.radiomics.families import FAMILIES
 from osteoflow.radiomics.filters import ORIGINAL, filtered_images, prefixes
-from osteoflow.radiomics.filters.derived import Box
 from osteoflow.radiomics.preprocess import PreparedRegion, discretise, prepare_regions
-from osteoflow.radiomics.roi import Roi, bounding_box
+from osteoflow.radiomics.roi import Roi
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 
@@ -121,7 +121,7 @@ def extract_regions(
     regions = {}
     for name, region in prepared.items():
         n_voxels = int(region.intensity.sum())
-        inside = region.image[region.intensity]
+        inside = region.values
         if n_voxels < settings.minimum_voxels:
             refuse(name, "too_few_voxels", n_voxels, region.warnings)
         elif inside.min() == inside.max():
@@ -145,21 +145,16 @@ def _values(
 ) -> dict[str, tuple[dict[str, float], list[str]]]:
     """Values by column and warnings of each region of one prepared image."""
     first = next(iter(regions.values()))
-    boxes = {name: bounding_box(region.morphology) for name, region in regions.items()}
-    inner = _union(list(boxes.values()))
+    inner = union(region.box for region in regions.values())
     found = {name: ({}, list(region.warnings)) for name, region in regions.items()}
     for name, region in regions.items():
-        roi = _roi(region, region.image[boxes[name]], boxes[name], settings, filtered=False)
+        roi = _roi(region, region.image[region.box], settings, filtered=False)
         _compute(roi, ORIGINAL, False, found[name])
     images = filtered_images(first.image, inner, first.spacing, first.slice_axis, settings)
     for prefix, derived in images:
         for name, region in regions.items():
-            box = boxes[name]
-            part = tuple(
-                slice(own.start - whole.start, own.stop - whole.start)
-                for own, whole in zip(box, inner, strict=True)
-            )
-            roi = _roi(region, derived[part], box, settings, filtered=prefix != ORIGINAL)
+            part = derived[within(region.box, inner)]
+            roi = _roi(region, part, settings, filtered=prefix != ORIGINAL)
             _compute(roi, prefix, True, found[name])
     return found
 
@@ -180,27 +175,18 @@ def _compute(
 
 
 def _roi(
-    region: PreparedRegion, image: np.ndarray, box: Box, settings: RadiomicsSettings, filtered: bool
+    region: PreparedRegion, image: np.ndarray, settings: RadiomicsSettings, filtered: bool
 ) -> Roi:
-    intensity = region.intensity[box]
-    levels = np.zeros(intensity.shape, np.int32)
-    levels[intensity] = discretise(image[intensity], settings, filtered=filtered)
+    levels = np.zeros(region.intensity.shape, np.int32)
+    levels[region.intensity] = discretise(image[region.intensity], settings, filtered=filtered)
     return Roi(
         image,
-        region.morphology[box],
-        intensity,
+        region.morphology,
+        region.intensity,
         levels,
         region.spacing,
         region.slice_axis,
         region.image,
-        box,
+        region.box,
         settings,
-    )
-
-
-def _union(boxes: list[Box]) -> Box:
-    """The smallest box around all."""
-    return tuple(
-        slice(min(part.start for part in axis), max(part.stop for part in axis))
-        for axis in zip(*boxes, strict=True)
     )

@@ -15,6 +15,7 @@ from scipy import ndimage
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.nifti import nib
 from osteoflow.io.volume import Volume
+from osteoflow.radiomics.boxes import Box, bounding_box
 from osteoflow.radiomics.filters import reach_mm
 from osteoflow.radiomics.settings import RadiomicsSettings
 
@@ -34,10 +35,12 @@ class PreparedRegion:
     image
         Float array that holds the region and the surroundings which filters and features need;
         axes run to the right, anterior and superior. Regions prepared together share it.
+    box
+        Where in ``image`` the region lies.
     morphology
-        Region before re-segmentation by intensity (for shape features).
+        Region before re-segmentation by intensity (for shape features), of the box's shape.
     intensity
-        Region after re-segmentation (for all other features).
+        Region after re-segmentation (for all other features), of the box's shape.
     spacing
         Voxel size in mm along the three axes.
     slice_axis
@@ -47,11 +50,17 @@ class PreparedRegion:
     """
 
     image: np.ndarray
+    box: Box
     morphology: np.ndarray
     intensity: np.ndarray
     spacing: tuple[float, float, float]
     slice_axis: int | None
     warnings: list[str]
+
+    @property
+    def values(self) -> np.ndarray:
+        """Intensities of the intensity mask, shape (n,)."""
+        return self.image[self.box][self.intensity]
 
 
 def prepare(image: Volume, mask: np.ndarray, settings: RadiomicsSettings) -> PreparedRegion:
@@ -129,12 +138,18 @@ def prepare_regions(
 
     regions = {}
     for name, mask in turned.items():
-        region = np.zeros(prepared.shape, bool)
         first, last = boxes[name]
-        inner = tuple(slice(a, b + 1) for a, b in zip(first - low, last - low, strict=True))
-        region[inner] = _at_least_half(mask, grid, first, last)
-        intensity, warnings = _resegmented(prepared, region, valid, settings)
-        regions[name] = PreparedRegion(prepared, region, intensity, target, slice_axis, warnings)
+        region = _at_least_half(mask, grid, first, last)
+        inner = bounding_box(region)
+        box = tuple(
+            slice(part.start + start, part.stop + start)
+            for part, start in zip(inner, first - low, strict=True)
+        )
+        region = np.ascontiguousarray(region[inner])
+        intensity, warnings = _resegmented(prepared[box], region, valid[box], settings)
+        regions[name] = PreparedRegion(
+            prepared, box, region, intensity, target, slice_axis, warnings
+        )
     return regions
 
 
@@ -263,8 +278,8 @@ class _Grid:
 
 def _bounds(mask: np.ndarray) -> np.ndarray:
     """First and last voxel of a mask along each axis, shape (2, 3)."""
-    found = ndimage.find_objects(mask.astype(np.uint8))[0]
-    return np.array([[part.start for part in found], [part.stop - 1 for part in found]])
+    box = bounding_box(mask)
+    return np.array([[part.start for part in box], [part.stop - 1 for part in box]])
 
 
 def _image(

@@ -14,7 +14,8 @@ import numpy as np
 from radiomics import firstorder, glcm, gldm, glrlm, glszm, ngtdm, shape
 
 from osteoflow.radiomics.arrays import as_itk, itk_slice_axis
-from osteoflow.radiomics.roi import Roi, bounding_box
+from osteoflow.radiomics.boxes import bounding_box
+from osteoflow.radiomics.roi import Roi
 
 # Every symmetric co-occurrence matrix makes pyradiomics remark that the sum average is twice the
 # joint average; both are reported because IBSI defines both.

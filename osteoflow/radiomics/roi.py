@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from osteoflow.radiomics.filters.derived import Box
+from osteoflow.radiomics.boxes import Box
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 
@@ -52,13 +52,3 @@ class Roi:
         """Whether the region has a single grey level, and so no texture."""
         inside = self.levels[self.intensity]
         return bool(inside.min() == inside.max())
-
-
-def bounding_box(mask: np.ndarray) -> Box:
-    """Slices of the smallest box around a mask that is not empty."""
-    bounds = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        inside = np.flatnonzero(mask.any(axis=others))
-        bounds.append(slice(int(inside[0]), int(inside[-1]) + 1))
-    return tuple(bounds)

@@ -94,7 +94,7 @@ def test_resampling_grid_is_centre_aligned_and_exact_for_a_ramp() -> None:
     assert region.spacing == (1.0, 1.0, 1.0)
     # The mean of a ramp over a region is its value at the region's centre of mass.
     centre = np.array([10, 8, 5]) * spacing
-    inside = region.image[region.morphology]
+    inside = region.image[region.box][region.morphology]
     assert inside.mean() == pytest.approx(centre @ [2.0, -1.0, 0.5], abs=1e-6)
     steps = [np.unique(np.round(np.diff(region.image, axis=a), 6)) for a in range(3)]
     assert [s.tolist() for s in steps] == [[2.0], [-1.0], [0.5]]
@@ -118,7 +118,9 @@ def test_crop_does_not_change_the_result() -> None:
     )
     region = found >= 0.5 - 1e-9
     assert region.sum() == small.morphology.sum()
-    np.testing.assert_allclose(full.image[region], small.image[small.morphology], atol=1e-6)
+    np.testing.assert_allclose(
+        full.image[full.box][region], small.image[small.box][small.morphology], atol=1e-6
+    )
 
 
 def test_orientation_of_the_array_does_not_matter() -> None:

@@ -91,7 +91,7 @@ def test_recursion_resembles_a_gaussian() -> None:
         assert response[2].sum() == pytest.approx(0, abs=1e-6)
         assert (response[2] * x**2).sum() == pytest.approx(2, abs=1e-4)
         gaussian = np.exp(-0.5 * (x / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
-        assert np.abs(response[0] - gaussian).max() < 2e-3 * gaussian.max()
+        assert np.abs(response[0] - gaussian).max() < 5e-3 * gaussian.max()
 
 
 @pytest.mark.parametrize("wavelet", ["haar", "coif1", "db3", "bior2.2"])

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from osteoflow.radiomics.filters.derived import Box, DerivedImage
+from osteoflow.radiomics.boxes import Box
+from osteoflow.radiomics.filters.derived import DerivedImage
 from osteoflow.radiomics.filters.laplacian import laplacian_images
 from osteoflow.radiomics.filters.wavelet import wavelet_images
 from osteoflow.radiomics.settings import RadiomicsSettings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Box = tuple[slice, slice, slice]
+from osteoflow.radiomics.boxes import Box
 
 
 @dataclass(frozen=True)

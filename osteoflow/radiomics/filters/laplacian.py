@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from osteoflow.radiomics.filters.derived import Box, DerivedImage
+from osteoflow.radiomics.boxes import Box
+from osteoflow.radiomics.filters.derived import DerivedImage
 from osteoflow.radiomics.filters.recursive_gaussian import REACH_SIGMAS, laplacian_of_gaussian
 from osteoflow.radiomics.settings import RadiomicsSettings
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from osteoflow.compiled import compiled
-from osteoflow.radiomics.filters.derived import Box
+from osteoflow.radiomics.boxes import Box, widened, within
 
 REACH_SIGMAS = 20
 """Sigmas after which the recursion has forgotten a value to below single precision."""
@@ -120,15 +120,9 @@ def laplacian_of_gaussian(
         float32 of the shape of ``inner``, sigma^2 times the Laplacian, in the image's unit.
     """
     reach = [math.ceil(REACH_SIGMAS * sigma / step) for step in spacing]
-    around = tuple(
-        slice(max(0, part.start - n), min(size, part.stop + n))
-        for part, n, size in zip(inner, reach, image.shape, strict=True)
-    )
+    around = widened(inner, reach, image.shape)
     part = np.ascontiguousarray(image[around], dtype=np.float64)
-    keep = [
-        (own.start - out.start, own.stop - out.start)
-        for own, out in zip(inner, around, strict=True)
-    ]
+    keep = [(axis.start, axis.stop) for axis in within(inner, around)]
     smoothing = [recursion(sigma / step, 0) for step in spacing]
     curvature = [recursion(sigma / step, 2) for step in spacing]
     total = np.zeros([stop - start for start, stop in keep], np.float32)

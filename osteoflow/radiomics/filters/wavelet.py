@@ -13,7 +13,8 @@ from functools import partial
 import numpy as np
 from scipy import ndimage
 
-from osteoflow.radiomics.filters.derived import Box, DerivedImage
+from osteoflow.radiomics.boxes import Box, widened, within
+from osteoflow.radiomics.filters.derived import DerivedImage
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 
@@ -60,21 +61,18 @@ def _filtered(
     kernels = _kernels(wavelet)
     margin = len(kernels["L"]) + 1
     axes = [axis for axis in range(3) if axis != slice_axis]
-    around = list(inner)
-    for axis in axes:
-        start, stop = inner[axis].start - margin, inner[axis].stop + margin
-        around[axis] = slice(max(0, start), min(image.shape[axis], stop))
+    around = widened(inner, [margin * (axis in axes) for axis in range(3)], image.shape)
+    inside = within(inner, around)
 
     def band(letters: str) -> np.ndarray:
         """Filtered along as many axes as there are letters, and cut to the box along these."""
         if not letters:
-            return image[tuple(around)]
+            return image[around]
         if letters not in shared:
             axis = axes[len(letters) - 1]
             response = _correlate(band(letters[:-1]), kernels[letters[-1]], axis)
-            first = inner[axis].start - around[axis].start
             keep = [slice(None)] * 3
-            keep[axis] = slice(first, first + inner[axis].stop - inner[axis].start)
+            keep[axis] = inside[axis]
             shared[letters] = np.ascontiguousarray(response[tuple(keep)])
         return shared[letters]
 
