@@ -12,10 +12,12 @@ Box = tuple[slice, slice, slice]
 def bounding_box(mask: np.ndarray) -> Box:
     """The smallest box around a mask; the whole array where the mask is empty."""
     bounds = []
+    part = mask  # each axis is looked for in what the ones before have left
     for axis, size in enumerate(mask.shape):
         others = tuple(other for other in range(mask.ndim) if other != axis)
-        inside = np.flatnonzero(mask.any(axis=others))
+        inside = np.flatnonzero(part.any(axis=others))
         bounds.append(slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, size))
+        part = part[(slice(None),) * axis + (bounds[-1],)]
     return tuple(bounds)
 
 

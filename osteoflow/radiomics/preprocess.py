@@ -296,7 +296,7 @@ def _image(
         )
         data = data[tuple(nearest)]
     if grid.same:
-        return np.ascontiguousarray(data), finite
+        return data, finite
     image = grid.interpolate(data, crop, first, last, ORDERS[settings.interpolator])
     if finite.all():
         return image, np.ones(image.shape, bool)

@@ -18,8 +18,8 @@ from osteoflow.radiomics.boxes import bounding_box
 from osteoflow.radiomics.roi import Roi
 
 # Every symmetric co-occurrence matrix makes pyradiomics remark that the sum average is twice the
-# joint average; both are reported because IBSI defines both.
-logging.getLogger("radiomics.glcm").setLevel(logging.ERROR)
+# joint average; both are reported because IBSI defines both. A subclass logs as its own module.
+logging.getLogger(__name__).setLevel(logging.ERROR)
 
 
 class _GivenLevels:
