@@ -11,13 +11,21 @@ from osteoflow.resources import read_resource
 
 # Suffix of the IBSI tags by feature class: how matrices are aggregated.
 _AGGREGATION = {
-    "3D": {"glcm": "_3D_avg", "glrlm": "_3D_avg", "glszm": "_3D", "ngtdm": "_3D", "gldm": "_3D"},
+    "3D": {
+        "glcm": "_3D_avg",
+        "glrlm": "_3D_avg",
+        "glszm": "_3D",
+        "ngtdm": "_3D",
+        "gldm": "_3D",
+        "gldzm": "_3D",
+    },
     "2D": {
         "glcm": "_2_5D_avg",
         "glrlm": "_2_5D_avg",
         "glszm": "_2_5D",
         "ngtdm": "_2_5D",
         "gldm": "_2_5D",
+        "gldzm": "_2_5D",
     },
 }
 
@@ -31,14 +39,15 @@ class Feature:
     name
         ``class_Name`` without the filter prefix, e.g. ``glcm_Contrast``.
     feature_class
-        pyradiomics class: shape, firstorder, glcm, glrlm, glszm, ngtdm or gldm.
+        Class of the recipe (:data:`osteoflow.radiomics.settings.FeatureClass`).
     family
         Its family in words.
     ibsi_tag
         Tag in the IBSI reference data without aggregation suffix, None where IBSI has no such
         feature.
     unit
-        ``image`` stands for the unit of the map.
+        ``image`` stands for the unit of the map, ``ivh`` for that of the intensity-volume
+        histogram (the map's, or ``bin`` where the recipe gives it bins without a unit).
     note
         How the value departs from pyradiomics' own, or what to beware of.
     """
@@ -99,6 +108,8 @@ def describe(columns: Iterable[str], settings: RadiomicsSettings) -> list[dict[s
         unfiltered = prefix == "original"
         tag = ibsi_tag(name, settings.texture) if unfiltered else None
         unit = feature.unit.replace("image", settings.unit)
+        if unit == "ivh":
+            unit = settings.unit if unfiltered and settings.ivh_has_unit else "bin"
         if not unfiltered and "image" in feature.unit:
             unit = "arbitrary"
         rows.append(

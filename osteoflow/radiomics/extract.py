@@ -170,6 +170,7 @@ def _compute(
         if not (FAMILIES[name].texture and single):
             computed = FAMILIES[name].compute(roi)
             values |= {f"{prefix}_{name}_{key}": value for key, value in computed.items()}
+    warnings += [f"{prefix}: {note}" for note in roi.notes]
     if single and any(FAMILIES[name].texture for name in wanted):
         warnings.append(f"{prefix}: one grey level only, no texture features")
 
@@ -189,4 +190,5 @@ def _roi(
         region.image,
         region.box,
         settings,
+        filtered,
     )

@@ -15,8 +15,8 @@ from scipy import ndimage
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.nifti import nib
 from osteoflow.io.volume import Volume
+from osteoflow.radiomics import families, filters
 from osteoflow.radiomics.boxes import Box, bounding_box
-from osteoflow.radiomics.filters import reach_mm
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 # A cubic B-spline prefilter forgets by 0.27 per voxel: 16 voxels leave 1e-9 of a step.
@@ -128,7 +128,9 @@ def prepare_regions(
     target = _target_spacing(spacing, slice_axis, settings)
     grid = _Grid(np.array(data.shape), np.array(spacing), np.array(target))
 
-    margin = np.array([reach_mm(settings, step) for step in target])
+    margin = np.array(
+        [max(filters.reach_mm(settings, step), families.reach_mm(settings)) for step in target]
+    )
     boxes = {name: grid.around(_bounds(mask), 0.0) for name, mask in turned.items()}
     low = np.min([grid.around(_bounds(mask), margin)[0] for mask in turned.values()], axis=0)
     high = np.max([grid.around(_bounds(mask), margin)[1] for mask in turned.values()], axis=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,6 +35,10 @@ class Roi:
         the region. Of a filtered image the surroundings are those of the prepared image.
     settings
         The recipe.
+    filtered
+        Whether ``image`` is a filtered one, whose intensities have no unit.
+    notes
+        A family appends why a value is undefined or doubtful; they become warnings.
     """
 
     image: np.ndarray
@@ -46,6 +50,8 @@ class Roi:
     surroundings: np.ndarray
     box: Box
     settings: RadiomicsSettings
+    filtered: bool = False
+    notes: list[str] = field(default_factory=list)
 
     @property
     def one_level(self) -> bool:

@@ -8,7 +8,23 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FeatureClass = Literal["shape", "firstorder", "glcm", "glrlm", "glszm", "ngtdm", "gldm"]
+FeatureClass = Literal[
+    "shape",
+    "firstorder",
+    "glcm",
+    "glrlm",
+    "glszm",
+    "ngtdm",
+    "gldm",
+    "morphology",
+    "local",
+    "spatial",
+    "intensity",
+    "histogram",
+    "ivh",
+    "gldzm",
+    "fractal",
+]
 CLASSES: tuple[FeatureClass, ...] = (
     "shape",
     "firstorder",
@@ -18,6 +34,7 @@ CLASSES: tuple[FeatureClass, ...] = (
     "ngtdm",
     "gldm",
 )
+"""What a recipe computes unless it lists ``classes`` itself."""
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -50,6 +67,38 @@ class Filters(_Strict):
 
             if self.wavelet not in pywt.wavelist(kind="discrete"):
                 raise ValueError(f"unknown wavelet {self.wavelet!r}")
+        return self
+
+
+class Fractal(_Strict):
+    """Scales and threshold of the fractal family."""
+
+    threshold: float | None = Field(
+        None,
+        description="Voxels at or above it make the set whose box-counting dimension and binary "
+        "lacunarity are reported, in the unit of the map. They then follow the density as well.",
+    )
+    percentile: Annotated[float, Field(gt=0, lt=100)] | None = Field(
+        None,
+        description="In place of threshold: this percentile of each region's own intensities, so "
+        "that the set has the same size in all regions and only its arrangement counts.",
+    )
+    boxes: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(
+        (1, 2, 3, 4, 5, 6, 8),
+        min_length=4,
+        description="Sides of the boxes in voxels, ascending. The same for all regions, so that "
+        "values are comparable; a size that does not fit a region is left out with a warning.",
+    )
+    lacunarity_box: Annotated[int, Field(ge=1)] = Field(
+        4, description="Size of the box, one of boxes, whose lacunarity is reported."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Fractal:
+        if list(self.boxes) != sorted(set(self.boxes)):
+            raise ValueError("boxes must ascend")
+        if self.lacunarity_box not in self.boxes:
+            raise ValueError("lacunarity_box must be one of boxes")
         return self
 
 
@@ -91,6 +140,17 @@ class RadiomicsSettings(_Strict):
     bin_count: Annotated[int, Field(ge=2, le=256)] | None = Field(
         None, description="Fixed number of bins between the region's minimum and maximum."
     )
+    ivh_bin_width: Positive | None = Field(
+        None,
+        description="Bin width of the intensity-volume histogram, in the unit of the map. Without "
+        "it and ivh_bin_count: rounded intensities as they are, others in 1000 bins.",
+    )
+    ivh_bin_count: Annotated[int, Field(ge=2, le=100_000)] | None = Field(
+        None,
+        description="Number of bins of the intensity-volume histogram between the region's "
+        "minimum and maximum, for maps without a unit; intensities are then bin numbers.",
+    )
+    fractal: Fractal = Fractal()
     classes: tuple[FeatureClass, ...] = Field(CLASSES, min_length=1)
     filters: Filters = Filters()
     minimum_voxels: Annotated[int, Field(ge=8)] = Field(
@@ -109,6 +169,14 @@ class RadiomicsSettings(_Strict):
                 raise ValueError("range must be [low, high] with low < high")
             if self.bin_width is not None and (high - low) / self.bin_width > 256:
                 raise ValueError("range / bin_width gives more than 256 grey levels")
+        if self.ivh_bin_width is not None and self.ivh_bin_count is not None:
+            raise ValueError("set ivh_bin_width or ivh_bin_count, not both")
+        unset = (self.fractal.threshold is None) == (self.fractal.percentile is None)
+        if "fractal" in self.classes and unset:
+            raise ValueError(
+                "fractal needs one of fractal.threshold, in the unit of the map, and "
+                "fractal.percentile"
+            )
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes are repeated")
         if self.texture == "2D" and self.filters.log_sigma_mm:
@@ -116,6 +184,12 @@ class RadiomicsSettings(_Strict):
         if self.texture == "2D" and isinstance(self.resample_mm, tuple):
             raise ValueError("with texture 2D give resample_mm as one in-plane number")
         return self
+
+    @property
+    def ivh_has_unit(self) -> bool:
+        """Whether intensities of the intensity-volume histogram are in the map's unit."""
+        rounded = self.ivh_bin_count is None and self.round_to is not None
+        return self.ivh_bin_width is not None or rounded
 
 
 def read_settings(path: str | Path) -> RadiomicsSettings:

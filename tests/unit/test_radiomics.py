@@ -245,8 +245,8 @@ def test_filtered_images() -> None:
 
 def test_dictionary_covers_every_feature() -> None:
     table = features()
-    assert len(table) == 107
-    assert sum(feature.ibsi_tag is not None for feature in table.values()) == 102
+    assert len(table) == 179
+    assert sum(feature.ibsi_tag is not None for feature in table.values()) == 165
     assert ibsi_tag("glcm_Contrast", "3D") == "cm_contrast_3D_avg"
     assert ibsi_tag("glszm_ZoneEntropy", "2D") == "szm_zs_entr_2_5D"
     assert ibsi_tag("glcm_MCC", "3D") is None
