@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from osteoflow.radiomics.boxes import Box
+from osteoflow.radiomics.kernels.grid import TextureGrid, texture_grid
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 
@@ -52,6 +54,11 @@ class Roi:
     settings: RadiomicsSettings
     filtered: bool = False
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def grid(self) -> TextureGrid:
+        """The grey levels as texture matrices read them, laid out once for all families."""
+        return texture_grid(self.levels, self.slice_axis)
 
     @property
     def one_level(self) -> bool:

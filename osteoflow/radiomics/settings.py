@@ -152,6 +152,11 @@ class RadiomicsSettings(_Strict):
     )
     fractal: Fractal = Fractal()
     classes: tuple[FeatureClass, ...] = Field(CLASSES, min_length=1)
+    engine: Literal["compiled", "pyradiomics"] = Field(
+        "compiled",
+        description="compiled: this project's code, equal to pyradiomics' to nine digits and "
+        "several times faster; pyradiomics: its own classes, to check a number.",
+    )
     filters: Filters = Filters()
     minimum_voxels: Annotated[int, Field(ge=8)] = Field(
         64, description="Fewer voxels after preparation: no features, only a flag."

@@ -62,8 +62,8 @@ def describe_methods(
             for name, item in images.items()
         ]
         texts["extract_radiomics"] = (
-            "Radiomic features were computed by pyradiomics' feature classes after pre-processing "
-            f"as the Image Biomarker Standardisation Initiative defines it, on {'; '.join(parts)}"
+            "Radiomic features as pyradiomics defines them were computed after pre-processing as "
+            f"the Image Biomarker Standardisation Initiative defines it, on {'; '.join(parts)}"
         )
     return {step: text for step, text in texts.items() if text}
 

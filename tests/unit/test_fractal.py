@@ -9,7 +9,8 @@ import pytest
 from scipy import ndimage
 
 from osteoflow.io.volume import Volume
-from osteoflow.radiomics.box_counting import (
+from osteoflow.radiomics.extract import extract_features
+from osteoflow.radiomics.families.box_counting import (
     box_counting_dimension,
     box_sizes,
     cover,
@@ -17,8 +18,7 @@ from osteoflow.radiomics.box_counting import (
     increment_dimension,
     variation_dimension,
 )
-from osteoflow.radiomics.extract import extract_features
-from osteoflow.radiomics.lacunarity import lacunarity, lacunarity_slope
+from osteoflow.radiomics.families.lacunarity import lacunarity, lacunarity_slope
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 SIZES = (1, 2, 3, 4, 5, 6, 8)

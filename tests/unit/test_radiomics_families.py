@@ -12,11 +12,11 @@ from scipy import ndimage
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.boxes import bounding_box
 from osteoflow.radiomics.dictionary import describe, features
-from osteoflow.radiomics.distance_zones import edge_distance
 from osteoflow.radiomics.extract import extract_features, extract_regions, feature_names
 from osteoflow.radiomics.families import FAMILIES
-from osteoflow.radiomics.local_peaks import RADIUS_MM, ball_means
-from osteoflow.radiomics.morphology import _series, convex_hull, ellipsoid
+from osteoflow.radiomics.families.distance_zones import edge_distance
+from osteoflow.radiomics.families.local_peaks import RADIUS_MM, ball_means
+from osteoflow.radiomics.families.morphology import _series, convex_hull, ellipsoid
 from osteoflow.radiomics.preprocess import prepare
 from osteoflow.radiomics.roi import Roi
 from osteoflow.radiomics.settings import CLASSES, FeatureClass, RadiomicsSettings

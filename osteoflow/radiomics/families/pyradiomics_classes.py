@@ -1,5 +1,7 @@
 """Families of features by pyradiomics' own classes, on grey levels that IBSI defines.
 
+The engine ``pyradiomics`` of a recipe, and what the compiled families are tested against.
+
 Feature definitions: van Griethuysen et al., Cancer Res 2017;77:e104. Two are brought to IBSI's
 definition (Zwanenburg et al., Radiology 2020;295:328): kurtosis is excess kurtosis, and axis
 lengths use the sample covariance.
@@ -18,7 +20,8 @@ from osteoflow.radiomics.boxes import bounding_box
 from osteoflow.radiomics.roi import Roi
 
 # Every symmetric co-occurrence matrix makes pyradiomics remark that the sum average is twice the
-# joint average; both are reported because IBSI defines both. A subclass logs as its own module.
+# joint average; both are reported because IBSI defines both. It logs under the name of the module
+# that a class is defined in.
 logging.getLogger(__name__).setLevel(logging.ERROR)
 
 

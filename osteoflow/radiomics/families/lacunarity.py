@@ -1,7 +1,7 @@
 """Lacunarity by gliding boxes: how unevenly a mass fills a region at each scale.
 
 Definitions: Allain & Cloitre, Phys Rev A 1991;44:3552 (gliding box); Plotnick et al., Phys Rev E
-1996;53:5461 (also of quantities). Arrays as in :mod:`osteoflow.radiomics.box_counting`.
+1996;53:5461 (also of quantities). Arrays as in :mod:`osteoflow.radiomics.families.box_counting`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from osteoflow.radiomics.box_counting import MINIMUM_BOXES, MINIMUM_SIZES, box_sums
+from osteoflow.radiomics.families.box_counting import MINIMUM_BOXES, MINIMUM_SIZES, box_sums
 
 
 def lacunarity(mass: np.ndarray, region: np.ndarray, sizes: Sequence[int]) -> dict[int, float]:

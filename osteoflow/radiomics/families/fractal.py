@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from osteoflow.radiomics.box_counting import (
+from osteoflow.radiomics.boxes import bounding_box
+from osteoflow.radiomics.families.box_counting import (
     MINIMUM_SIZES,
     box_counting_dimension,
     box_sizes,
@@ -12,8 +13,7 @@ from osteoflow.radiomics.box_counting import (
     increment_dimension,
     variation_dimension,
 )
-from osteoflow.radiomics.boxes import bounding_box
-from osteoflow.radiomics.lacunarity import lacunarity, lacunarity_slope
+from osteoflow.radiomics.families.lacunarity import lacunarity, lacunarity_slope
 from osteoflow.radiomics.roi import Roi
 from osteoflow.radiomics.settings import Fractal
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from osteoflow.compiled import compiled
 from osteoflow.radiomics.roi import Roi
 
 
@@ -27,8 +26,11 @@ def gldzm_features(roi: Roi) -> dict[str, float]:
         The region; the end of the scan counts as its edge.
     """
     distance = edge_distance(roi.morphology, roi.slice_axis)
-    levels, distances = _zones(roi.levels, distance, _steps(roi.slice_axis))
-    return zone_features(levels, distances, int(roi.intensity.sum()))
+    zones = roi.grid.zones
+    nearest = np.full(zones.size.size, np.iinfo(np.int32).max)
+    np.minimum.at(nearest, zones.number - 1, distance[roi.levels > 0])
+    levels = roi.grid.levels[zones.rank - 1].astype(int)
+    return zone_features(levels, nearest, int(roi.intensity.sum()))
 
 
 def edge_distance(mask: np.ndarray, slice_axis: int | None) -> np.ndarray:
@@ -90,57 +92,3 @@ def zone_features(levels: np.ndarray, distances: np.ndarray, n_voxels: int) -> d
         "ZoneDistanceVariance": np.var(distances),
         "ZoneDistanceEntropy": -(part * np.log2(part)).sum(),
     }
-
-
-def _steps(slice_axis: int | None) -> np.ndarray:
-    """Steps to the neighbours that may belong to the same zone, shape (n, 3)."""
-    steps = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), -1).reshape(-1, 3)
-    keep = steps.any(axis=1)
-    if slice_axis is not None:
-        keep &= steps[:, slice_axis] == 0
-    return steps[keep]
-
-
-@compiled
-def _zones(levels, distance, steps):
-    """Grey level and smallest distance of each zone, in the order of their first voxels."""
-    n_i, n_j, n_k = levels.shape
-    seen = np.zeros(levels.shape, np.bool_)
-    n_voxels = 0
-    for i in range(n_i):
-        for j in range(n_j):
-            for k in range(n_k):
-                if levels[i, j, k] > 0:
-                    n_voxels += 1
-    stack = np.empty((n_voxels, 3), np.int64)
-    zone_level = np.empty(n_voxels, np.int64)
-    zone_distance = np.empty(n_voxels, np.int64)
-    zones = 0
-    for i in range(n_i):
-        for j in range(n_j):
-            for k in range(n_k):
-                level = levels[i, j, k]
-                if level == 0 or seen[i, j, k]:
-                    continue
-                nearest = distance[i, j, k]
-                stack[0, 0], stack[0, 1], stack[0, 2] = i, j, k
-                seen[i, j, k] = True
-                held = 1
-                while held > 0:
-                    held -= 1
-                    x, y, z = stack[held, 0], stack[held, 1], stack[held, 2]
-                    nearest = min(nearest, distance[x, y, z])
-                    for step in range(steps.shape[0]):
-                        u = x + steps[step, 0]
-                        v = y + steps[step, 1]
-                        w = z + steps[step, 2]
-                        if u < 0 or v < 0 or w < 0 or u >= n_i or v >= n_j or w >= n_k:
-                            continue
-                        if levels[u, v, w] == level and not seen[u, v, w]:
-                            seen[u, v, w] = True
-                            stack[held, 0], stack[held, 1], stack[held, 2] = u, v, w
-                            held += 1
-                zone_level[zones] = level
-                zone_distance[zones] = nearest
-                zones += 1
-    return zone_level[:zones], zone_distance[:zones]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from osteoflow.radiomics.kernels.mesh import region_mesh
 from osteoflow.radiomics.roi import Roi
 
 
@@ -31,7 +32,7 @@ def morphology_features(roi: Roi) -> dict[str, float]:
     Volume and surface are those of the mesh at half height between voxel centres. The ellipsoid
     has the axes of ``shape_MajorAxisLength`` and its siblings.
     """
-    area, volume = mesh_area_volume(roi.morphology, roi.spacing)
+    area, volume = region_mesh(roi.morphology, roi.spacing)
     centres = np.argwhere(roi.morphology) * np.array(roi.spacing)
     sides = np.ptp(centres, axis=0) + roi.spacing
     hull_volume, hull_area = convex_hull(roi.morphology, roi.spacing)
@@ -56,15 +57,6 @@ def morphology_features(roi: Roi) -> dict[str, float]:
             "AreaDensityConvexHull": area / hull_area,
             "IntegratedIntensity": values.mean() * volume,
         }
-
-
-def mesh_area_volume(mask: np.ndarray, spacing: tuple[float, float, float]) -> tuple[float, float]:
-    """Surface in mm2 and volume in mm3 of the marching-cubes mesh of a mask."""
-    from radiomics import cShape
-
-    padded = np.pad(mask.transpose(2, 1, 0), 1).astype(np.int8)
-    area, volume, _ = cShape.calculate_coefficients(padded, np.array(spacing[::-1], float))
-    return float(area), float(volume)
 
 
 def convex_hull(mask: np.ndarray, spacing: tuple[float, float, float]) -> tuple[float, float]:

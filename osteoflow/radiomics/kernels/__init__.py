@@ -1,0 +1,1 @@
+"""Texture, intensity and shape features in compiled code, equal to pyradiomics' numbers."""
