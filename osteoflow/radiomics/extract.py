@@ -12,7 +12,7 @@ from osteoflow.io.volume import Volume
 from osteoflow.radiomics.boxes import union, within
 from osteoflow.radiomics.dictionary import features
 from osteoflow.radiomics.families import FAMILIES
-from osteoflow.radiomics.filters import ORIGINAL, filtered_images, prefixes
+from osteoflow.radiomics.filters import ORIGINAL, filter_warnings, filtered_images, prefixes
 from osteoflow.radiomics.preprocess import PreparedRegion, discretise, prepare_regions
 from osteoflow.radiomics.roi import Roi
 from osteoflow.radiomics.settings import RadiomicsSettings
@@ -146,7 +146,8 @@ def _values(
     """Values by column and warnings of each region of one prepared image."""
     first = next(iter(regions.values()))
     inner = union(region.box for region in regions.values())
-    found = {name: ({}, list(region.warnings)) for name, region in regions.items()}
+    told = filter_warnings(settings, first.spacing, first.slice_axis)
+    found = {name: ({}, [*region.warnings, *told]) for name, region in regions.items()}
     for name, region in regions.items():
         roi = _roi(region, region.image[region.box], settings, filtered=False)
         _compute(roi, ORIGINAL, False, found[name])

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from osteoflow.radiomics.filter_settings import IbsiFilter
+
 FeatureClass = Literal[
     "shape",
     "firstorder",
@@ -52,6 +54,11 @@ class Filters(_Strict):
     wavelet: str | None = Field(
         None, description="Undecimated wavelet, one level, by PyWavelets name, e.g. coif1."
     )
+    ibsi: tuple[IbsiFilter, ...] = Field(
+        (),
+        description="Filters as IBSI-2 standardises them, one image each: mean, "
+        "laplacian_of_gaussian, laws, gabor, separable_wavelet or simoncelli.",
+    )
     bin_count: Annotated[int, Field(ge=2, le=256)] = Field(
         32,
         description="Grey levels of a filtered image. Its values have no fixed range, so a fixed "
@@ -60,8 +67,11 @@ class Filters(_Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Filters:
-        if not (self.original or self.log_sigma_mm or self.wavelet):
-            raise ValueError("no image is left: set original, log_sigma_mm or wavelet")
+        if not (self.original or self.log_sigma_mm or self.wavelet or self.ibsi):
+            raise ValueError("no image is left: set original, log_sigma_mm, wavelet or ibsi")
+        names = [each.prefix for each in self.ibsi]
+        if len(set(names)) != len(names):
+            raise ValueError(f"ibsi names one image twice: {', '.join(names)}")
         if self.wavelet is not None:
             import pywt
 
@@ -186,6 +196,8 @@ class RadiomicsSettings(_Strict):
             raise ValueError("classes are repeated")
         if self.texture == "2D" and self.filters.log_sigma_mm:
             raise ValueError("log_sigma_mm is a 3D filter: not with texture 2D")
+        for each in self.filters.ibsi:
+            each.check_axes(self.texture)
         if self.texture == "2D" and isinstance(self.resample_mm, tuple):
             raise ValueError("with texture 2D give resample_mm as one in-plane number")
         return self

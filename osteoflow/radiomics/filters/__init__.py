@@ -12,6 +12,7 @@ import numpy as np
 
 from osteoflow.radiomics.boxes import Box
 from osteoflow.radiomics.filters.derived import DerivedImage
+from osteoflow.radiomics.filters.ibsi import ibsi_images
 from osteoflow.radiomics.filters.laplacian import laplacian_images
 from osteoflow.radiomics.filters.wavelet import wavelet_images
 from osteoflow.radiomics.settings import RadiomicsSettings
@@ -20,6 +21,7 @@ ORIGINAL = "original"
 FILTERS: tuple[Callable[[RadiomicsSettings], list[DerivedImage]], ...] = (
     laplacian_images,
     wavelet_images,
+    ibsi_images,
 )
 
 
@@ -45,6 +47,15 @@ def reach_mm(settings: RadiomicsSettings, step: float) -> float:
         Voxel size along the axis in mm.
     """
     return max((image.reach_mm(step) for image in derived_images(settings)), default=0.0)
+
+
+def filter_warnings(
+    settings: RadiomicsSettings, spacing: tuple[float, float, float], slice_axis: int | None
+) -> list[str]:
+    """Filters of a recipe that are too fine for an image's voxels, each as a sentence."""
+    steps = [step for axis, step in enumerate(spacing) if axis != slice_axis]
+    told = (each.too_fine(steps) for each in settings.filters.ibsi)
+    return [sentence for sentence in told if sentence]
 
 
 def filtered_images(

@@ -1,0 +1,26 @@
+"""The filtered images of ``filters.ibsi``, one module per kind of filter."""
+
+from __future__ import annotations
+
+from osteoflow.radiomics.filters.derived import DerivedImage
+from osteoflow.radiomics.filters.gabor import gabor_image
+from osteoflow.radiomics.filters.laplacian_ibsi import laplacian_image
+from osteoflow.radiomics.filters.laws import laws_image
+from osteoflow.radiomics.filters.mean import mean_image
+from osteoflow.radiomics.filters.simoncelli import simoncelli_image
+from osteoflow.radiomics.filters.wavelet_ibsi import wavelet_image
+from osteoflow.radiomics.settings import RadiomicsSettings
+
+KINDS = {
+    "mean": mean_image,
+    "laplacian_of_gaussian": laplacian_image,
+    "laws": laws_image,
+    "gabor": gabor_image,
+    "separable_wavelet": wavelet_image,
+    "simoncelli": simoncelli_image,
+}
+
+
+def ibsi_images(settings: RadiomicsSettings) -> list[DerivedImage]:
+    """One image per entry of ``filters.ibsi``."""
+    return [KINDS[each.kind](each) for each in settings.filters.ibsi]
