@@ -142,6 +142,13 @@ def _check(options: argparse.Namespace) -> int:
 
     _, table = check_folder(options.study)
     print(f"No mistakes found: {len(table.subjects)} rows in config/subjects.tsv.")
+    # Half a second, of which loading the libraries is most: only a study without mistakes waits.
+    from osteoflow.radiomics.compliance import check_installation, deviations, statement
+
+    found = check_installation()
+    print(f"{statement(found)}.")
+    for text in deviations(found):
+        print(f"Warning: {text}")
     return 0
 
 

@@ -147,3 +147,6 @@ def _wrapped(text: str, width: int = 92) -> list[str]:
 if __name__ == "__main__":
     write_text(ROOT / "config" / "schemas" / "config.schema.json", schema_text())
     write_text(ROOT / "docs" / "reference" / "config.md", reference_page())
+    from osteoflow.radiomics.page import feature_page
+
+    write_text(ROOT / "docs" / "reference" / "radiomics-features.md", feature_page())

@@ -20,6 +20,7 @@ rule assemble_cohort:
         measurements_tsv=f"{COHORT}/measurements.tsv",
         features=f"{COHORT}/features.parquet",
         features_tsv=f"{COHORT}/features.tsv",
+        features_dictionary=f"{COHORT}/features_dictionary.tsv",
         dice=f"{COHORT}/dice.tsv",
         exclusions=f"{COHORT}/exclusions.tsv",
         status=f"{COHORT}/status.tsv",
@@ -35,6 +36,7 @@ rule assemble_cohort:
         mem_mb=lambda wildcards, attempt: (1000 + len(SUBJECTS)) * attempt,
     params:
         cohort=canonical(CONFIG.cohort),
+        recipes=canonical(STUDY.radiomics_settings()),
         subjects=sorted(SUBJECTS),
         code=code_version("assemble_cohort.py"),
     script:

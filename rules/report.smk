@@ -6,8 +6,31 @@ REPORT = "results/report"
 report: "captions/workflow.rst"
 
 
+rule check_radiomics:
+    """Features of the IBSI-1 digital phantom, in the environment that made the study's."""
+    output:
+        compliance=f"{REPORT}/ibsi_compliance.json",
+    log:
+        f"{LOGS}/check_radiomics.log",
+    benchmark:
+        f"{BENCHMARKS}/check_radiomics.tsv"
+    conda:
+        "../envs/core.yaml"
+    params:
+        code=code_version("check_radiomics.py"),
+    script:
+        "../scripts/check_radiomics.py"
+
+
+# A study without radiomics has no features to vouch for.
+COMPLIANCE = (
+    [rules.check_radiomics.output.compliance] if CONFIG.radiomics.images else []
+)
+
+
 rule report_cohort:
     input:
+        compliance=COMPLIANCE,
         cohort=rules.assemble_cohort.output,
         statistics=rules.describe_cohort.output,
         models=[
@@ -72,4 +95,5 @@ rule cohort:
         expand(rules.fit_models.output, analysis=ANALYSES),
         expand(rules.draw_cohort_figure.output, figure=COHORT_FIGURES),
         expand(rules.draw_model_figure.output, analysis=ANALYSES, figure=MODEL_FIGURES),
+        COMPLIANCE,
         rules.report_cohort.output,

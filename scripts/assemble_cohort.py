@@ -18,6 +18,7 @@ from osteoflow.cohort.assemble import (
     status_table,
 )
 from osteoflow.cohort.classes import add_columns
+from osteoflow.cohort.feature_dictionary import feature_dictionary
 from osteoflow.cohort.flow import cohort_flow
 from osteoflow.cohort.review import review_cohort
 from osteoflow.io.tables import read_rows, read_table, write_table
@@ -55,6 +56,8 @@ def main(inputs, output, params, log):
         write_table(output.get(name), content)
         write_table(output.get(f"{name}_tsv"), content)
     write_json(output.columns, {**columns_dictionary(table, measurements, summaries), **more})
+    described = feature_dictionary(features, measurements, json.loads(params.recipes))
+    write_table(output.features_dictionary, described)
     write_table(output.dice, dice)
     write_table(output.review, reviewed.table())
 

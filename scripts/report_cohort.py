@@ -1,7 +1,7 @@
 """Write the study's report.
 
-Reads the cohort tables, statistics, models, figures with captions and subjects' status; writes one
-self-contained HTML page.
+Reads the cohort tables, statistics, models, figures with captions, subjects' status and what the
+radiomics of this installation are worth by the IBSI standard; writes one self-contained HTML page.
 """
 
 import json
@@ -15,6 +15,7 @@ from osteoflow.io.whole import write_text
 from osteoflow.measurements import TRABECULAR, dictionary, level_range
 from osteoflow.reports.analysis import AnalysisReport
 from osteoflow.reports.cohort import CohortReport, render_cohort
+from osteoflow.reports.ibsi import read_compliance
 from osteoflow.reports.methods import describe_methods
 from osteoflow.reports.picture import saved_figure
 from osteoflow.reports.reproducibility import reproducibility_tables
@@ -68,6 +69,7 @@ def main(inputs, output, params, log):
     made = {image: sorted(set(found)) for image, found in single.groupby("image")["method"]}
     flags = measured["flag"].dropna().astype(str)
     seeded = any("seeded" in flag.split(";") for flag in flags.unique())
+    ibsi = read_compliance(inputs.compliance)
     page = render_cohort(
         CohortReport(
             title=params.title,
@@ -85,8 +87,12 @@ def main(inputs, output, params, log):
             analyses=[analysis(n, params.model_figures) for n in params.analyses],
             truth_summary=read_table(cohort / "truth_summary.tsv") if truth else None,
             truth_figure=saved_figure("truth", FIGURES, "../figures") if truth else None,
-            methods=describe_methods(json.loads(params.settings), made, bool(seeded)),
+            methods=describe_methods(
+                json.loads(params.settings), made, bool(seeded), ibsi.statement
+            ),
             versions=software_versions(),
+            warnings=ibsi.warnings,
+            files=ibsi.files,
             label=lambda name: column_label(name, columns),
         )
     )

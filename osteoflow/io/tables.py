@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Radiomic features: image (``original``, ``wavelet-HHL``), class and name, as pyradiomics writes.
-FEATURE_COLUMN = re.compile(r"^.+_(shape|firstorder|glcm|glrlm|glszm|ngtdm|gldm)_\w+$")
+FEATURE_COLUMN = re.compile(
+    r"^[^_]+_(shape|firstorder|glcm|glrlm|glszm|ngtdm|gldm|morphology|local|spatial|intensity"
+    r"|histogram|ivh|gldzm|fractal)_\w+$"
+)
 FEATURE_KEYS = (
     *("participant_id", "session", "rater", "reading", "roi", "image", "n_voxels", "flag"),
 )

@@ -32,6 +32,14 @@ def _check_riesz(order: tuple[int, ...] | None, texture: str) -> None:
         )
 
 
+def _riesz_words(order: RieszOrder | None) -> str:
+    return "" if order is None else f"Riesz transform of order {'-'.join(map(str, order))}"
+
+
+def _pooled(how: str, what: str) -> str:
+    return "" if how == "none" else f"{'largest' if how == 'max' else 'mean'} over {what}"
+
+
 class _Filter(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,6 +53,11 @@ class _Filter(BaseModel):
         """The image's name in the columns; a boundary other than mirror is part of it."""
         ending = () if self.boundary == "mirror" else (self.boundary,)
         return "-".join(("ibsi", *parts, *ending))
+
+    def _said(self, *parts: str) -> str:
+        """The filter in words; a boundary other than mirror is part of it."""
+        ending = () if self.boundary == "mirror" else (f"{self.boundary} boundary",)
+        return ", ".join((*(part for part in parts if part), *ending)) + " (IBSI-2)"
 
     def check_axes(self, texture: str) -> None:
         """Refuse parameters that do not fit a 2D or 3D recipe.
@@ -86,6 +99,11 @@ class MeanFilter(_Filter):
         """Name of the filtered image in the columns."""
         return self._named("mean", str(self.support))
 
+    @property
+    def words(self) -> str:
+        """The filter with its parameters, for people."""
+        return self._said(f"mean of {self.support} voxels along each axis")
+
 
 class LaplacianOfGaussianFilter(_Filter):
     """Laplacian of Gaussian with a sampled, truncated kernel."""
@@ -106,6 +124,15 @@ class LaplacianOfGaussianFilter(_Filter):
         """Name of the filtered image in the columns."""
         cut = [] if self.truncate == 4 else [f"cut{_text(self.truncate)}"]
         return self._named("log", f"{_text(self.sigma_mm)}mm", *cut, *_riesz_text(self.riesz))
+
+    @property
+    def words(self) -> str:
+        """The filter with its parameters, for people."""
+        return self._said(
+            f"Laplacian of Gaussian, sigma {self.sigma_mm:g} mm",
+            f"kernel cut at {self.truncate:g} sigma",
+            _riesz_words(self.riesz),
+        )
 
     def check_axes(self, texture: str) -> None:
         _check_riesz(self.riesz, texture)
@@ -157,6 +184,15 @@ class LawsFilter(_Filter):
         pooling = [] if self.rotation == "none" else [self.rotation]
         energy = [] if self.energy is None else [f"energy{self.energy}"]
         return self._named("laws", self.kernels, *pooling, *energy)
+
+    @property
+    def words(self) -> str:
+        """The filter with its parameters, for people."""
+        return self._said(
+            f"Laws kernel {self.kernels}",
+            _pooled(self.rotation, "rotations"),
+            f"energy within {self.energy} voxels" if self.energy is not None else "",
+        )
 
     def check_axes(self, texture: str) -> None:
         wanted = 2 if texture == "2D" else 3
@@ -219,6 +255,19 @@ class GaborFilter(_Filter):
             *direction,
         )
 
+    @property
+    def words(self) -> str:
+        """The filter with its parameters, for people."""
+        turned = self.theta_step_degrees is not None
+        pooled = turned or self.planes == "orthogonal"
+        return self._said(
+            f"Gabor filter, sigma {self.sigma_mm:g} mm, wavelength {self.wavelength_mm:g} mm, "
+            f"aspect ratio {self.gamma:g}, from {self.theta_degrees:g} degrees",
+            f"in steps of {self.theta_step_degrees:g} degrees" if turned else "",
+            _pooled(self.rotation, "directions and planes") if pooled else "",
+            "in three orthogonal planes" if self.planes == "orthogonal" else "within slices",
+        )
+
     def check_axes(self, texture: str) -> None:
         if texture == "2D" and self.planes == "orthogonal":
             raise ValueError(
@@ -269,6 +318,14 @@ class SeparableWaveletFilter(_Filter):
         name = self.wavelet.replace(".", "-")
         return self._named("wavelet", name, self.subband, f"level{self.level}", *pooling)
 
+    @property
+    def words(self) -> str:
+        """The filter with its parameters, for people."""
+        return self._said(
+            f"undecimated wavelet {self.wavelet}, sub-band {self.subband}, level {self.level}",
+            _pooled(self.rotation, "rotations"),
+        )
+
     def check_axes(self, texture: str) -> None:
         wanted = 2 if texture == "2D" else 3
         if len(self.subband) != wanted:
@@ -307,6 +364,11 @@ class SimoncelliFilter(_Filter):
     def prefix(self) -> str:
         """Name of the filtered image in the columns."""
         return self._named("simoncelli", f"level{self.level}", *_riesz_text(self.riesz))
+
+    @property
+    def words(self) -> str:
+        """The filter with its parameters, for people."""
+        return self._said(f"Simoncelli wavelet, level {self.level}", _riesz_words(self.riesz))
 
     def check_axes(self, texture: str) -> None:
         _check_riesz(self.riesz, texture)

@@ -61,6 +61,10 @@ class CohortReport:
         Name of a step -> what it does, in words with parameters.
     versions
         Software -> version.
+    warnings
+        Where this installation's radiomic features depart from the IBSI standard.
+    files
+        What else the study wrote about its methods: title -> address.
     label
         Column -> label with unit.
     """
@@ -82,6 +86,8 @@ class CohortReport:
     truth_figure: ReportFigure | None = None
     methods: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     label: Callable[[str], str] = str
 
 
@@ -112,6 +118,8 @@ def render_cohort(report: CohortReport) -> str:
             steps=list(dict.fromkeys(step for s in report.subjects for step in s.steps)),
             methods={name: sentence(text) for name, text in report.methods.items()},
             versions=dict(report.versions),
+            warnings=report.warnings,
+            files=dict(report.files),
         )
     )
 

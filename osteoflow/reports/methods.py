@@ -27,7 +27,10 @@ SEEDED_TEXT = (
 
 
 def describe_methods(
-    settings: Mapping[str, Any], methods: Mapping[str, list[str]], seeded: bool = False
+    settings: Mapping[str, Any],
+    methods: Mapping[str, list[str]],
+    seeded: bool = False,
+    compliance: str = "",
 ) -> dict[str, str]:
     """Step -> sentences for a methods section.
 
@@ -39,6 +42,8 @@ def describe_methods(
         Image -> what the cohort's measurements say of how it was made.
     seeded
         Whether any outline grew from seeds.
+    compliance
+        How many radiomic features agree with the IBSI standard where this study ran, in words.
     """
     erosion = settings["segmentation"]["erosion_mm"]
     outlined = _outlined_text(settings["segmentation"].get("backends") or {})
@@ -64,6 +69,7 @@ def describe_methods(
         texts["extract_radiomics"] = (
             "Radiomic features as pyradiomics defines them were computed after pre-processing as "
             f"the Image Biomarker Standardisation Initiative defines it, on {'; '.join(parts)}"
+            + (f". {compliance}" if compliance else "")
         )
     return {step: text for step, text in texts.items() if text}
 

@@ -8,6 +8,7 @@ import yaml
 from osteoflow.config import Config, canonical, digest, load_config
 from osteoflow.config_files import config_template, reference_page, schema_text, write_study_files
 from osteoflow.errors import StudyError
+from osteoflow.radiomics.page import feature_page
 from osteoflow.resources import ROOT
 from osteoflow.settings.cohort import Summary
 
@@ -95,3 +96,5 @@ def test_generated_files_are_up_to_date():
     assert json.loads(schema.read_text()) == json.loads(schema_text())
     page = ROOT / "docs" / "reference" / "config.md"
     assert page.read_text(encoding="utf-8") == reference_page()
+    page = ROOT / "docs" / "reference" / "radiomics-features.md"
+    assert page.read_text(encoding="utf-8") == feature_page()

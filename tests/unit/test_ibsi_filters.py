@@ -557,7 +557,7 @@ def test_features_of_filtered_images(texture: str) -> None:
     for name, value in found["L2"].features.items():
         assert alone.features[name] == pytest.approx(value, rel=1e-8, abs=1e-8), name
     rows = describe(names, settings)
-    assert [row["feature"] for row in rows] == names
+    assert [row["name"] for row in rows] == names
     units = {row["feature"]: row["unit"] for row in rows}
     assert units["ibsi-mean-5_firstorder_Mean"] == "arbitrary"
 

@@ -251,8 +251,8 @@ def test_dictionary_covers_every_feature() -> None:
     assert ibsi_tag("glszm_ZoneEntropy", "2D") == "szm_zs_entr_2_5D"
     assert ibsi_tag("glcm_MCC", "3D") is None
     rows = describe(feature_names(recipe()), recipe())
-    units = {row["feature"]: row["unit"] for row in rows}
+    units = {row["name"]: row["unit"] for row in rows}
     assert units["original_firstorder_Mean"] == "mg/cm3"
-    assert units["original_firstorder_Variance"] == "mg/cm3^2"
+    assert units["original_firstorder_Variance"] == "(mg/cm3)^2"
     assert units["original_shape_MeshVolume"] == "mm3"
     assert units["original_glcm_Contrast"] == "1"

@@ -307,6 +307,8 @@ def cohort_report(flow, figure, reproducibility, tables) -> CohortReport:
         ],
         methods={"CT": "calibrated with five rods"},
         versions={"osteoflow": "0.1"},
+        warnings=[f"glcm_Contrast is {EVIL}"],
+        files={"what every feature is": "../cohort/features_dictionary.tsv"},
         label=lambda name: {"pdff": "PDFF (%)"}.get(name, name),
     )
 
@@ -345,6 +347,9 @@ def test_cohort_page_holds_everything_below_its_size(tmp_path):
     ):
         assert word in page.words, word
     assert any(word.startswith("Incorporation bias:") for word in page.words)
+    assert "Radiomic features that depart from the IBSI standard" in page.words
+    assert "what every feature is" in page.words
+    assert "../cohort/features_dictionary.tsv" in page.addresses
     assert sum(a.startswith("../subjects/") for a in page.addresses) == 40
     auc = tables["performance"].query("model == 'combined' and set == 'cv' and metric == 'auc'")
     assert f"{auc['value'].iloc[0]:.2f} (" in text

@@ -9,7 +9,7 @@ import sys
 import pydicom
 import pytest
 
-from osteoflow.io.tables import read_table
+from osteoflow.io.tables import feature_columns, read_table
 from osteoflow.resources import ROOT
 
 from .conftest import CONFIG, PARTICIPANTS, osteoflow, write_study
@@ -56,6 +56,7 @@ COHORT_FILES = [
         for ending in ("tsv", "parquet")
     ),
     "cohort/participants.json",
+    "cohort/features_dictionary.tsv",
     *(
         f"cohort/{table}.tsv"
         for table in ("dice", "exclusions", "flow", "review", "status", "truth", "truth_summary")
@@ -108,6 +109,7 @@ COHORT_FILES = [
         for ending in ("png", "pdf", "svg", "rst")
     ),
     "report/index.html",
+    "report/ibsi_compliance.json",
     "report/workflow.html",
 ]
 
@@ -202,6 +204,28 @@ def test_sidecars_state_unit_method_and_parameters(finished):
     assert vbmd["Units"] == "mg/cm3 K2HPO4"
     voi = folder / "seg" / f"{SUBJECTS[0]}_space-ct_desc-trabecular_dseg.json"
     assert json.loads(voi.read_text())["ErosionMillimetres"] == 4.0
+
+
+def test_every_feature_of_the_cohort_is_described(finished):
+    cohort = finished / "results" / "cohort"
+    columns = feature_columns(read_table(cohort / "features.tsv").columns)
+    described = read_table(cohort / "features_dictionary.tsv")
+    assert set(described["name"]) == set(columns) and len(columns) > 50
+    assert described[["definition", "unit", "ibsi_code"]].notna().sum().min() > len(columns) / 2
+    means = described[described["name"] == "original_firstorder_Mean"].set_index("image")["unit"]
+    assert means.to_dict() == {"vbmd": "mg/cm3 K2HPO4", "pdff": "%"}
+
+
+def test_the_report_states_how_far_features_follow_the_standard(finished):
+    report = finished / "results" / "report"
+    found = json.loads((report / "ibsi_compliance.json").read_text(encoding="utf-8"))
+    assert [a["failed"] for a in found["aggregations"]] == [[], []]
+    for aggregation in found["aggregations"]:
+        assert aggregation["passed"] == aggregation["total"] >= 91
+    assert "pyradiomics-bhklab" in found["versions"]
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert found["statement"] in page and "../cohort/features_dictionary.tsv" in page
+    assert "Radiomic features that depart" not in page
 
 
 def test_models_and_nomogram_hold_numbers(finished):

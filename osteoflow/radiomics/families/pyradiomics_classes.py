@@ -20,9 +20,8 @@ from osteoflow.radiomics.boxes import bounding_box
 from osteoflow.radiomics.roi import Roi
 
 # Every symmetric co-occurrence matrix makes pyradiomics remark that the sum average is twice the
-# joint average; both are reported because IBSI defines both. It logs under the name of the module
-# that a class is defined in.
-logging.getLogger(__name__).setLevel(logging.ERROR)
+# joint average; both are reported because IBSI defines both. A class logs by its module: here.
+logging.getLogger(__name__).addFilter(lambda record: "symmetrical" not in str(record.msg))
 
 
 class _GivenLevels:

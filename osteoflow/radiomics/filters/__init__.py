@@ -36,6 +36,16 @@ def prefixes(settings: RadiomicsSettings) -> list[str]:
     return original + [image.prefix for image in derived_images(settings)]
 
 
+def filter_words(settings: RadiomicsSettings) -> dict[str, str]:
+    """What each of a recipe's images is, in words with parameters, by its prefix.
+
+    The image itself is always among them: shape describes it whatever the filters.
+    """
+    return {ORIGINAL: "none"} | {
+        image.prefix: image.words or image.prefix for image in derived_images(settings)
+    }
+
+
 def reach_mm(settings: RadiomicsSettings, step: float) -> float:
     """How far around a region its values depend on the image, in mm along an axis.
 

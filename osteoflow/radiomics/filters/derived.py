@@ -24,8 +24,12 @@ class DerivedImage:
         ``(image, inner, spacing, slice_axis, shared)`` -> values of the box ``inner``. Where the
         image ends before the filter's reach, the scan ends there. ``shared`` is a dictionary in
         which images of one filter leave each other intermediate results; it is empty at first.
+    words
+        What the filter is, with its parameters, for people: ``Laplacian of Gaussian (3D), sigma
+        2 mm``. Every filter must say it.
     """
 
     prefix: str
     reach_mm: Callable[[float], float]
     compute: Callable[[np.ndarray, Box, tuple[float, float, float], int | None, dict], np.ndarray]
+    words: str = ""

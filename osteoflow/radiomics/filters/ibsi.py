@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from osteoflow.radiomics.filters.derived import DerivedImage
 from osteoflow.radiomics.filters.gabor import gabor_image
 from osteoflow.radiomics.filters.laplacian_ibsi import laplacian_image
@@ -23,4 +25,4 @@ KINDS = {
 
 def ibsi_images(settings: RadiomicsSettings) -> list[DerivedImage]:
     """One image per entry of ``filters.ibsi``."""
-    return [KINDS[each.kind](each) for each in settings.filters.ibsi]
+    return [replace(KINDS[each.kind](each), words=each.words) for each in settings.filters.ibsi]

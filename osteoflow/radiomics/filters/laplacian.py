@@ -19,6 +19,7 @@ def laplacian_images(settings: RadiomicsSettings) -> list[DerivedImage]:
             f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D",
             partial(_reach, sigma=sigma),
             partial(_filtered, sigma=sigma),
+            f"Laplacian of Gaussian (3D), sigma {sigma:g} mm",
         )
         for sigma in settings.filters.log_sigma_mm
     ]

@@ -17,6 +17,13 @@ from osteoflow.radiomics.boxes import Box, widened, within
 from osteoflow.radiomics.filters.derived import DerivedImage
 from osteoflow.radiomics.settings import RadiomicsSettings
 
+# Letters of a code in the order of the axes, a 2D recipe's slice axis left out.
+PASSES = {
+    3: "(low or high pass along left-right, posterior-anterior, inferior-superior)",
+    2: "(low or high pass along the in-slice axes, in the order left-right, posterior-anterior, "
+    "inferior-superior)",
+}
+
 
 def wavelet_images(settings: RadiomicsSettings) -> list[DerivedImage]:
     """One image per combination of low and high pass of ``filters.wavelet``."""
@@ -32,6 +39,7 @@ def wavelet_images(settings: RadiomicsSettings) -> list[DerivedImage]:
             f"wavelet-{code}",
             partial(_reach, wavelet=name),
             partial(_filtered, wavelet=name, code=code),
+            f"undecimated {name} wavelet ({axes}D), first level, {code} {PASSES[axes]}",
         )
         for code in codes
     ]
