@@ -558,7 +558,7 @@ def test_features_of_filtered_images(texture: str) -> None:
         assert alone.features[name] == pytest.approx(value, rel=1e-8, abs=1e-8), name
     rows = describe(names, settings)
     assert [row["name"] for row in rows] == names
-    units = {row["feature"]: row["unit"] for row in rows}
+    units = {row["name"]: row["unit"] for row in rows}
     assert units["ibsi-mean-5_firstorder_Mean"] == "arbitrary"
 
 
