@@ -73,6 +73,15 @@ class Config(Section):
                     f"analyses.{analysis.name}: reliability over repeated scans needs "
                     "statistics.reproducibility.repeat_sessions"
                 )
+            image = analysis.radiomics.image
+            if (
+                "perturbation" in analysis.radiomics.reliability
+                and image not in self.radiomics.perturbed_images
+            ):
+                raise ValueError(
+                    f"analyses.{analysis.name}: reliability under perturbation needs "
+                    f"radiomics.perturbation with the image '{image}'"
+                )
             if analysis.radiomics.image not in self.radiomics.images:
                 raise ValueError(
                     f"analyses.{analysis.name}: no features are extracted from image "

@@ -65,13 +65,18 @@ def feature_rows(
     return rows, warnings
 
 
+def pooled_region(labels: np.ndarray, levels: Sequence[str]) -> tuple[str, np.ndarray, list[str]]:
+    """Name and mask of the trabecular volumes of several levels, and the levels that lack."""
+    ids = [verse_id(level) for level in levels]
+    absent = [level for level, i in zip(levels, ids, strict=True) if not (labels == i).any()]
+    return level_range(levels) + TRABECULAR, np.isin(labels, ids), absent
+
+
 def _regions(
     labels: np.ndarray, levels: Sequence[str], per_level: bool
 ) -> Iterator[tuple[str, np.ndarray, list[str]]]:
     """Name, mask and missing levels of the pooled region and, if asked for, of each level."""
-    ids = [verse_id(level) for level in levels]
-    absent = [level for level, i in zip(levels, ids, strict=True) if not (labels == i).any()]
-    yield level_range(levels) + TRABECULAR, np.isin(labels, ids), absent
+    yield pooled_region(labels, levels)
     if per_level and len(levels) > 1:
-        for level, number in zip(levels, ids, strict=True):
-            yield level + TRABECULAR, labels == number, []
+        for level in levels:
+            yield level + TRABECULAR, labels == verse_id(level), []

@@ -184,6 +184,16 @@ class SubjectFiles:
         return self.folder("extract_radiomics") / f"{self.name}_features.tsv"
 
     @property
+    def perturbed_features(self) -> Path:
+        """Features of perturbed images; only of participants who were chosen for it."""
+        return self.folder("extract_radiomics") / f"{self.name}_perturbed_features.tsv"
+
+    @property
+    def perturbations(self) -> Path:
+        """What these perturbations were."""
+        return self.folder("extract_radiomics") / f"{self.name}_perturbed_features.json"
+
+    @property
     def measurements(self) -> Path:
         """The long table of measurements."""
         return self.root / "measurements.tsv"

@@ -90,6 +90,25 @@ class Study:
         days = self.config.ct.asynchronous.maximum_days
         return subject_match(self._ct_scans.get(subject), self.phantom_scans, days)
 
+    @cached_property
+    def _first_sessions(self) -> frozenset[str]:
+        """Each participant's first row in the table: the one that models use."""
+        first: dict[str, str] = {}
+        for subject in self.table.subjects:
+            first.setdefault(subject.participant_id, subject.name)
+        return frozenset(first.values())
+
+    def is_perturbed(self, subject: str) -> bool:
+        """Whether a subject's images are perturbed: participants whom a hash chooses, whoever else
+        is in the table, with their first session."""
+        perturbation = self.config.radiomics.perturbation
+        if perturbation is None or subject not in self._first_sessions:
+            return False
+        from osteoflow.radiomics.draws import is_chosen
+
+        share = 1.0 if perturbation.participants == "all" else perturbation.participants
+        return is_chosen(self.config.study.seed, subject.partition("_ses-")[0], share)
+
     def radiomics_settings(self) -> dict[str, dict[str, Any]]:
         """Settings of each image's features, as read from their YAML files."""
         return {

@@ -21,6 +21,8 @@ rule assemble_cohort:
         features=f"{COHORT}/features.parquet",
         features_tsv=f"{COHORT}/features.tsv",
         features_dictionary=f"{COHORT}/features_dictionary.tsv",
+        perturbed_features=f"{COHORT}/perturbed_features.parquet",
+        perturbed_features_tsv=f"{COHORT}/perturbed_features.tsv",
         dice=f"{COHORT}/dice.tsv",
         exclusions=f"{COHORT}/exclusions.tsv",
         status=f"{COHORT}/status.tsv",

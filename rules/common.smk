@@ -96,6 +96,17 @@ def radiomics_images(wildcards):
     return [name for name in CONFIG.radiomics.images if found[IMAGES[name].space]]
 
 
+def perturbed_images(wildcards):
+    """Images of this subject whose perturbations tell how robust features are, and the seed."""
+    chosen = STUDY.is_perturbed(wildcards.subject)
+    images = radiomics_images(wildcards) if chosen else []
+    perturbed = CONFIG.radiomics.perturbation_of(images)
+    # The seed matters where there is something to draw.
+    return canonical(
+        {"images": perturbed, "seed": CONFIG.study.seed if perturbed else None}
+    )
+
+
 def radiomics_folders(wildcards):
     """Folders of the steps that make these images."""
     steps = dict.fromkeys(IMAGES[name].step for name in radiomics_images(wildcards))

@@ -22,6 +22,7 @@ rule fit_models:
         participants=rules.assemble_cohort.output.participants,
         columns=rules.assemble_cohort.output.columns,
         features=rules.assemble_cohort.output.features,
+        perturbed_features=rules.assemble_cohort.output.perturbed_features,
     output:
         **{name: f"{MODEL}/{name}.tsv" for name in MODEL_TABLES},
         nomogram=f"{MODEL}/nomogram.json",

@@ -1,5 +1,8 @@
 """Radiomic features of the trabecular volumes on each configured image."""
 
+PERTURBATION = CONFIG.radiomics.perturbation
+REPETITIONS = PERTURBATION.repetitions if PERTURBATION else 0
+
 
 rule extract_radiomics:
     input:
@@ -12,14 +15,15 @@ rule extract_radiomics:
     conda:
         "../envs/core.yaml"
     resources:
-        mem_mb=by_size(800, 10),
-        runtime=by_size(10, 0.1),
+        mem_mb=by_size(800 + 400 * bool(REPETITIONS), 10),
+        runtime=by_size(10 + 2 * REPETITIONS, 0.1),
     params:
         images=radiomics_images,
         settings=canonical(STUDY.radiomics_settings()),
         regions=canonical(
             {name: item.model_dump() for name, item in CONFIG.radiomics.images.items()}
         ),
+        perturbation=perturbed_images,
         code=code_version("extract_features.py"),
     script:
         "../scripts/extract_features.py"

@@ -71,6 +71,7 @@ rule report_cohort:
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
         levels=CONFIG.statistics.reproducibility.levels,
         reviewed=bool(STUDY.review),
+        volume_confounding=CONFIG.statistics.volume_confounding,
         settings=canonical(
             CONFIG.model_dump(
                 include={"segmentation", "mri", "ct", "radiomics"}, mode="json"

@@ -9,6 +9,7 @@ rule describe_cohort:
         columns=rules.assemble_cohort.output.columns,
         measurements=rules.assemble_cohort.output.measurements,
         features=rules.assemble_cohort.output.features,
+        perturbed_features=rules.assemble_cohort.output.perturbed_features,
         dice=rules.assemble_cohort.output.dice,
     output:
         table1=f"{STATISTICS}/table1.tsv",
@@ -17,6 +18,7 @@ rule describe_cohort:
         correlations=f"{STATISTICS}/correlations.tsv",
         reproducibility=f"{STATISTICS}/reproducibility.tsv",
         reproducibility_features=f"{STATISTICS}/reproducibility_features.tsv",
+        feature_volume=f"{STATISTICS}/feature_volume.tsv",
         overlap=f"{STATISTICS}/overlap.tsv",
         bland_altman=f"{STATISTICS}/bland_altman.tsv",
         bland_altman_points=f"{STATISTICS}/bland_altman_points.tsv",

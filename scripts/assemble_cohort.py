@@ -13,6 +13,7 @@ from osteoflow.cohort.assemble import (
     exclusions_table,
     failed_items,
     fat_errors_anew,
+    join_perturbed,
     join_subjects,
     participants_table,
     status_table,
@@ -42,6 +43,7 @@ def main(inputs, output, params, log):
     automatic = left_out.automatic(measurements, settings.left_out)
     out = left_out.joined(left_out.named(table), automatic)
     features = left_out.mark_features(features, out)
+    perturbed = left_out.mark_features(join_perturbed(done, reviewed.places), out)
     out = left_out.joined(left_out.rejected(reviewed.places), out)
     least = settings.left_out.minimum_levels
     measurements = fat_errors_anew(left_out.apply(measurements, out, summaries, least))
@@ -52,6 +54,7 @@ def main(inputs, output, params, log):
         ("participants", people),
         ("measurements", measurements),
         ("features", features),
+        ("perturbed_features", perturbed),
     ):
         write_table(output.get(name), content)
         write_table(output.get(f"{name}_tsv"), content)

@@ -15,6 +15,7 @@ from osteoflow.settings.cohort import Summary
 from osteoflow.settings.statistics import Statistics
 from osteoflow.statistics.comparison import comparisons_table
 from osteoflow.statistics.correlation import correlations_table
+from osteoflow.statistics.feature_volume import feature_volume_table
 from osteoflow.statistics.overlap import overlap_table
 from osteoflow.statistics.reproducibility import (
     bland_altman_tables,
@@ -27,12 +28,13 @@ from osteoflow.step_log import log_to
 
 
 def reproduce(inputs, output, params, settings):
-    """Write how well raters, repeated outlines and repeated scans agree."""
+    """Write how well raters, repeated outlines, repeated scans and perturbed images agree."""
     people = read_table(inputs.participants)
     arguments = (people, settings, level_range(settings.levels), params.seed)
     table, readings = measurement_reproducibility(read_table(inputs.measurements), *arguments)
     write_table(output.reproducibility, table.rename(columns={"variable": "metric"}))
-    features = feature_reproducibility(read_table(inputs.features), *arguments)
+    perturbed = read_table(inputs.perturbed_features)
+    features = feature_reproducibility(read_table(inputs.features), *arguments, perturbed)
     write_table(output.reproducibility_features, features.rename(columns={"variable": "feature"}))
     write_table(output.overlap, overlap_table(read_table(inputs.dice)))
     summaries = [Summary(**item) for item in json.loads(params.summaries)]
@@ -64,6 +66,8 @@ def main(inputs, output, params, log):
     write_table(output.comparisons, comparisons_table(people, settings.comparisons, params.seed))
     write_table(output.correlations, correlations_table(people, settings.correlations))
 
+    volume = feature_volume_table(read_table(inputs.features), people, settings.volume_confounding)
+    write_table(output.feature_volume, volume)
     reproduce(inputs, output, params, settings.reproducibility)
 
 

@@ -1,6 +1,7 @@
 """Extract radiomic features from the trabecular volumes of every configured image.
 
-Reads maps and volumes of interest; writes one row per image, region and reading.
+Reads maps and volumes of interest; writes one row per image, region and reading, and of chosen
+participants one row per perturbation of an image.
 """
 
 import json
@@ -10,10 +11,11 @@ import numpy as np
 from osteoflow.errors import SubjectDataError
 from osteoflow.features import feature_rows
 from osteoflow.images import IMAGES, QUALITY, RATERS
-from osteoflow.io.tables import FEATURE_KEYS, write_rows
-from osteoflow.io.volume import read_json, read_volume
+from osteoflow.io.tables import FEATURE_KEYS, PERTURBED_KEYS, write_uneven_rows
+from osteoflow.io.volume import read_json, read_volume, write_json
 from osteoflow.layout import SubjectFiles
 from osteoflow.outline_source import flag_seeded, is_seeded
+from osteoflow.perturbed import Perturbations
 from osteoflow.radiomics.settings import RadiomicsSettings
 from osteoflow.step import Step, is_ok
 
@@ -32,6 +34,7 @@ def main(folder, params, log):
     segmented = read_json(files.step_status("segment"))
     step = Step("extract_radiomics", folder, log)
     settings, regions = json.loads(params.settings), json.loads(params.regions)
+    perturbations = Perturbations(json.loads(params.perturbation), files.name)
     table = []
 
     def extract(name):
@@ -55,14 +58,15 @@ def main(folder, params, log):
                     "reading": reading,
                     "image": name,
                 }
-                wanted = regions[name]
+                levels = regions[name]["levels"]
                 rows, notes = feature_rows(
-                    image, labels, wanted["levels"], wanted["per_level"], recipe, identity
+                    image, labels, levels, regions[name]["per_level"], recipe, identity
                 )
+                again, more = perturbations.rows(image, labels, levels, recipe, identity)
                 if is_seeded(files.regions(item, "voi")):
-                    flag_seeded(rows)
+                    flag_seeded(rows + again)
                 table.extend(rows)
-                warnings += [f"{item} {note}" for note in notes]
+                warnings += [f"{item} {note}" for note in [*notes, *more]]
         return warnings
 
     for name in params.images:
@@ -71,9 +75,10 @@ def main(folder, params, log):
         after = [(files.step_status(source), item) for source, item in sources]
         step.run(name, lambda name=name: extract(name), after=after)
     step.finish()
-    # Images may have recipes of their own: a row has "n/a" for features it does not have.
-    columns = list(dict.fromkeys([*FEATURE_KEYS, *(name for row in table for name in row)]))
-    write_rows(files.features, columns, [dict.fromkeys(columns) | row for row in table])
+    write_uneven_rows(files.features, FEATURE_KEYS, table)
+    if perturbations.images:
+        write_uneven_rows(files.perturbed_features, PERTURBED_KEYS, perturbations.table)
+        write_json(files.perturbations, perturbations.about)
 
 
 main(snakemake.output.folder, snakemake.params, snakemake.log[0])

@@ -31,6 +31,7 @@ def main(inputs, output, params, log):
             params.seed,
             labels=labels,
             repeat_sessions=json.loads(params.repeat_sessions),
+            perturbed=read_table(inputs.perturbed_features),
         )
     except (AnalysisError, ArithmeticError) as error:
         for path in files.values():

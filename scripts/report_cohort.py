@@ -18,7 +18,7 @@ from osteoflow.reports.cohort import CohortReport, render_cohort
 from osteoflow.reports.ibsi import read_compliance
 from osteoflow.reports.methods import describe_methods
 from osteoflow.reports.picture import saved_figure
-from osteoflow.reports.reproducibility import reproducibility_tables
+from osteoflow.reports.reproducibility import reproducibility_tables, volume_table
 from osteoflow.reports.subject_list import subject_entries
 from osteoflow.reports.versions import software_versions
 from osteoflow.settings.cohort import Summary
@@ -27,7 +27,7 @@ from osteoflow.step_log import log_to
 FIGURES = Path("results/figures")
 
 
-def analysis(name, figures):
+def analysis(name, figures, volume):
     """One analysis: its summary, tables and figures, or why it was not possible."""
     folder = Path("results/models") / name
     summary = read_json(folder / "summary.json")
@@ -38,7 +38,11 @@ def analysis(name, figures):
         for table in ("performance", "comparisons", "filters", "selection")
     }
     drawn = [saved_figure(item, FIGURES / name, f"../figures/{name}") for item in figures]
-    return AnalysisReport(name, summary, tables, drawn)
+    if len(volume):
+        about = summary["radiomics"]
+        mine = (volume["image"] == about["image"]) & (volume["roi"] == about["roi"])
+        volume = volume[mine]
+    return AnalysisReport(name, summary, tables, drawn, volume=volume)
 
 
 def reproducibility(folder, params):
@@ -48,7 +52,9 @@ def reproducibility(folder, params):
     summaries = [Summary(**item) for item in json.loads(params.summaries)]
     each = f"{level_range(params.levels)}_each{TRABECULAR}"
     wanted = summary_regions(summaries) | {(item.metric, each) for item in summaries}
-    return reproducibility_tables(*tables, wanted, lambda name: dictionary()[name]["label"])
+    made = reproducibility_tables(*tables, wanted, lambda name: dictionary()[name]["label"])
+    volume = volume_table(read_table(folder / "feature_volume.tsv"), params.volume_confounding)
+    return [*made, *filter(None, [volume])]
 
 
 def main(inputs, output, params, log):
@@ -70,6 +76,7 @@ def main(inputs, output, params, log):
     flags = measured["flag"].dropna().astype(str)
     seeded = any("seeded" in flag.split(";") for flag in flags.unique())
     ibsi = read_compliance(inputs.compliance)
+    volume = read_table(statistics / "feature_volume.tsv")
     page = render_cohort(
         CohortReport(
             title=params.title,
@@ -84,7 +91,7 @@ def main(inputs, output, params, log):
             table1_note=" ".join(
                 [f"Groups: {about['group']}."] * bool(about["group"]) + about["notes"]
             ),
-            analyses=[analysis(n, params.model_figures) for n in params.analyses],
+            analyses=[analysis(n, params.model_figures, volume) for n in params.analyses],
             truth_summary=read_table(cohort / "truth_summary.tsv") if truth else None,
             truth_figure=saved_figure("truth", FIGURES, "../figures") if truth else None,
             methods=describe_methods(

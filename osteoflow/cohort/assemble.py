@@ -20,6 +20,7 @@ from osteoflow.io.tables import (
     EXCLUSION_COLUMNS,
     FEATURE_KEYS,
     MEASUREMENT_COLUMNS,
+    PERTURBED_KEYS,
     concatenate,
     of_reading,
     read_table,
@@ -70,6 +71,18 @@ def join_subjects(
         without_features(features, gone),
         concatenate(agreement, columns)[columns],
     )
+
+
+def join_perturbed(
+    done: Sequence[SubjectFiles],
+    left_out: Sequence[tuple[str, str, str, str]],
+) -> pd.DataFrame:
+    """Features of perturbed images of those who have any (see :func:`join_subjects`)."""
+    tables = (
+        read_table(files.perturbed_features) for files in done if files.perturbed_features.exists()
+    )
+    found = concatenate(tables, PERTURBED_KEYS)
+    return without_features(found, gone_regions(left_out))
 
 
 def fat_errors_anew(measurements: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ FEATURE_COLUMN = re.compile(
 FEATURE_KEYS = (
     *("participant_id", "session", "rater", "reading", "roi", "image", "n_voxels", "flag"),
 )
+PERTURBED_KEYS = (*FEATURE_KEYS, "perturbation")
 MEASUREMENT_COLUMNS = (
     "participant_id",
     "session",
@@ -89,6 +90,18 @@ def write_rows(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[
         A row lacks a column.
     """
     _write_tsv(Path(path), columns, ([row[name] for name in columns] for row in rows))
+
+
+def write_uneven_rows(
+    path: str | Path, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write ``.tsv`` of rows that do not all have the same columns: ``n/a`` where one has none.
+
+    Columns are ``keys``, then the others as they come. Images may have recipes of their own, and so
+    features of their own.
+    """
+    columns = list(dict.fromkeys([*keys, *(name for row in rows for name in row)]))
+    write_rows(path, columns, [dict.fromkeys(columns) | row for row in rows])
 
 
 def read_rows(path: str | Path) -> list[dict[str, str]]:

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from osteoflow.io.tables import feature_columns, of_reading
+from osteoflow.io.tables import PERTURBED_KEYS, feature_columns, of_reading
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.outcome import check_predictors
 from osteoflow.models.repeated import RepeatedFeatures, repeated_features
+from osteoflow.statistics.readings import PERTURBATION
 from osteoflow.statistics.rules import evaluate_rule, holds_numbers
 from osteoflow.statistics.sessions import (
     one_row_per_participant,
@@ -75,6 +76,7 @@ def assemble(
     analysis: Analysis,
     roi: str | None = None,
     repeat_sessions: Sequence[Sequence[str]] = (),
+    perturbed: pd.DataFrame | None = None,
 ) -> Dataset:
     """One row per participant with an outcome and the features of a complete region.
 
@@ -92,6 +94,9 @@ def assemble(
         the only one).
     repeat_sessions
         Sessions that are repeated scans of each other, for the reliability filter.
+    perturbed
+        Features of perturbed images, for the reliability filter: as ``features``, with the column
+        ``perturbation``.
 
     Raises
     ------
@@ -163,8 +168,11 @@ def assemble(
     rows = pd.Series(readers.index, index=readers["participant_id"].astype(str))
     repeated = {}
     for comparison in analysis.radiomics.reliability:
+        read = region
+        if comparison == PERTURBATION:
+            read = _perturbed_rows(perturbed, analysis.radiomics.image, roi)
         repeated[comparison], notes = repeated_features(
-            *(region, participants, rows, comparison, first.columns),
+            *(read, participants, rows, comparison, first.columns),
             *(repeat_sessions, apart is not None),
         )
         warnings += notes
@@ -190,6 +198,13 @@ def _region_rows(features: pd.DataFrame, image: str, roi: str | None) -> tuple[s
         raise AnalysisError(f"there are no radiomic features of image '{image}'")
     roi = roi or pooled_region(of_image["roi"].unique().tolist())
     return roi, of_image[of_image["roi"] == roi]
+
+
+def _perturbed_rows(perturbed: pd.DataFrame | None, image: str, roi: str) -> pd.DataFrame:
+    """Features of one region of the perturbed images; no rows where there are none."""
+    if perturbed is None or perturbed.empty:
+        return pd.DataFrame(columns=list(PERTURBED_KEYS))
+    return perturbed[(perturbed["image"] == image) & (perturbed["roi"] == roi)]
 
 
 def _finite(rows: pd.DataFrame) -> pd.DataFrame:

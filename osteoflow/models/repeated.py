@@ -15,11 +15,13 @@ FURTHER = {
     "inter_rater": "second rater",
     "intra_rater": "repeated outlines",
     "scan_rescan": "repeated scans",
+    "perturbation": "perturbed images",
 }
 TWICE = {
     "inter_rater": "were rated twice",
     "intra_rater": "were outlined twice by one rater",
     "scan_rescan": "were scanned twice",
+    "perturbation": "have perturbed images",
 }
 
 
@@ -30,7 +32,7 @@ class RepeatedFeatures:
     Attributes
     ----------
     comparison
-        ``inter_rater``, ``intra_rater`` or ``scan_rescan``.
+        ``inter_rater``, ``intra_rater``, ``scan_rescan`` or ``perturbation``.
     readings
         The first reading and the further ones, each with the same index and columns; the index is
         that of the participants' rows in the analysis.
@@ -58,7 +60,7 @@ def repeated_features(
     Parameters
     ----------
     features
-        Feature rows of one image and region, every session and reading.
+        Feature rows of one image and region, every session and reading (or perturbation).
     participants
         The participants table; its order is that of the sessions.
     rows

@@ -19,6 +19,7 @@ from osteoflow.models.outcome import incorporation_bias
 from osteoflow.models.performance import CrossValidated
 from osteoflow.models.radiomics import RadiomicsModel
 from osteoflow.models.repeated import TWICE
+from osteoflow.statistics.agreement import form_of
 from osteoflow.statistics.intervals import Z95
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ def selection(final: RadiomicsModel, folds: Sequence[RadiomicsModel]) -> pd.Data
     table = pd.DataFrame({"feature": final.features})
     table["frequency"] = table["feature"].map(frequency).fillna(0.0).astype(float)
     table["coefficient"] = table["feature"].map(final.coefficients_).fillna(0.0).astype(float)
-    reliability = final.filters_.named_steps["reliability"].icc_
-    for column, source in (("icc", "icc21"), ("icc_low", "icc21_low")):
+    step = final.filters_.named_steps["reliability"]
+    reliability, form = step.icc_, form_of(step.comparison)
+    for column, source in (("icc", form), ("icc_low", f"{form}_low")):
         known = reliability[source] if len(reliability) else pd.Series(dtype=float)
         table[column] = table["feature"].map(known).astype(float)
     return table.sort_values(["frequency", "feature"], ascending=[False, True], ignore_index=True)
@@ -342,15 +344,19 @@ def _reliability_words(analysis: Analysis) -> str:
         "intra_rater": "repeated outlines of one rater",
         "scan_rescan": "repeated scans",
     }
-    apart = analysis.radiomics.reliability_set
+    settings = analysis.radiomics
+    parts = [f"between {between[name]}" for name in settings.reliability if name in between]
+    limits = [f"ICC(2,1) {', and '.join(parts)}"] if parts else []
+    if "perturbation" in settings.reliability:
+        limits.append("ICC(1,1) of perturbed images")
+    read = "read again" if "perturbation" in settings.reliability else "rated twice"
     return (
-        "features whose lower 95 % limit of ICC(2,1) between "
-        f"{', and between '.join(between[name] for name in analysis.radiomics.reliability)} is at "
-        f"least {analysis.radiomics.icc_threshold:g}, from "
+        f"features whose lower 95 % limit of {', and of '.join(limits)} is at "
+        f"least {settings.icc_threshold:g}, from "
         + (
-            "the training rows rated twice"
-            if apart is None
-            else f"participants with {apart}, who are not modelled"
+            f"the training rows {read}"
+            if settings.reliability_set is None
+            else f"participants with {settings.reliability_set}, who are not modelled"
         )
     )
 

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from osteoflow.models.repeated import FURTHER, TWICE, RepeatedFeatures
-from osteoflow.statistics.agreement import icc_of_readings
+from osteoflow.statistics.agreement import form_of, icc_of_readings
 
 MIN_RATED_PAIRS = 5
 
@@ -53,11 +53,11 @@ class _ColumnSelector(TransformerMixin, BaseEstimator):
 class ReliabilityFilter(_ColumnSelector):
     """Keep features whose lower 95 % limit of ICC(2,1) between readings reaches a threshold.
 
-    Absolute agreement, because a rater's bias changes a feature's meaning; the lower limit,
-    because few rated participants make a point estimate worth little (Koo and Li, J Chiropr Med
-    2016;15:155). Only rows that are fitted on and were read again are used, unless the readings
-    are of participants who take no part in the analysis; a row counts for a feature if all
-    readings have a finite value of it.
+    Absolute agreement, because a rater's bias changes a feature's meaning; ICC(1,1) of perturbed
+    images, whose repetitions have no order. The lower limit, because few rated participants make
+    a point estimate worth little (Koo and Li, J Chiropr Med 2016;15:155). Only rows that are
+    fitted on and were read again are used, unless the readings are of participants who take no
+    part in the analysis; a row counts for a feature if all readings have a finite value of it.
 
     Parameters
     ----------
@@ -121,7 +121,8 @@ class ReliabilityFilter(_ColumnSelector):
             )
             return self._remember(X, kept)
         self.icc_ = icc_of_readings(readings[:, :, judged], X.columns[judged])
-        kept[judged] = (self.icc_["icc21_low"] >= self.threshold).to_numpy()
+        low = self.icc_[f"{form_of(self.comparison)}_low"]
+        kept[judged] = (low >= self.threshold).to_numpy()
         # A feature that nobody has is no candidate: the imputation drops it.
         unjudged = ~judged & X.notna().any(axis=0).to_numpy()
         if unjudged.any():

@@ -155,6 +155,7 @@ def run_analysis(
     labels: Mapping[str, str] | None = None,
     roi: str | None = None,
     repeat_sessions: Sequence[Sequence[str]] = (),
+    perturbed: pd.DataFrame | None = None,
 ) -> AnalysisResult:
     """Run one analysis.
 
@@ -177,6 +178,8 @@ def run_analysis(
         Region of the features; absent: the pooled trabecular region.
     repeat_sessions
         Sessions that are repeated scans of each other, for the reliability filter.
+    perturbed
+        Features of perturbed images, for the reliability filter.
 
     Returns
     -------
@@ -190,7 +193,7 @@ def run_analysis(
     AnalysisError
         With the reason why the data cannot support the analysis.
     """
-    data = assemble(participants, features, analysis, roi, repeat_sessions)
+    data = assemble(participants, features, analysis, roi, repeat_sessions, perturbed)
     root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(analysis.name.encode()),))
     split_seed, outer_seed, final_seed, bootstrap_seed = root.spawn(4)
     train, test = hold_out(data, analysis, np.random.default_rng(split_seed))

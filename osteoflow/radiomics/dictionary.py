@@ -132,6 +132,18 @@ def _given(cell: str) -> str | None:
     return None if cell == NONE else cell
 
 
+def family_of(column: str) -> str:
+    """Family of a feature's column in words; features of filtered images are families of their own.
+
+    ``wavelet-HHL_glcm_Contrast`` -> ``Grey-level co-occurrence, filtered``. A column that the
+    dictionary does not know is in the family ``other``.
+    """
+    prefix, _, name = column.partition("_")
+    if name not in features():
+        return "other"
+    return features()[name].family + ("" if prefix == "original" else ", filtered")
+
+
 def ibsi_tag(name: str, texture: str) -> str | None:
     """Full IBSI tag of a feature, e.g. ``cm_contrast_3D_avg``; None without IBSI counterpart.
 

@@ -13,7 +13,8 @@ from osteoflow.radiomics.boxes import union, within
 from osteoflow.radiomics.dictionary import features
 from osteoflow.radiomics.families import FAMILIES
 from osteoflow.radiomics.filters import ORIGINAL, filter_warnings, filtered_images, prefixes
-from osteoflow.radiomics.preprocess import PreparedRegion, discretise, prepare_regions
+from osteoflow.radiomics.grid import Placement
+from osteoflow.radiomics.preprocess import Noise, PreparedRegion, discretise, prepare_regions
 from osteoflow.radiomics.roi import Roi
 from osteoflow.radiomics.settings import RadiomicsSettings
 
@@ -65,7 +66,11 @@ def extract_features(image: Volume, mask: np.ndarray, settings: RadiomicsSetting
 
 
 def extract_regions(
-    image: Volume, masks: Mapping[str, np.ndarray], settings: RadiomicsSettings
+    image: Volume,
+    masks: Mapping[str, np.ndarray],
+    settings: RadiomicsSettings,
+    placement: Placement | None = None,
+    noise: Noise | None = None,
 ) -> dict[str, FeatureResult]:
     """Radiomics features of the regions of one image; filters run once for all of them.
 
@@ -77,6 +82,9 @@ def extract_regions(
         Boolean arrays of the image's shape by name; regions may overlap.
     settings
         The recipe.
+    placement, noise
+        A shifted and turned grid of the prepared image, and what is added to the scan's voxels;
+        see :func:`osteoflow.radiomics.preprocess.prepare_regions`.
 
     Returns
     -------
@@ -113,7 +121,7 @@ def extract_regions(
         else:
             usable[name] = mask
     try:
-        prepared = prepare_regions(image, usable, settings) if usable else {}
+        prepared = prepare_regions(image, usable, settings, placement, noise) if usable else {}
     except SubjectDataError as error:
         for name in usable:
             refuse(name, error.code, 0, [error.message])

@@ -6,7 +6,7 @@ both are done here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from osteoflow.io.nifti import nib
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics import families, filters
 from osteoflow.radiomics.boxes import Box, bounding_box
+from osteoflow.radiomics.grid import Grid, PlacedGrid, Placement
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 # A cubic B-spline prefilter forgets by 0.27 per voxel: 16 voxels leave 1e-9 of a step.
@@ -24,6 +25,7 @@ SPLINE_MARGIN = 16
 # Interpolation weights that are 0.5 in exact arithmetic may come out a few ulp below.
 HALF = 0.5 - 1e-9
 ORDERS = {"linear": 1, "cubic": 3}
+Noise = Callable[[tuple[int, ...]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,11 @@ def prepare(image: Volume, mask: np.ndarray, settings: RadiomicsSettings) -> Pre
 
 
 def prepare_regions(
-    image: Volume, masks: Mapping[str, np.ndarray], settings: RadiomicsSettings
+    image: Volume,
+    masks: Mapping[str, np.ndarray],
+    settings: RadiomicsSettings,
+    placement: Placement | None = None,
+    noise: Noise | None = None,
 ) -> dict[str, PreparedRegion]:
     """Reorient, crop, resample, round and re-segment the regions of one image together.
 
@@ -95,11 +101,18 @@ def prepare_regions(
         Boolean regions of the same shape by name, each with at least one voxel.
     settings
         The recipe.
+    placement
+        Where else than by its default the output grid lies; image and masks are then interpolated
+        once onto it, also where the recipe does not resample. It turns about the middle of the box
+        around all regions.
+    noise
+        Shape of a part of the image -> values that are added to its voxels before interpolation.
 
     Returns
     -------
     dict
-        By the names of ``masks``. A region prepared alone or with others has the same values.
+        By the names of ``masks``. A region prepared alone or with others has the same values
+        (unless the grid is turned).
 
     Raises
     ------
@@ -126,15 +139,20 @@ def prepare_regions(
     spacing = _spacing(image, orientation)
     slice_axis = _slice_axis(spacing) if settings.texture == "2D" else None
     target = _target_spacing(spacing, slice_axis, settings)
-    grid = _Grid(np.array(data.shape), np.array(spacing), np.array(target))
+    about = np.array(data.shape), np.array(spacing), np.array(target)
+    bounds = {name: _bounds(mask) for name, mask in turned.items()}
+    if placement is None:
+        grid = Grid(*about)
+    else:
+        grid = PlacedGrid(*about, placement, _middle(list(bounds.values())), thickest_axis(spacing))
 
     margin = np.array(
         [max(filters.reach_mm(settings, step), families.reach_mm(settings)) for step in target]
     )
-    boxes = {name: grid.around(_bounds(mask), 0.0) for name, mask in turned.items()}
-    low = np.min([grid.around(_bounds(mask), margin)[0] for mask in turned.values()], axis=0)
-    high = np.max([grid.around(_bounds(mask), margin)[1] for mask in turned.values()], axis=0)
-    prepared, valid = _image(data, grid, low, high, settings)
+    boxes = {name: grid.around(bound, 0.0) for name, bound in bounds.items()}
+    low = np.min([grid.around(bound, margin)[0] for bound in bounds.values()], axis=0)
+    high = np.max([grid.around(bound, margin)[1] for bound in bounds.values()], axis=0)
+    prepared, valid = _image(data, grid, low, high, settings, noise)
     if settings.round_to is not None:
         prepared = np.round(prepared / settings.round_to) * settings.round_to
 
@@ -200,6 +218,11 @@ def discretise(values: np.ndarray, settings: RadiomicsSettings, filtered: bool) 
     return np.minimum(np.floor(count * (values - low) / (high - low)).astype(int) + 1, count)
 
 
+def spacing_of(image: Volume) -> tuple[float, float, float]:
+    """Voxel size in mm to the right, anterior and superior."""
+    return _spacing(image, nib.orientations.io_orientation(image.affine))
+
+
 def _spacing(image: Volume, orientation: np.ndarray) -> tuple[float, float, float]:
     """Voxel size in mm to the right, anterior and superior (flips and transposes alone: names of
     wavelets and 2D diameters mean the same for every scanner)."""
@@ -209,16 +232,22 @@ def _spacing(image: Volume, orientation: np.ndarray) -> tuple[float, float, floa
     return tuple(np.round(spacing, 4))
 
 
-def _slice_axis(spacing: tuple[float, float, float]) -> int:
+def thickest_axis(spacing: tuple[float, float, float]) -> int | None:
+    """The axis across the slices of a scan; None where the voxels are as thick as they are wide."""
     ordered = np.sort(spacing)
-    if ordered[2] < 1.05 * ordered[1]:
+    return None if ordered[2] < 1.05 * ordered[1] else int(np.argmax(spacing))
+
+
+def _slice_axis(spacing: tuple[float, float, float]) -> int:
+    axis = thickest_axis(spacing)
+    if axis is None:
         voxel = " x ".join(f"{step:g}" for step in spacing)
         raise SubjectDataError(
             "no_slice_axis",
             f"2D texture needs thick slices; voxels of {voxel} mm have no slice axis",
             "Use a 3D recipe for isotropic scans.",
         )
-    return int(np.argmax(spacing))
+    return axis
 
 
 def _target_spacing(
@@ -232,65 +261,32 @@ def _target_spacing(
     return tuple(float(step) for step in wanted)
 
 
-class _Grid:
-    """Voxels of the output: ceil(n s / s') of them, centred on the input's grid."""
-
-    def __init__(self, shape: np.ndarray, source: np.ndarray, step: np.ndarray) -> None:
-        self.shape = shape
-        self.source = source
-        self.step = step
-        self.size = np.ceil(shape * source / step - 1e-9).astype(int)
-        self.offset = 0.5 * ((shape - 1) - (self.size - 1) * step / source)
-        self.same = bool(np.allclose(step, source, atol=1e-6))
-
-    def around(self, bounds: np.ndarray, margin: np.ndarray | float) -> tuple:
-        """First and last output voxel around input voxels, with a margin in mm."""
-        low, high = bounds
-        first = np.floor(((low - 1 - self.offset) * self.source - margin) / self.step)
-        last = np.ceil(((high + 1 - self.offset) * self.source + margin) / self.step)
-        return np.maximum(first.astype(int), 0), np.minimum(last.astype(int), self.size - 1)
-
-    def needed(self, first: np.ndarray, last: np.ndarray, extra: int) -> tuple[slice, ...]:
-        """Input voxels behind output voxels."""
-        ratio = self.step / self.source
-        start = np.floor(first * ratio + self.offset).astype(int) - extra
-        stop = np.ceil(last * ratio + self.offset).astype(int) + extra + 1
-        start, stop = np.maximum(start, 0), np.minimum(stop, self.shape)
-        return tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-
-    def interpolate(
-        self,
-        part: np.ndarray,
-        crop: tuple[slice, ...],
-        first: np.ndarray,
-        last: np.ndarray,
-        order: int,
-    ) -> np.ndarray:
-        """Output voxels first..last of a part of the input."""
-        start = np.array([axis.start for axis in crop])
-        return ndimage.affine_transform(
-            part,
-            self.step / self.source,
-            offset=self.offset + first * self.step / self.source - start,
-            output_shape=tuple(last - first + 1),
-            order=order,
-            mode="nearest",
-        )
-
-
 def _bounds(mask: np.ndarray) -> np.ndarray:
     """First and last voxel of a mask along each axis, shape (2, 3)."""
     box = bounding_box(mask)
     return np.array([[part.start for part in box], [part.stop - 1 for part in box]])
 
 
+def _middle(bounds: list[np.ndarray]) -> np.ndarray:
+    """Middle of the box around several masks, in voxels."""
+    together = np.array(bounds)
+    return 0.5 * (together[:, 0].min(axis=0) + together[:, 1].max(axis=0))
+
+
 def _image(
-    data: np.ndarray, grid: _Grid, first: np.ndarray, last: np.ndarray, settings: RadiomicsSettings
+    data: np.ndarray,
+    grid: Grid,
+    first: np.ndarray,
+    last: np.ndarray,
+    settings: RadiomicsSettings,
+    noise: Noise | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Image and validity on output voxels first..last."""
     extra = 2 if settings.interpolator == "linear" else SPLINE_MARGIN
     crop = grid.needed(first, last, 0 if grid.same else extra)
     data = data[crop]
+    if noise is not None:
+        data = data + noise(data.shape)
     finite = np.isfinite(data)
     if finite.any() and not finite.all():
         nearest = ndimage.distance_transform_edt(
@@ -305,11 +301,10 @@ def _image(
     return image, grid.interpolate(finite.astype(float), crop, first, last, 1) >= HALF
 
 
-def _at_least_half(
-    mask: np.ndarray, grid: _Grid, first: np.ndarray, last: np.ndarray
-) -> np.ndarray:
+def _at_least_half(mask: np.ndarray, grid: Grid, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """Mask on output voxels first..last: where the interpolated mask is 0.5 or more."""
     crop = grid.needed(first, last, 0 if grid.same else 2)
     if grid.same:
         return mask[crop]
-    return grid.interpolate(mask[crop].astype(float), crop, first, last, 1) >= HALF
+    found = grid.interpolate(mask[crop].astype(float), crop, first, last, 1, grid.beyond)
+    return found >= HALF

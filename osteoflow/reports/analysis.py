@@ -27,13 +27,17 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class AnalysisReport:
-    """One modelling analysis; ``problem`` says why it was not possible, then all else is empty."""
+    """One modelling analysis; ``problem`` says why it was not possible, then all else is empty.
+
+    ``volume`` holds the correlation of its image's features with their region's volume.
+    """
 
     name: str
     summary: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: Sequence[ReportFigure] = ()
     problem: str | None = None
+    volume: pd.DataFrame | None = None
 
 
 def describe_analysis(item: AnalysisReport, label: Callable[[str], str]) -> dict[str, Any]:
@@ -65,6 +69,7 @@ def describe_analysis(item: AnalysisReport, label: Callable[[str], str]) -> dict
         tables.append(make_table(shown, "Features through the steps (all training participants)"))
     if given(item.tables.get("selection")):
         tables.append(_selection(item.tables["selection"]))
+        warnings += volume_notes(item.tables["selection"], item.volume)
     excluded = pd.DataFrame(summary.get("excluded", []))
     if len(excluded):
         excluded = excluded.rename(columns={"reason": "message"})
@@ -82,6 +87,34 @@ def describe_analysis(item: AnalysisReport, label: Callable[[str], str]) -> dict
             for name, text in dict(summary.get("methods", {})).items()
         },
     }
+
+
+def volume_notes(selection: pd.DataFrame, volume: pd.DataFrame | None) -> list[str]:
+    """Which features of the final model are confounded with the region's volume, in a sentence.
+
+    Parameters
+    ----------
+    selection
+        ``selection.tsv`` of the analysis.
+    volume
+        ``feature_volume.tsv``, rows of the analysis' image and region.
+    """
+    selected = set(selection.loc[selection["coefficient"] != 0, "feature"])
+    if not given(volume) or not selected:
+        return []
+    own = selected & set(volume["volume"])
+    confounded = volume[volume["feature"].isin(selected) & (volume["volume_confounded"] == "yes")]
+    names = [f"{feature_name(name)} (the volume itself)" for name in sorted(own)]
+    names += [
+        f"{feature_name(row.feature)} (rho {number(row.rho, 2)})"
+        for row in confounded.sort_values("feature").itertuples()
+    ]
+    if not names:
+        return []
+    return [
+        f"{len(names)} of {len(selected)} selected features mostly tell the region's volume: "
+        f"{', '.join(names)}. Compare the model with one of the volume alone."
+    ]
 
 
 def _facts(summary: Mapping[str, Any], label: Callable[[str], str]) -> dict[str, str]:

@@ -71,7 +71,38 @@ def describe_methods(
             f"the Image Biomarker Standardisation Initiative defines it, on {'; '.join(parts)}"
             + (f". {compliance}" if compliance else "")
         )
+        if settings["radiomics"].get("perturbation"):
+            texts["extract_radiomics"] += f". {_perturbation_text(settings['radiomics'])}"
     return {step: text for step, text in texts.items() if text}
+
+
+def _perturbation_text(radiomics: Mapping[str, Any]) -> str:
+    """How robustness was assessed."""
+    chain = radiomics["perturbation"]
+    noise = chain["noise"]
+    parts = []
+    if noise == "estimated":
+        parts.append("Gaussian noise as estimated in each image")
+    elif noise != "none":
+        levels = ", ".join(f"{sd:g} in {name}" for name, sd in noise.items())
+        parts.append(f"Gaussian noise (SD {levels})")
+    for key, words, unit in (
+        ("growth", "a change of the region's volume", ""),
+        ("translation_voxels", "a translation along each axis", " voxels"),
+        ("rotation_degrees", "a rotation about the axis across the slices", " degrees"),
+    ):
+        if any(chain[key]):
+            parts.append(f"{words} ({', '.join(f'{value:g}' for value in chain[key])}{unit})")
+    if chain["randomise"]:
+        parts.append(f"a contour drawn anew of supervoxels of {chain['supervoxel_mm']:g} mm")
+    people = chain["participants"]
+    share = "all participants" if people == "all" else f"a share of {people:g} of the participants"
+    return (
+        f"Robustness of features was assessed in {chain['repetitions']} perturbed versions of the "
+        f"images ({', '.join(chain['images'] or radiomics['images'])}) of {share}, with "
+        f"{listing(parts)}, each drawn at random, by ICC(1,1) (Zwanenburg et al., Sci Rep "
+        "2019;9:614)"
+    )
 
 
 def _outlined_text(back_ends: Mapping[str, Any]) -> str:

@@ -6,15 +6,21 @@ from collections.abc import Callable, Collection
 
 import pandas as pd
 
-from osteoflow.figures.wording import NOT_ESTIMABLE, estimate, significant
+from osteoflow.figures.wording import NOT_ESTIMABLE, estimate, feature_name, significant
+from osteoflow.measurements import levels_of
+from osteoflow.radiomics.dictionary import family_of
 from osteoflow.reports.html import HtmlTable, given, make_table
+from osteoflow.statistics.agreement import form_of
 
 COMPARISON_WORDS = {
     "inter_rater": "two raters",
     "intra_rater": "one rater, twice",
     "scan_rescan": "repeated scans",
+    "perturbation": "perturbed images",
 }
+FORMS_NOTE = "ICC(1,1) of perturbed images, whose repetitions have no order; ICC(2,1) otherwise."
 HEADINGS = {
+    "family": "Family",
     "comparison": "Compared",
     "measure": "Measurement",
     "icc21": "ICC(2,1)",
@@ -28,6 +34,8 @@ HEADINGS = {
 }
 BANDS = (("< 0.50", -2.0, 0.5), ("0.50 to 0.75", 0.5, 0.75), ("0.75 to 0.90", 0.75, 0.9),
          ("≥ 0.90", 0.9, 2.0))  # fmt: skip
+# Least lower limits of features that count as excellent, good and moderate (Koo and Li).
+LEAST = (0.9, 0.75, 0.5)
 DASH = "–"
 
 
@@ -56,7 +64,7 @@ def reproducibility_tables(
         if len(shown):
             tables += [_agreement(shown, label), _precision(shown, label)]
     if given(features):
-        tables.append(_features(features))
+        tables += [_features(features), _families(features)]
     if given(overlap):
         tables.append(
             make_table(
@@ -72,6 +80,41 @@ def reproducibility_tables(
             )
         )
     return tables
+
+
+def volume_table(table: pd.DataFrame | None, threshold: float) -> HtmlTable | None:
+    """How many features of each family are confounded with their region's volume; None without any.
+
+    Parameters
+    ----------
+    table
+        ``feature_volume.tsv``.
+    threshold
+        Above which the lower limit of the correlation's absolute value marks a feature.
+    """
+    if not given(table):
+        return None
+    rows = []
+    table = _of_pooled_regions(table)
+    keys = [table["image"], table["roi"], table["feature"].map(family_of).rename("family")]
+    for (image, roi, family), group in table.groupby(keys, sort=True):
+        marks = group["volume_confounded"]
+        least = pd.concat([group["rho_low"], -group["rho_high"]], axis=1).max(axis=1)
+        strongest = group.loc[least.idxmax(), "feature"] if least.notna().any() else None
+        rows.append(
+            {"image": image, "roi": roi, "family": family, "n": int(group["n"].max()),
+             "Features": len(group), "Confounded": int((marks == "yes").sum()),
+             "Not estimable": int(marks.isna().sum()),
+             "Closest": feature_name(strongest) if strongest else DASH}
+        )  # fmt: skip
+    return make_table(
+        pd.DataFrame(rows),
+        "Radiomic features that tell their region's volume",
+        headings=HEADINGS,
+        note="Confounded: the lower 95 % limit of |Spearman's rho| between feature and volume over "
+        f"the participants exceeds {threshold:g} (Welch et al., Radiother Oncol 2019). Closest: "
+        "the feature with the greatest lower limit. Each feature stands in feature_volume.tsv.",
+    )
 
 
 def with_interval(value: float, low: float, high: float) -> str:
@@ -141,7 +184,7 @@ def _features(table: pd.DataFrame) -> HtmlTable:
     """How many features reach which agreement."""
     rows = []
     for (comparison, image, roi), group in table.groupby(["comparison", "image", "roi"]):
-        low = group["icc21_low"]
+        low = _lower_limit(group, str(comparison))
         counts = {name: int(((low >= least) & (low < most)).sum()) for name, least, most in BANDS}
         about = {"comparison": COMPARISON_WORDS[comparison], "image": image, "roi": roi}
         rows.append(
@@ -150,7 +193,43 @@ def _features(table: pd.DataFrame) -> HtmlTable:
         )  # fmt: skip
     return make_table(
         pd.DataFrame(rows),
-        "Radiomic features by the lower 95 % limit of ICC(2,1)",
+        "Radiomic features by the lower 95 % limit of the intraclass correlation",
         headings=HEADINGS,
-        note="Limits after Koo and Li (J Chiropr Med 2016).",
+        note=f"{FORMS_NOTE} Limits after Koo and Li (J Chiropr Med 2016).",
+    )
+
+
+def _lower_limit(table: pd.DataFrame, comparison: str) -> pd.Series:
+    """Lower limit of the form that judges a comparison."""
+    return table[f"{form_of(comparison)}_low"]
+
+
+def _of_pooled_regions(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of each image's regions that pool several levels, if it has any: those that models use.
+
+    With a row for every level and family the page would be longer than anybody reads.
+    """
+    pooled = [len(levels_of(roi)) > 1 and "_each" not in roi for roi in table["roi"]]
+    some = pd.Series(pooled, table.index).groupby(table["image"]).transform("any")
+    return table[pd.Series(pooled, table.index) | ~some]
+
+
+def _families(table: pd.DataFrame) -> HtmlTable:
+    """How many features of each family are robust."""
+    rows = []
+    table = _of_pooled_regions(table)
+    family = table["feature"].map(family_of)
+    keys = [table["comparison"], table["image"], table["roi"], family]
+    for (comparison, image, roi, name), group in table.groupby(keys, sort=False):
+        low = _lower_limit(group, str(comparison))
+        about = {"comparison": COMPARISON_WORDS[comparison], "image": image, "roi": roi}
+        counts = {f"≥ {least:.2f}": int((low >= least).sum()) for least in LEAST}
+        rows.append({**about, "family": name, "Features": len(group), **counts})
+    order = ["comparison", "image", "roi", "family"]
+    return make_table(
+        pd.DataFrame(rows).sort_values(order, kind="stable"),
+        "Robust features of each family",
+        headings=HEADINGS,
+        note="Features whose lower 95 % limit reaches each value: a feature may count in several "
+        f"columns. {FORMS_NOTE}",
     )

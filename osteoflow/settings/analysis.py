@@ -19,15 +19,16 @@ class RadiomicsPredictors(Section):
         0.75,
         ge=0,
         lt=1,
-        description="Least lower 95 % limit of ICC(2,1), found in the training data alone; not "
-        "applied where nothing was read again.",
+        description="Least lower 95 % limit of ICC(2,1) (of perturbed images ICC(1,1)), found in "
+        "the training data alone; not applied where nothing was read again.",
     )
-    reliability: list[Literal["inter_rater", "intra_rater", "scan_rescan"]] = Field(
+    reliability: list[Literal["inter_rater", "intra_rater", "scan_rescan", "perturbation"]] = Field(
         ["inter_rater"],
         min_length=1,
         description="Readings that a feature must be reliable in, one after the other: two raters, "
         "repeated outlines of one rater, repeated scans "
-        "(`statistics.reproducibility.repeat_sessions`).",
+        "(`statistics.reproducibility.repeat_sessions`), perturbed images "
+        "(`radiomics.perturbation`).",
     )
     reliability_set: str | None = Field(
         None,

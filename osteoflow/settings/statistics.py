@@ -82,6 +82,13 @@ class Statistics(Section):
     )
     comparisons: list[GroupComparison] = Field([], description="Group comparisons.")
     correlations: list[Correlation] = Field([], description="Correlations.")
+    volume_confounding: float = Field(
+        0.7,
+        gt=0,
+        lt=1,
+        description="A feature is marked as confounded with its region's volume where the lower "
+        "95 % limit of |Spearman's rho| exceeds this.",
+    )
     reproducibility: Reproducibility = Field(
         default_factory=Reproducibility,
         description="Agreement and precision of what was read or scanned again.",

@@ -27,6 +27,8 @@ class Icc(NamedTuple):
 
 # With fewer rated subjects there are no statistics of agreement.
 MIN_SUBJECTS = 3
+# Forms that tables hold, by the name of their columns.
+FORM_COLUMNS = {"icc11": "ICC(1,1)", "icc21": "ICC(2,1)", "icc31": "ICC(3,1)"}
 FORMS = ("ICC(1,1)", "ICC(2,1)", "ICC(3,1)", "ICC(1,k)", "ICC(2,k)", "ICC(3,k)")
 
 
@@ -155,7 +157,7 @@ def icc_of_squares(squares: MeanSquares, confidence: float = 0.95) -> dict[str, 
 
 
 def icc_of_columns(rater_1: pd.DataFrame, rater_2: pd.DataFrame) -> pd.DataFrame:
-    """ICC(2,1) and ICC(3,1) of every column, each from the rows that both raters have.
+    """ICC(1,1), ICC(2,1) and ICC(3,1) of every column, each from the rows that both raters have.
 
     Parameters
     ----------
@@ -165,8 +167,8 @@ def icc_of_columns(rater_1: pd.DataFrame, rater_2: pd.DataFrame) -> pd.DataFrame
     Returns
     -------
     pandas.DataFrame
-        Index: columns; ``n``, ``icc21``, ``icc21_low``, ``icc21_high``, ``icc31`` and its limits.
-        NaN with fewer than three complete pairs.
+        Index: columns; ``n``, ``icc11``, ``icc11_low``, ``icc11_high``, and the same of ``icc21``
+        and ``icc31``. NaN with fewer than three complete pairs.
 
     Raises
     ------
@@ -180,7 +182,7 @@ def icc_of_columns(rater_1: pd.DataFrame, rater_2: pd.DataFrame) -> pd.DataFrame
 
 
 def icc_of_readings(readings: Array, names: pd.Index) -> pd.DataFrame:
-    """ICC(2,1) and ICC(3,1) of every variable, each from its complete rows.
+    """ICC(1,1), ICC(2,1) and ICC(3,1) of every variable, each from its complete rows.
 
     Parameters
     ----------
@@ -192,7 +194,17 @@ def icc_of_readings(readings: Array, names: pd.Index) -> pd.DataFrame:
     squares = mean_squares(readings)
     forms = icc_of_squares(squares)
     table = pd.DataFrame({"n": squares.n.astype(int)}, index=names)
-    for name, form in (("icc21", "ICC(2,1)"), ("icc31", "ICC(3,1)")):
+    for name, form in FORM_COLUMNS.items():
         for end, part in zip(("", "_low", "_high"), forms[form], strict=True):
             table[name + end] = np.where(squares.n >= MIN_SUBJECTS, part, np.nan)
     return table
+
+
+def form_of(comparison: str) -> str:
+    """The column of the intraclass correlation that judges a comparison.
+
+    Perturbations of an image are interchangeable, the first of one participant having nothing in
+    common with the first of another: one-way random effects, ICC(1,1). Raters, outlines and scans
+    are the same for all: absolute agreement, ICC(2,1).
+    """
+    return "icc11" if comparison == "perturbation" else "icc21"

@@ -22,7 +22,7 @@ Transform = Callable[[Array], Array]
 
 # Estimates that are resampled; where there are more than two readings, those of pairs are NaN.
 RESAMPLED = (
-    *("icc21", "icc31", "bias", "loa_low", "loa_high", "slope"),
+    *("icc11", "icc21", "icc31", "bias", "loa_low", "loa_high", "slope"),
     *("rms_sd", "rms_cv", "lsc"),
 )
 # Of fewer participants the bootstrap says nothing.
@@ -138,6 +138,8 @@ def _estimates(x: Array, weights: Array) -> dict[str, Array]:
         between = k * size / (n - 1)
         noise = (1e-12 * np.abs(filled).max(axis=(0, 1), initial=0.0)) ** 2
         between = np.where(between > noise, between, np.nan)
+        single = within / (n * (k - 1))
+        icc11 = (between - single) / (between + (k - 1) * single)
         icc31 = (between - residual) / (between + (k - 1) * residual)
         icc21 = (between - residual) / (between + (k - 1) * residual + k * (raters - residual) / n)
         rms_sd = np.sqrt(within / (n * (k - 1)))
@@ -152,6 +154,6 @@ def _estimates(x: Array, weights: Array) -> dict[str, Array]:
             spread = np.maximum(total(difference**2) - n * bias**2, 0)
             sd = np.sqrt(spread / (n - 1))
             slope = (total(difference * mean) - n * bias * grand) / size
-    values = (icc21, icc31, bias, bias - LIMIT * sd, bias + LIMIT * sd, slope)
+    values = (icc11, icc21, icc31, bias, bias - LIMIT * sd, bias + LIMIT * sd, slope)
     precise = (rms_sd, rms_cv, LSC_FACTOR * rms_sd)
     return dict(zip(RESAMPLED, (*values, *precise), strict=True))

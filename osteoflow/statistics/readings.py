@@ -1,4 +1,4 @@
-"""Readings of one quantity beside each other: two raters, repeated outlines, repeated scans."""
+"""Readings of one quantity beside each other: two raters, repeated outlines, scans, images."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from osteoflow.statistics.sessions import session_keys, session_names
 # What is compared, and the rater and reading that stands beside the first one.
 OUTLINED_TWICE = {"inter_rater": (2, 1), "intra_rater": (1, 2)}
 COMPARISONS = (*OUTLINED_TWICE, "scan_rescan")
+# Features of perturbed images, whose repetitions have no order: a table of their own.
+PERTURBATION = "perturbation"
+FEATURE_COMPARISONS = (*COMPARISONS, PERTURBATION)
 # A number so flagged is of another region than its partner, or of one that a rater outlines as
 # far as he likes.
 NOT_COMPARABLE = ("missing", "outlined_part")
@@ -55,16 +58,18 @@ def place_readings(
     """Rows of measurements or features that a comparison rests on, with their ``position``.
 
     Each participant counts once for each image: with the first session of the participants table
-    that was outlined again, or with the first group of repeated scans that has two of them.
+    that was outlined again or perturbed, or with the first group of repeated scans that has two of
+    them.
 
     Parameters
     ----------
     table
-        Measurements or features of the cohort.
+        Measurements or features of the cohort; of perturbations the features of perturbed images,
+        with the column ``perturbation``.
     people
         The participants table; its order is that of the sessions.
     comparison
-        One of ``COMPARISONS``.
+        One of ``FEATURE_COMPARISONS``.
     repeat_sessions
         Groups of sessions that are repeated scans of each other, in their order.
     """
@@ -73,15 +78,18 @@ def place_readings(
     )
     if comparison == "scan_rescan":
         return _repeated_scans(of_reading(table), repeat_sessions)
-    first, further = of_reading(table), of_reading(table, *OUTLINED_TWICE[comparison])
     order = {key: number for number, key in enumerate(session_keys(people))}
+    if comparison == PERTURBATION:
+        both = further = table.assign(position=table["perturbation"].astype(int) - 1)
+    else:
+        first, further = of_reading(table), of_reading(table, *OUTLINED_TWICE[comparison])
+        both = pd.concat([first.assign(position=0), further.assign(position=1)])
     chosen = (
         further.assign(rank=session_keys(further).map(order))
         .dropna(subset=["rank"])
         .sort_values("rank", kind="stable")
         .drop_duplicates(["participant_id", "image"])[["participant_id", "session", "image"]]
     )
-    both = pd.concat([first.assign(position=0), further.assign(position=1)])
     return both.merge(chosen, on=["participant_id", "session", "image"])
 
 
@@ -279,3 +287,9 @@ def _rows_of(readings: Readings, wanted: list) -> Readings:
 def _about(wanted: list) -> pd.DataFrame:
     rows = [about for about, _ in wanted]
     return pd.DataFrame(rows, columns=["image", "roi", "variable", "unit"])
+
+
+def usable_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of regions that are comparable between participants: with all their levels."""
+    comparable = ~_flags(rows).map(_not_comparable).astype(bool)
+    return rows[comparable]

@@ -9,12 +9,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from osteoflow.settings.statistics import Reproducibility
-from osteoflow.statistics.agreement import MIN_SUBJECTS, icc_of_squares, mean_squares
+from osteoflow.statistics.agreement import (
+    FORM_COLUMNS,
+    MIN_SUBJECTS,
+    form_of,
+    icc_of_squares,
+    mean_squares,
+)
 from osteoflow.statistics.clustered import MIN_PARTICIPANTS, RESAMPLED, cluster_intervals
 from osteoflow.statistics.limits import Limits, bland_altman
 from osteoflow.statistics.precision import MIN_DF, Precision, precision, set_moments
 from osteoflow.statistics.readings import (
     COMPARISONS,
+    FEATURE_COMPARISONS,
+    PERTURBATION,
     Readings,
     feature_readings,
     measurement_readings,
@@ -22,14 +30,16 @@ from osteoflow.statistics.readings import (
     place_readings,
 )
 
-ICC_COLUMNS = ("icc21", "icc21_low", "icc21_high", "icc31", "icc31_low", "icc31_high")
+ICC_COLUMNS = tuple(name + end for name in FORM_COLUMNS for end in ("", "_low", "_high"))
+# Forms that take the first reading of everybody as made by the same rater.
+ORDERED_FORMS = tuple(name for name in ICC_COLUMNS if not name.startswith("icc11"))
 STATISTICS = ("mean", *ICC_COLUMNS, *Limits._fields, *Precision._fields)
 COUNTS = ("n", "n_sets", "n_readings", "n_excluded", "n_flagged")
 REPRODUCIBILITY_COLUMNS = (
     *("comparison", "image", "roi", "variable", "unit"),
     *COUNTS,
     *STATISTICS,
-    *("intervals", "note"),
+    *("icc_form", "intervals", "note"),
 )
 BLAND_ALTMAN_COLUMNS = (
     *("comparison", "image", "roi", "variable", "unit", "n", "bias", "bias_low", "bias_high"),
@@ -101,11 +111,19 @@ def feature_reproducibility(
     settings: Reproducibility,
     level_name: str,
     seed: int,
+    perturbed: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Reproducibility of every radiomic feature (see :func:`measurement_reproducibility`)."""
+    """Reproducibility of every radiomic feature (see :func:`measurement_reproducibility`).
+
+    ``perturbed`` holds features of perturbed images. Their repetitions have no order: only ICC(1,1)
+    and precision are given of them, and ``icc_form`` names the form to read of every comparison.
+    """
     parts = []
-    for comparison in COMPARISONS:
-        placed = _placed(features, people, comparison, settings)
+    for comparison in FEATURE_COMPARISONS:
+        table = features
+        if comparison == PERTURBATION:
+            table = pd.DataFrame() if perturbed is None else perturbed
+        placed = _placed(table, people, comparison, settings)
         if placed.empty:
             continue
         blocks = list(feature_readings(placed))
@@ -128,7 +146,7 @@ def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if not filled:
         return pd.DataFrame(columns=list(REPRODUCIBILITY_COLUMNS))
     table = pd.concat(filled, ignore_index=True)
-    order = pd.Categorical(table["comparison"], COMPARISONS, ordered=True)
+    order = pd.Categorical(table["comparison"], FEATURE_COMPARISONS, ordered=True)
     keys = ["order", "image", "roi", "variable", "unit"]
     table = table.assign(order=order).sort_values(keys, kind="stable", ignore_index=True)
     return table[list(REPRODUCIBILITY_COLUMNS)]
@@ -191,6 +209,9 @@ def describe_readings(
     complete = np.isfinite(x).all(axis=1)
     member = clusters[:, None] == np.arange(len(people))
     columns = _statistics(x)
+    if comparison == PERTURBATION:
+        unordered = np.full(x.shape[2], np.nan)
+        columns |= dict.fromkeys([*ORDERED_FORMS, *Limits._fields], unordered)
     if draws:
         limits = cluster_intervals(x, clusters, draws, seed)
         columns |= {f"{name}_low": limits[name][0] for name in RESAMPLED if "loa" not in name}
@@ -206,10 +227,13 @@ def describe_readings(
         n_readings=k,
         n_excluded=readings.n_excluded,
         n_flagged=(readings.flagged.any(axis=1) & complete).sum(axis=0),
+        icc_form=FORM_COLUMNS[form_of(comparison)],
         intervals=RESAMPLING if draws else EXACT,
         **columns,
     )
-    return table.assign(note=_notes(x, table, bool(draws)))[list(REPRODUCIBILITY_COLUMNS)]
+    return table.assign(note=_notes(x, table, comparison, bool(draws)))[
+        list(REPRODUCIBILITY_COLUMNS)
+    ]
 
 
 def _statistics(x: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
@@ -217,7 +241,7 @@ def _statistics(x: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     squares = mean_squares(x)
     enough = squares.n >= MIN_SUBJECTS
     forms = icc_of_squares(squares)
-    parts = [part for form in ("ICC(2,1)", "ICC(3,1)") for part in forms[form]]
+    parts = [part for form in FORM_COLUMNS.values() for part in forms[form]]
     found = {
         name: np.where(enough, part, np.nan) for name, part in zip(ICC_COLUMNS, parts, strict=True)
     }
@@ -233,23 +257,32 @@ def _statistics(x: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     return found
 
 
-def _notes(x: NDArray[np.float64], table: pd.DataFrame, pooled: bool) -> list[str]:
+def _notes(x: NDArray[np.float64], table: pd.DataFrame, comparison: str, pooled: bool) -> list[str]:
     """What a reader must know of each row, in clauses."""
     count, mean, squares = set_moments(x)
     used = count >= 2
     few = table["n_sets"].to_numpy() < MIN_SUBJECTS
+    # The mean of equal numbers may differ from them by its rounding.
+    squares = np.where(squares <= count * (1e-14 * mean) ** 2, 0.0, squares)
     identical = ~few & (squares.sum(axis=0) == 0)
     df = table["n"].to_numpy() * (x.shape[1] - 1.0) if pooled else table["df"].to_numpy()
     bias = (table["bias_low"] > 0) | (table["bias_high"] < 0)
     grows = (table["slope_low"] > 0) | (table["slope_high"] < 0)
+    perturbed = comparison == PERTURBATION
+    alike_text = (
+        "the perturbations do not change it"
+        if perturbed
+        else ("all readings are identical: were they made apart?")
+    )
+    no_icc = table[form_of(comparison)].isna().to_numpy()
     clauses = {
         "fewer than 3 complete sets: no agreement": few,
-        "all readings are identical: were they made apart?": identical,
-        "the participants do not differ: no ICC": ~few & table["icc21"].isna().to_numpy(),
+        alike_text: identical,
+        "the participants do not differ: no ICC": ~few & no_icc,
         "means not above zero: no RMS-CV": ~few & (used & (mean <= 0)).any(axis=0),
         "systematic difference, which counts as error in RMS-SD": bias.to_numpy(),
         "the difference changes with the mean (proportional bias)": grows.to_numpy(),
-        "limits of agreement are of pairs": np.full(len(table), x.shape[1] > 2),
+        "limits of agreement are of pairs": np.full(len(table), x.shape[1] > 2 and not perturbed),
     }
     if pooled:
         some = table["n"].to_numpy() >= MIN_PARTICIPANTS

@@ -353,7 +353,7 @@ def test_cohort_page_holds_everything_below_its_size(tmp_path):
     assert sum(a.startswith("../subjects/") for a in page.addresses) == 40
     auc = tables["performance"].query("model == 'combined' and set == 'cv' and metric == 'auc'")
     assert f"{auc['value'].iloc[0]:.2f} (" in text
-    assert "Radiomic features by the lower 95 % limit of ICC(2,1)" in page.words
+    assert "Radiomic features by the lower 95 % limit of the intraclass correlation" in page.words
 
 
 def test_cohort_page_of_an_empty_study():

@@ -4,6 +4,7 @@ import pydicom
 import pytest
 
 from osteoflow.io.tables import read_table
+from osteoflow.io.volume import read_json
 from osteoflow.simulate.cohort import simulate_cohort
 from osteoflow.simulate.protocol import TINY
 
@@ -14,6 +15,7 @@ radiomics:
   images:
     vbmd: {settings: vbmd, levels: [L1, L2, L3], per_level: true}
     pdff: {settings: pdff, levels: [L1]}
+  perturbation: {images: [vbmd], repetitions: 2}
 cohort:
   summaries:
     - {metric: vbmd_mean, levels: [L1, L2]}
@@ -92,7 +94,30 @@ def test_ct_mask_alone_and_features_per_level(raw, tmp_path):
     features = read_table(results / "cohort" / "features.tsv")
     rois = {"L1-L3_trabecular", "L1_trabecular", "L2_trabecular", "L3_trabecular"}
     assert set(features["roi"]) == rois
+    _check_perturbations(results)
     excluded = read_table(results / "cohort" / "exclusions.tsv")
     assert set(zip(excluded["modality"], excluded["code"], strict=True)) == {
         ("mri", "mask_not_given")
     }
+
+
+def _check_perturbations(results):
+    """Features of perturbed images, their agreement, and correlations with the volume."""
+    perturbed = read_table(results / "cohort" / "perturbed_features.tsv")
+    keys = perturbed[["image", "roi", "perturbation"]].value_counts()
+    assert keys.to_dict() == {("vbmd", "L1-L3_trabecular", number): 3 for number in (1, 2)}
+    mean = perturbed["original_firstorder_Mean"]
+    assert mean.notna().all() and mean.nunique() == 6
+    agreement = read_table(results / "statistics" / "reproducibility_features.tsv")
+    assert set(agreement["comparison"]) == {"perturbation"}
+    assert set(agreement["icc_form"]) == {"ICC(1,1)"}
+    found = agreement.set_index("feature").loc["original_firstorder_Mean"]
+    wide = perturbed.pivot(index="participant_id", columns="perturbation", values=mean.name)
+    between, within = 2 * wide.mean(axis=1).var(), wide.var(axis=1).mean()
+    assert found["icc11"] == pytest.approx((between - within) / (between + within))
+    volume = read_table(results / "statistics" / "feature_volume.tsv")
+    assert set(volume["roi"]) >= {"L1-L3_trabecular", "L1_trabecular"}
+    about = next((results / "subjects").glob("*/radiomics/*_perturbed_features.json"))
+    assert len(read_json(about)["vbmd"]["Perturbations"]) == 2
+    page = (results / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Robust features of each family" in page and "2 perturbed versions" in page

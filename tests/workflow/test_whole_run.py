@@ -52,7 +52,7 @@ SUBJECT_FILES = [
 COHORT_FILES = [
     *(
         f"cohort/{table}.{ending}"
-        for table in ("participants", "measurements", "features")
+        for table in ("participants", "measurements", "features", "perturbed_features")
         for ending in ("tsv", "parquet")
     ),
     "cohort/participants.json",
@@ -71,6 +71,7 @@ COHORT_FILES = [
             "correlations.tsv",
             "reproducibility.tsv",
             "reproducibility_features.tsv",
+            "feature_volume.tsv",
             "overlap.tsv",
             "bland_altman.tsv",
             "bland_altman_points.tsv",
