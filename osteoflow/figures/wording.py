@@ -5,9 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from osteoflow.io.tables import feature_columns
+
 NOT_ESTIMABLE = "not estimable"
 MINUS = "\N{MINUS SIGN}"
 
+# Families of features that are no abbreviation.
+_FAMILIES = {
+    "firstorder": "First-order",
+    "shape": "Shape",
+    "morphology": "Morphology",
+    "local": "Local",
+    "spatial": "Spatial",
+    "intensity": "Intensity",
+    "histogram": "Histogram",
+    "fractal": "Fractal",
+}
 STEPS = {
     "inventory": "inventory",
     "convert": "conversion",
@@ -100,12 +113,8 @@ def step_name(step: str) -> str:
 
 def feature_name(name: str) -> str:
     """``original_glcm_Contrast`` -> ``GLCM Contrast``; other filters keep their name in front."""
-    parts = name.split("_")
-    families = {"firstorder": "First-order", "shape": "Shape", "shape2D": "Shape 2D"}
-    for position, part in enumerate(parts[:-1]):
-        if part in families or part in {"glcm", "glrlm", "glszm", "gldm", "ngtdm"}:
-            family = families.get(part, part.upper())
-            image = "_".join(parts[:position])
-            rest = "_".join(parts[position + 1 :])
-            return f"{family} {rest}" if image in {"", "original"} else f"{family} {rest} ({image})"
-    return name
+    if not feature_columns([name]):
+        return name
+    image, family, rest = name.split("_", 2)
+    said = _FAMILIES.get(family, family.upper())
+    return f"{said} {rest}" if image == "original" else f"{said} {rest} ({image})"

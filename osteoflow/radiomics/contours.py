@@ -8,8 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
-from osteoflow.radiomics.boxes import Box
-from osteoflow.radiomics.boxes import bounding_box
+from osteoflow.radiomics.boxes import Box, bounding_box
 from osteoflow.radiomics.supervoxels import supervoxels
 
 # Range of the weights that tell a hollow of the surface from a bump, in voxels.

@@ -25,11 +25,11 @@ import numpy as np
 from scipy import ndimage
 
 from osteoflow.io.volume import Volume
+from osteoflow.radiomics.boxes import bounding_box
 from osteoflow.radiomics.contours import Contour
 from osteoflow.radiomics.extract import FeatureResult, extract_regions
 from osteoflow.radiomics.grid import Placement
 from osteoflow.radiomics.preprocess import spacing_of, thickest_axis
-from osteoflow.radiomics.boxes import bounding_box
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 # Median of the absolute value of a standard normal variable.

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from osteoflow.cohort.feature_dictionary import feature_dictionary
-from osteoflow.io.tables import FEATURE_KEYS, read_table, write_table
+from osteoflow.figures.wording import feature_name
+from osteoflow.io.tables import FEATURE_KEYS, feature_columns, read_table, write_table
 from osteoflow.radiomics.dictionary import (
     COLUMNS,
     DESCRIBED,
@@ -246,3 +247,15 @@ def test_a_recipe_for_another_unit_is_told(caplog) -> None:
     found = feature_dictionary(table, measured("vbmd", "HU"), {"vbmd": BASE})
     assert found["unit"].tolist() == ["HU"]
     assert "mg/cm3" in caplog.text
+
+
+def test_columns_of_every_family_are_recognised_and_named() -> None:
+    table = features()
+    columns = [f"wavelet-LLH_{name}" for name in table]
+    assert feature_columns([*columns, "n_voxels", "flag", "age_years"]) == columns
+    assert feature_name("original_glcm_Contrast") == "GLCM Contrast"
+    assert feature_name("wavelet-LLH_firstorder_10Percentile") == (
+        "First-order 10Percentile (wavelet-LLH)"
+    )
+    assert feature_name("original_spatial_MoranI") == "Spatial MoranI"
+    assert feature_name("age_years") == "age_years"
