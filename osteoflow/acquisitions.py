@@ -13,7 +13,7 @@ from osteoflow.io.intake_mri import (
     load_scanner_adc,
     load_scanner_maps,
     load_spin_echo,
-    load_t1w,
+    load_weighted,
 )
 from osteoflow.io.volume import Volume
 
@@ -28,6 +28,7 @@ class Kept(NamedTuple):
 
 
 Loaded = tuple[list[Kept], list[str]]
+WEIGHTINGS = {"t1w": "T1-weighted", "t2w": "T2-weighted"}
 
 
 def load_acquisition(item: str, entry: Mapping[str, Any], study: Path) -> Loaded:
@@ -83,9 +84,12 @@ def _spin_echo(entry: Mapping[str, Any], study: Path) -> Loaded:
     return [Kept("mese", volume, "arbitrary", sidecar)], warnings
 
 
-def _t1w(entry: Mapping[str, Any], study: Path) -> Loaded:
-    volume, sidecar, warnings = load_t1w(entry["t1w"], study)
-    return [Kept("t1w", volume, "arbitrary", sidecar)], warnings
+def _weighted(role: str) -> Callable[[Mapping[str, Any], Path], Loaded]:
+    def load(entry: Mapping[str, Any], study: Path) -> Loaded:
+        volume, sidecar, warnings = load_weighted(entry[role], study, WEIGHTINGS[role])
+        return [Kept(role, volume, "arbitrary", sidecar)], warnings
+
+    return load
 
 
 ITEMS: dict[str, Callable[[Mapping[str, Any], Path], Loaded]] = {
@@ -93,6 +97,7 @@ ITEMS: dict[str, Callable[[Mapping[str, Any], Path], Loaded]] = {
     "mri": _mri,
     "t2": _spin_echo,
     "dwi": _diffusion,
-    "t1w": _t1w,
+    "t1w": _weighted("t1w"),
+    "t2w": _weighted("t2w"),
 }
 """Acquisitions that a subject can have."""

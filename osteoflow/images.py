@@ -43,6 +43,17 @@ IMAGES: dict[str, Image] = {
     "b1": Image("t2", "map_mri", "t2", "B1"),
     "adc": Image("dwi", "map_mri", "dwi", "ADC"),
 }
+# Images in arbitrary units, as they were acquired: no map, so nothing of them is measured but
+# scores (T1w) and, after normalisation, radiomic features.
+WEIGHTED: dict[str, Image] = {
+    "t1w": Image("t1w", "convert", "t1w", "T1w"),
+    "t2w": Image("t2w", "convert", "t2w", "T2w"),
+}
+# What radiomic features can be extracted from.
+RADIOMICS: dict[str, Image] = {
+    **{name: IMAGES[name] for name in ("ct", "vbmd", "pdff", "r2star", "t2star", "t2")},
+    **WEIGHTED,
+}
 # Measurements that are no map's: of the calibration, of muscles in CT, of marrow fat in densities.
 OF_CT = ("ct_calibration", "muscle_ct", "vbmd_fat")
 # Voxels of each grid whose maps may be used.
@@ -54,6 +65,7 @@ GRIDS: dict[str, tuple[str, ...]] = {
     "t2": ("mese",),
     "dwi": ("dwi", "scanner_adc"),
     "t1w": ("t1w",),
+    "t2w": ("t2w",),
 }
 
 
@@ -80,7 +92,7 @@ RATERS: dict[str, Outline] = {
 }
 # Grids of MRI that most subjects lack, and that a mask of the vertebrae in `mri_mask` is carried
 # to by position where they have no mask of their own.
-FURTHER_MRI = ("t2", "dwi", "t1w")
+FURTHER_MRI = ("t2", "dwi", "t1w", "t2w")
 
 
 def mask_column(item: str) -> str:
@@ -101,6 +113,8 @@ def space_of(image: str) -> str:
     """
     if image in IMAGES:
         return IMAGES[image].space
+    if image in WEIGHTED:
+        return WEIGHTED[image].space
     if image.startswith("seg_"):
         return image.removeprefix("seg_")
     return "ct" if image in OF_CT else "t1w"

@@ -51,6 +51,7 @@ IMAGE_SUFFIXES = {
         "dwi": "dwi",
         "scanner_adc": "desc-scanner_ADCmap",
         "t1w": "T1w",
+        "t2w": "T2w",
     },
     "calibrate_ct": {"vbmd": "vBMDmap"},
     "map_mri": {
@@ -192,6 +193,11 @@ class SubjectFiles:
     def perturbations(self) -> Path:
         """What these perturbations were."""
         return self.folder("extract_radiomics") / f"{self.name}_perturbed_features.json"
+
+    @property
+    def normalisation(self) -> Path:
+        """What was done to images in arbitrary units before their features were extracted."""
+        return self.folder("extract_radiomics") / f"{self.name}_normalisation.json"
 
     @property
     def measurements(self) -> Path:

@@ -24,6 +24,7 @@ OUTLINED = {
     "mri": ("mag", "scanner_water", "scanner_pdff"),
     "t1w": ("t1w",),
     "t2": ("mese",),
+    "t2w": ("t2w",),
 }
 
 

@@ -13,6 +13,7 @@ from osteoflow.features import pooled_region
 from osteoflow.images import FIRST_READING
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.draws import image_seed
+from osteoflow.radiomics.grid_notes import voxel_text
 from osteoflow.radiomics.perturb import Chain, estimate_noise, perturbed_features
 from osteoflow.radiomics.settings import RadiomicsSettings
 
@@ -115,7 +116,12 @@ def perturbed_rows(
             result = results[roi]
             flags += filter(None, [result.flag])
             flag = ";".join([*filter(None, [result.flag]), *missing])
-            about = {"roi": roi, "n_voxels": result.n_voxels, "flag": flag}
+            about = {
+                "roi": roi,
+                "n_voxels": result.n_voxels,
+                "voxel_mm": voxel_text(image, settings),
+                "flag": flag,
+            }
             rows.append({**identity, **about, "perturbation": draw.number, **result.features})
             drawn.append({**asdict(draw), "volumes": draw.volumes[roi]})
     except SubjectDataError as error:

@@ -22,6 +22,7 @@ from osteoflow.running.failed import left_out
 from osteoflow.segmentation.schemes import scheme_names
 from osteoflow.settings.ct import Ct
 from osteoflow.study_columns import agreement_problems
+from osteoflow.study_recipes import recipe_problems
 from osteoflow.subjects import MASK_COLUMNS, SubjectsTable, read_subjects
 
 SUBJECTS_TSV = Path("config") / "subjects.tsv"
@@ -250,7 +251,7 @@ def _settings_problems(folder: Path, settings: Path, config: Config) -> list[str
         if not path.exists():
             problems.append(f"{place}: '{item.settings}' is neither a preset nor a file")
             continue
-        problems.extend(f"{place}: {text}" for text in _yaml_problems(path))
+        problems.extend(f"{place}: {text}" for text in recipe_problems(path, image))
     problems.extend(f"config: ct: {text}" for text in _phantom_problems(config.ct))
     problems.extend(f"config: {text}" for text in _back_end_problems(folder, config))
     problems.extend(_calibration_problems(settings, folder, config))
@@ -304,20 +305,6 @@ def _phantom_scans(settings: Path, folder: Path, ct: Ct) -> list[Any]:
     certificate = certified_phantom(ct.phantom, ct.certificate or [])
     fixed = settings / ct.asynchronous.table
     return read_scans(fixed if fixed.exists() else folder / ct.asynchronous.table, certificate)
-
-
-def _yaml_problems(path: Path) -> list[str]:
-    from pydantic import ValidationError
-
-    from osteoflow.radiomics.settings import read_settings
-
-    try:
-        read_settings(path)
-    except ValidationError as error:
-        return [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-    except (OSError, ValueError) as error:
-        return [str(error)]
-    return []
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

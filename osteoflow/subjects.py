@@ -30,6 +30,9 @@ PATH_COLUMNS = (
     "dwi_mask_repeat",
     "t1w_mask_rater2",
     "t1w_mask_repeat",
+    "t2w_mask",
+    "t2w_mask_rater2",
+    "t2w_mask_repeat",
     "ct_seeds",
     "mri_seeds",
     "ct_seeds_rater2",
@@ -42,7 +45,7 @@ SEEDS_COLUMNS = tuple(name for name in PATH_COLUMNS if "_seeds" in name)
 # program) are not the same reader's work.
 PAIRED_COLUMNS = {
     further: f"{space}_mask"
-    for space in ("ct", "mri", "t2", "dwi", "t1w")
+    for space in ("ct", "mri", "t2", "dwi", "t1w", "t2w")
     for further in (f"{space}_mask_rater2", f"{space}_mask_repeat")
 }
 MISSING = ("", "n/a")

@@ -14,7 +14,7 @@ import osteoflow
 from osteoflow.code_version import code_version, load_facts
 from osteoflow.config import canonical
 from osteoflow.errors import StudyError
-from osteoflow.images import IMAGES
+from osteoflow.images import RADIOMICS
 from osteoflow.layout import SubjectFiles, steps_of
 from osteoflow.resources import share_package
 from osteoflow.running.owner import MARKER
@@ -93,7 +93,11 @@ def by_size(base, per_megabyte):
 def radiomics_images(wildcards):
     """Images with features that this subject can have: those of its modalities."""
     found = SUBJECTS[wildcards.subject]
-    return [name for name in CONFIG.radiomics.images if found[IMAGES[name].space]]
+    return [
+        name
+        for name in CONFIG.radiomics.images
+        if found["ct" if RADIOMICS[name].space == "ct" else "mri"]
+    ]
 
 
 def perturbed_images(wildcards):
@@ -109,7 +113,7 @@ def perturbed_images(wildcards):
 
 def radiomics_folders(wildcards):
     """Folders of the steps that make these images."""
-    steps = dict.fromkeys(IMAGES[name].step for name in radiomics_images(wildcards))
+    steps = dict.fromkeys(RADIOMICS[name].step for name in radiomics_images(wildcards))
     return [folder(step).format(subject=wildcards.subject) for step in steps]
 
 

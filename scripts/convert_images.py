@@ -1,7 +1,7 @@
 """Convert the images that the inventory chose.
 
 Reads the subject's inventory entry; writes the CT in HU and whatever MRI there is (multi-echo
-stacks with phase in radians, spin echoes, diffusion, T1w, maps of the scanner) with sidecars.
+stacks with phase in radians, spin echoes, diffusion, T1w, T2w, maps of the scanner) with sidecars.
 """
 
 from pathlib import Path

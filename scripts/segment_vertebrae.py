@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from osteoflow.images import FURTHER_MRI, GRIDS, RATERS
+from osteoflow.images import FURTHER_MRI, GRIDS, RATERS, WEIGHTED
 from osteoflow.io.tables import write_rows
 from osteoflow.io.volume import read_json, read_volume
 from osteoflow.layout import SubjectFiles
@@ -60,7 +60,7 @@ def main(masks_path, outlines, folder, params, log):
         if not has_item(read_json(converted), space):
             continue
         source = source_of(masks, item, outlined)
-        if source is None and (item != space or space == "t1w"):
+        if source is None and (item != space or space in WEIGHTED):
             step.absent(item)
         else:
             after = [(converted, space), *(source.after if source else [])]

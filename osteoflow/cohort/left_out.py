@@ -41,7 +41,7 @@ class Place(NamedTuple):
     level
         ``L1``.
     space
-        ``ct``, ``mri``, ``t2``, ``dwi`` or ``t1w``; :data:`ANY`: all.
+        ``ct``, ``mri``, ``t2``, ``dwi``, ``t1w`` or ``t2w``; :data:`ANY`: all.
     rater
         ``1`` or ``2``; :data:`ANY`: both.
     """

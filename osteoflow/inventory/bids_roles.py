@@ -101,14 +101,22 @@ class BidsRoles:
         return {**SOURCE, "images": images, "trace": found.trace, "notes": list(found.notes)}
 
     def t1w(self) -> dict[str, Any] | None:
-        """As :func:`osteoflow.io.bids.find_t1_weighted`; what cannot be used is a warning."""
+        """As :func:`osteoflow.io.bids.find_weighted`; what cannot be used is a warning."""
+        return self._weighted("T1")
+
+    def t2w(self) -> dict[str, Any] | None:
+        """As :meth:`t1w`."""
+        return self._weighted("T2")
+
+    def _weighted(self, weighting: str) -> dict[str, Any] | None:
+        words = f"{weighting}-weighted image"
         try:
-            path = bids.find_t1_weighted(*self._where, self._warnings)
+            path = bids.find_weighted(*self._where, weighting, self._warnings)
             return None if path is None else {**SOURCE, "files": [self._described(path)]}
         except SubjectDataError as error:
-            self._warnings.append(f"{error.code}: no T1-weighted image is used: {error.message}")
+            self._warnings.append(f"{error.code}: no {words} is used: {error.message}")
         except OSError:
-            self._warnings.append("unreadable_files: the T1-weighted image cannot be read")
+            self._warnings.append(f"unreadable_files: the {words} cannot be read")
         return None
 
     def _echoes(self, echoes: dict[float, Path]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ KINDS = {
     "t2": "T2 MRI",
     "dwi": "diffusion MRI",
     "t1w": "T1-weighted MRI",
+    "t2w": "T2-weighted MRI",
     "masks": "mask",
 }
 

@@ -2,7 +2,7 @@
 
 Each is None, or a dict with ``source`` (``dicom``), ``series`` (a pseudonym) and
 
-- ``ct``, ``t1w``: ``files``;
+- ``ct``, ``t1w``, ``t2w``: ``files``;
 - ``mri``: ``kind`` and ``parts``, ``{part: [{"echo_time": s, "files": [...]}, ...]}``, or, for the
   kind ``scanner_maps``, ``maps``, ``{"pdff" | "water" | "fat": {"files": [...]}}``;
 - ``t2``: ``echoes``, ``[{"echo_time": s, "files": [...]}, ...]``;
@@ -28,6 +28,7 @@ from osteoflow.inventory.recognise import (
     choose_multi_spin_echo,
     choose_scanner_adc,
     choose_t1_weighted,
+    choose_t2_weighted,
     find_diffusion,
     series_key,
 )
@@ -133,6 +134,11 @@ class DicomRoles:
     def t1w(self) -> dict[str, Any] | None:
         """As :func:`osteoflow.inventory.recognise.choose_t1_weighted`."""
         names = choose_t1_weighted(self._headers, self._warnings)
+        return names and {**self._source(names), "files": self._files(names)}
+
+    def t2w(self) -> dict[str, Any] | None:
+        """As :func:`osteoflow.inventory.recognise.choose_t2_weighted`."""
+        names = choose_t2_weighted(self._headers, self._warnings)
         return names and {**self._source(names), "files": self._files(names)}
 
     def _scanner_adc(self) -> dict[str, Any] | None:

@@ -19,8 +19,8 @@ from osteoflow.subjects import MASK_COLUMNS, SEEDS_COLUMNS, Subject
 MODALITIES = ("ct", "mri")
 """What a folder that cannot be read is excluded from."""
 
-MRI_ROLES = ("mri", "t2", "dwi", "t1w")
-"""What MRI images may serve: fat fraction and T2*, T2, ADC, scores from T1 weighting."""
+MRI_ROLES = ("mri", "t2", "dwi", "t1w", "t2w")
+"""What MRI images may serve: fat fraction and T2*, T2, ADC, scores and texture by weighting."""
 
 ROLES = ("ct", *MRI_ROLES)
 
@@ -190,6 +190,6 @@ def _scan_bids(study: Path, subject: Subject, cache: FileCache, entry: dict[str,
     _choose_all(entry, BidsRoles(study, stored, folder, subject.name, cache, entry["warnings"]))
     _account(
         entry,
-        "neither ct/*_ct.nii.gz nor anat/*_MEGRE, *_PDFFmap, *_MESE or "
-        "*_T1w.nii.gz nor dwi/*_dwi.nii.gz",
+        "neither ct/*_ct.nii.gz nor anat/*_MEGRE, *_PDFFmap, *_MESE, *_T1w or "
+        "*_T2w.nii.gz nor dwi/*_dwi.nii.gz",
     )

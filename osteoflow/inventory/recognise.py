@@ -14,7 +14,8 @@ from osteoflow.inventory.recognise_gradient_echo import (
     choose_fat_water,
     choose_multi_echo,
 )
-from osteoflow.inventory.recognise_spin_echo import choose_multi_spin_echo, choose_t1_weighted
+from osteoflow.inventory.recognise_spin_echo import choose_multi_spin_echo
+from osteoflow.inventory.recognise_weighted import choose_t1_weighted, choose_t2_weighted
 from osteoflow.inventory.series import Header, series_key
 from osteoflow.io.vendor import COMPONENTS
 
@@ -31,6 +32,7 @@ __all__ = [
     "choose_multi_spin_echo",
     "choose_scanner_adc",
     "choose_t1_weighted",
+    "choose_t2_weighted",
     "find_diffusion",
     "series_key",
 ]

@@ -1,11 +1,9 @@
-"""Which spin echoes of a study serve T2 and the scores of marrow, by header content alone."""
+"""Which spin echoes of a study serve T2, by header content alone."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import Any
-
-import numpy as np
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.inventory.echoes import (
@@ -18,24 +16,10 @@ from osteoflow.inventory.echoes import (
     images_of_a_slice,
     in_order,
 )
-from osteoflow.inventory.series import (
-    Header,
-    as_list,
-    count_images,
-    image_kind,
-    series_key,
-)
+from osteoflow.inventory.series import Header, as_list, image_kind, series_key
 
 MIN_T2_ECHOES = 3
 """Two echoes (proton density and T2 weighting) are no T2 measurement: noise cannot be seen."""
-
-T1W_REPETITION_TIME = (300.0, 1000.0)
-T1W_ECHO_TIME = 30.0
-"""ms. Wider than any score's own conditions, which are checked when it is measured."""
-
-MIN_T1W_SLICES = 3
-FAT_SATURATION = {"FS", "SFS"}
-"""Words of Scan Options: without fat's signal, marrow tells nothing."""
 
 ONLY_ONE = "Leave only the acquisition to be measured in the folder."
 EVERY = "Export every slice of every echo."
@@ -61,11 +45,7 @@ def choose_multi_spin_echo(headers: dict[str, Header]) -> Echoes | None:
     SubjectDataError
         ``t2_ambiguous`` where several acquisitions fit, ``echo_missing``, ``echoes_unequal``.
     """
-    groups: dict[tuple[Any, ...], Echoes] = defaultdict(lambda: defaultdict(list))
-    for name, header in headers.items():
-        if _is_spin_echo(header) and header.get("EchoTime", 0) > 0:
-            groups[acquisition_key(header)][echo_seconds(header)].append(name)
-    usable = [one for group in groups.values() for one in _trains(group, headers)]
+    usable = [one for group in _groups(headers).values() for one in _trains(group, headers)]
     if not usable:
         return None
     if len(usable) > 1:
@@ -89,34 +69,28 @@ def choose_multi_spin_echo(headers: dict[str, Header]) -> Echoes | None:
     return echoes
 
 
-def choose_t1_weighted(headers: dict[str, Header], warnings: list[str]) -> list[str] | None:
-    """Names of the images of the one T1-weighted spin echo, or of the one sagittal among several.
+def in_trains(headers: dict[str, Header]) -> set[str]:
+    """Names of the images that belong to any multi-echo spin echo.
 
     Parameters
     ----------
     headers
         As for :func:`choose_multi_spin_echo`.
-    warnings
-        A sentence is added where several fit: scores are an extra and exclude nobody.
     """
-    series: dict[str, list[str]] = defaultdict(list)
+    trains = [one for group in _groups(headers).values() for one in _trains(group, headers)]
+    return {name for echoes in trains for names in echoes.values() for name in names}
+
+
+def _groups(headers: dict[str, Header]) -> dict[tuple[Any, ...], Echoes]:
+    """Images of spin echoes that share their acquisition, by echo time."""
+    groups: dict[tuple[Any, ...], Echoes] = defaultdict(lambda: defaultdict(list))
     for name, header in headers.items():
-        if _is_spin_echo(header):
-            series[series_key(header)].append(name)
-    fitting = [names for names in series.values() if _is_t1_weighted(names, headers)]
-    sagittal = [names for names in fitting if _is_sagittal(headers[names[0]])]
-    for candidates in (fitting, sagittal):
-        if len(candidates) == 1:
-            return sorted(candidates[0])
-    if fitting:
-        warnings.append(
-            f"t1w_ambiguous: {len(fitting)} T1-weighted spin echoes fit, {len(sagittal)} of them "
-            "sagittal: none is used for scores; leave only the one to be measured in the folder"
-        )
-    return None
+        if is_spin_echo(header) and header.get("EchoTime", 0) > 0:
+            groups[acquisition_key(header)][echo_seconds(header)].append(name)
+    return groups
 
 
-def _is_spin_echo(header: Header) -> bool:
+def is_spin_echo(header: Header) -> bool:
     """A spin-echo magnitude image as measured, in grey values."""
     if header.get("Modality") != "MR" or header.get("MultiFrame"):
         return False
@@ -144,32 +118,3 @@ def _trains(group: Echoes, headers: dict[str, Header]) -> list[Echoes]:
     if told and max(map(len, by_series.values())) < len(group):
         return [group]
     return [echoes for echoes in by_series.values() if len(echoes) >= MIN_T2_ECHOES]
-
-
-def _is_t1_weighted(names: list[str], headers: dict[str, Header]) -> bool:
-    first = headers[names[0]]
-    if len({headers[name].get("EchoTime") for name in names}) > 1:
-        return False
-    if len({acquisition_key(headers[name])[2] for name in names}) > 1:
-        return False
-    if not 0 < first.get("EchoTime", 0) <= T1W_ECHO_TIME:
-        return False
-    low, high = T1W_REPETITION_TIME
-    if not low <= first.get("RepetitionTime", 0) <= high:
-        return False
-    if any("IR" in as_list(headers[name].get("ScanningSequence")) for name in names):
-        return False
-    if any(FAT_SATURATION.intersection(as_list(headers[n].get("ScanOptions"))) for n in names):
-        return False
-    # A contrast agent may be named in some of the images only.
-    if any(headers[name].get("ContrastBolusAgent") for name in names):
-        return False
-    return count_images(headers, names) >= MIN_T1W_SLICES
-
-
-def _is_sagittal(header: Header) -> bool:
-    """Whether the slice normal lies within 45 degrees of the line from right to left."""
-    orientation = header.get("ImageOrientationPatient")
-    if orientation is None or len(orientation) != 6:
-        return False
-    return bool(abs(np.cross(orientation[:3], orientation[3:])[0]) > np.sqrt(0.5))

@@ -282,10 +282,19 @@ def find_diffusion(folder: Path, name: str) -> DiffusionFile | None:
     return DiffusionFile(path, tuple(stated), trace, notes)
 
 
-def find_t1_weighted(folder: Path, name: str, warnings: list[str]) -> Path | None:
-    """The image ``anat/<name>_T1w.nii.gz``, or None; several are told in a warning.
+def find_weighted(folder: Path, name: str, weighting: str, warnings: list[str]) -> Path | None:
+    """The image ``anat/<name>_T1w.nii.gz`` (or ``T2w``), or None; several are told in a warning.
 
     Images with a contrast agent (entity ``ce``) are none.
+
+    Parameters
+    ----------
+    folder, name
+        Of the participant or session.
+    weighting
+        ``T1`` or ``T2``.
+    warnings
+        List to which sentences are added.
 
     Raises
     ------
@@ -294,13 +303,13 @@ def find_t1_weighted(folder: Path, name: str, warnings: list[str]) -> Path | Non
     """
     found = [
         path
-        for path in _images(folder / "anat", name, "T1w")
+        for path in _images(folder / "anat", name, f"{weighting}w")
         if "ce" not in (entities := _entities(path, name)) and entities.get("part", "mag") == "mag"
     ]
     if len(found) > 1:
         warnings.append(
-            f"t1w_ambiguous: {len(found)} T1-weighted images fit: none is used for scores; leave "
-            "only the one to be measured in the folder"
+            f"{weighting.lower()}w_ambiguous: {len(found)} {weighting}-weighted images fit: none "
+            "is used; leave only the one to be measured in the folder"
         )
         return None
     for path in found:

@@ -1,4 +1,4 @@
-"""Further MRI as every later step reads it: spin echoes, diffusion, T1w, maps of the scanner."""
+"""Further MRI as every later step reads it: spin echoes, diffusion, T1w, T2w, scanner maps."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from osteoflow.io.outside import count_volumes
 from osteoflow.io.repetitions import geometric_mean
 from osteoflow.io.volume import Volume
 
-# What scores need to know of a T1-weighted image.
-T1W_NUMBERS = ("EchoTime", "InversionTime", "ParallelReductionFactorInPlane")
-T1W_TEXTS = ("ContrastBolusAgent", "ScanOptions", "ScanningSequence")
+# What scores and radiomics need to know of a weighted image.
+WEIGHTED_NUMBERS = ("EchoTime", "InversionTime", "ParallelReductionFactorInPlane")
+WEIGHTED_TEXTS = ("ContrastBolusAgent", "ScanOptions", "ScanningSequence")
 
 Loaded = tuple[Volume, dict[str, Any], list[str]]
 
@@ -123,20 +123,27 @@ def _check_volumes(images: list[dict[str, Any]], study: Path) -> None:
         )
 
 
-def load_t1w(entry: dict[str, Any], study: Path) -> Loaded:
-    """T1-weighted spin echo, sidecar and warnings.
+def load_weighted(entry: dict[str, Any], study: Path, weighting: str) -> Loaded:
+    """T1- or T2-weighted spin echo, sidecar and warnings.
+
+    Parameters
+    ----------
+    entry
+        Inventory entry of the role.
+    study
+        Folder where relative paths start.
+    weighting
+        ``T1-weighted`` or ``T2-weighted``, for messages.
 
     Raises
     ------
     SubjectDataError
         As :func:`osteoflow.io.intake.load_stack`.
     """
-    stack, headers, warnings = load_stack(
-        entry["source"], [entry], study, "T1-weighted", {}, "image"
-    )
+    stack, headers, warnings = load_stack(entry["source"], [entry], study, weighting, {}, "image")
     volume = Volume(stack.data[..., 0], stack.affine)
     sidecar, notes = _about(entry, headers, volume, [entry])
-    sidecar |= fields_of(headers[0], T1W_NUMBERS, T1W_TEXTS)
+    sidecar |= fields_of(headers[0], WEIGHTED_NUMBERS, WEIGHTED_TEXTS)
     return volume, sidecar, warnings + notes
 
 

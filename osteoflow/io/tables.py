@@ -20,7 +20,8 @@ FEATURE_COLUMN = re.compile(
     r"|histogram|ivh|gldzm|fractal)_\w+$"
 )
 FEATURE_KEYS = (
-    *("participant_id", "session", "rater", "reading", "roi", "image", "n_voxels", "flag"),
+    *("participant_id", "session", "rater", "reading", "roi", "image"),
+    *("n_voxels", "voxel_mm", "flag"),
 )
 PERTURBED_KEYS = (*FEATURE_KEYS, "perturbation")
 MEASUREMENT_COLUMNS = (

@@ -14,6 +14,7 @@ from osteoflow.io.tables import PERTURBED_KEYS, feature_columns, of_reading
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.outcome import check_predictors
 from osteoflow.models.repeated import RepeatedFeatures, repeated_features
+from osteoflow.models.voxel_sizes import voxel_warnings
 from osteoflow.statistics.readings import PERTURBATION
 from osteoflow.statistics.rules import evaluate_rule, holds_numbers
 from osteoflow.statistics.sessions import (
@@ -162,7 +163,7 @@ def assemble(
     for name in analysis.clinical:
         if holds_numbers(people[name]) and np.isinf(people.loc[used, name].astype(float)).any():
             raise AnalysisError(f"clinical column '{name}' has infinite values")
-    warnings += _flag_warnings(of_first.loc[used])
+    warnings += _flag_warnings(of_first.loc[used]) + voxel_warnings(of_first.loc[used])
     # Whose features were read again: those modelled, or those who serve that alone.
     readers = people.loc[used if apart is None else people.index[apart == 1]]
     rows = pd.Series(readers.index, index=readers["participant_id"].astype(str))

@@ -173,6 +173,22 @@ def prepare_regions(
     return regions
 
 
+def feature_grid(
+    image: Volume, settings: RadiomicsSettings
+) -> tuple[tuple[float, float, float], tuple[float, float, float], int | None]:
+    """Voxels as acquired and as features see them (mm to the right, anterior and superior), and
+    the slice axis of a 2D recipe.
+
+    Raises
+    ------
+    SubjectDataError
+        ``no_slice_axis``.
+    """
+    spacing = _spacing(image, nib.orientations.io_orientation(image.affine))
+    slice_axis = _slice_axis(spacing) if settings.texture == "2D" else None
+    return spacing, _target_spacing(spacing, slice_axis, settings), slice_axis
+
+
 def _resegmented(
     image: np.ndarray, region: np.ndarray, valid: np.ndarray, settings: RadiomicsSettings
 ) -> tuple[np.ndarray, list[str]]:

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from osteoflow.radiomics.filter_settings import IbsiFilter
+from osteoflow.radiomics.normalise_settings import Normalise, normalise_problem
 
 FeatureClass = Literal[
     "shape",
@@ -119,8 +120,15 @@ class RadiomicsSettings(_Strict):
     """
 
     name: str = Field(description="Name of the recipe, part of the output tables.")
-    image: str = Field(description="Map the recipe is for, e.g. vBMD, HU or PDFF.")
-    unit: str = Field(description="Unit of that map, e.g. mg/cm3, HU or %.")
+    image: str = Field(
+        description="Image the recipe is for: vBMD, HU, PDFF, R2star, T2star, T2, T1w or T2w."
+    )
+    unit: str = Field(
+        description="Unit of its intensities (after normalisation), e.g. mg/cm3, HU or %."
+    )
+    normalise: Normalise = Field(
+        Normalise(), description="Of images in arbitrary units, before all that follows."
+    )
     texture: Literal["3D", "2D"] = Field(
         "3D",
         description="2D: textures and resampling stay within the slices (the axis with the largest "
@@ -200,6 +208,11 @@ class RadiomicsSettings(_Strict):
             each.check_axes(self.texture)
         if self.texture == "2D" and isinstance(self.resample_mm, tuple):
             raise ValueError("with texture 2D give resample_mm as one in-plane number")
+        problem = normalise_problem(
+            self.image, self.normalise, self.bin_width, self.range, self.classes
+        )
+        if problem is not None:
+            raise ValueError(problem)
         return self
 
     @property

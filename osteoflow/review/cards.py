@@ -27,8 +27,14 @@ from osteoflow.resources import ROOT
 from osteoflow.segmentation.fingerprint import WHOLE_IMAGE
 
 # The map that is shown beside the image of each grid; the first one that exists.
-MAPS = {"ct": ("vbmd",), "mri": ("pdff", "sff"), "t2": ("t2",), "dwi": ("adc",), "t1w": ()}
-NAMES = {"ct": "CT", "mri": "MRI", "t2": "T2", "dwi": "DWI", "t1w": "T1w"}
+MAPS = {
+    **{"ct": ("vbmd",), "mri": ("pdff", "sff"), "t2": ("t2",), "dwi": ("adc",)},
+    **{"t1w": (), "t2w": ()},
+}
+NAMES = {
+    **{"ct": "CT", "mri": "MRI", "t2": "T2", "dwi": "DWI"},
+    **{"t1w": "T1w", "t2w": "T2w"},
+}
 # Percentiles of an image without a unit that are shown black and white.
 DARKEST, BRIGHTEST = 1.0, 99.0
 CARD_JSON = "cards.json"

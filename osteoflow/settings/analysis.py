@@ -6,15 +6,14 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from osteoflow.settings.radiomics import RadiomicsName
 from osteoflow.settings.section import Name, Section
 
 
 class RadiomicsPredictors(Section):
     """The radiomic part of an analysis."""
 
-    image: Literal["ct", "vbmd", "pdff", "r2star"] = Field(
-        description="Image whose pooled trabecular features are used."
-    )
+    image: RadiomicsName = Field(description="Image whose pooled trabecular features are used.")
     icc_threshold: float = Field(
         0.75,
         ge=0,

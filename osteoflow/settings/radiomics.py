@@ -8,7 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from osteoflow.settings.section import Levels, Section
 
-ImageName = Literal["ct", "vbmd", "pdff", "r2star"]
+PositiveNumber = Annotated[float, Field(gt=0)]
+RadiomicsName = Literal["ct", "vbmd", "pdff", "r2star", "t2star", "t2", "t1w", "t2w"]
 
 
 class RadiomicsImage(Section):
@@ -27,7 +28,7 @@ class RadiomicsImage(Section):
 class Perturbation(Section):
     """Features of perturbed images, whose agreement tells how robust each feature is."""
 
-    images: list[ImageName] | None = Field(
+    images: list[RadiomicsName] | None = Field(
         None, min_length=1, description="Images perturbed; empty: all with features."
     )
     repetitions: int = Field(10, ge=2, le=100, description="Perturbations of each image.")
@@ -37,7 +38,7 @@ class Perturbation(Section):
         "A hash of the seed and the participant decides, so that nobody's choice depends on who "
         "else is in the table; a fixed number of participants could not be chosen so.",
     )
-    noise: Literal["estimated", "none"] | dict[ImageName, Annotated[float, Field(gt=0)]] = Field(
+    noise: Literal["estimated", "none"] | dict[RadiomicsName, PositiveNumber] = Field(
         "estimated",
         description="Standard deviation of the added noise: `estimated` from each image around its "
         "regions, `none`, or a number for each image in its unit, such as `{vbmd: 12}`.",
@@ -87,12 +88,13 @@ class Perturbation(Section):
 class Radiomics(Section):
     """Radiomic features."""
 
-    images: dict[ImageName, RadiomicsImage] = Field(
+    images: dict[RadiomicsName, RadiomicsImage] = Field(
         {
             "vbmd": RadiomicsImage(settings="vbmd"),
             "pdff": RadiomicsImage(settings="pdff"),
         },
-        description="Images to extract features from.",
+        description="Images to extract features from. Weighted images (`t1w`, `t2w`) need a recipe "
+        "that normalises them.",
     )
     perturbation: Perturbation | None = Field(
         None,

@@ -39,10 +39,10 @@ class BackEnd(Section):
 class MriBackEnd(BackEnd):
     """A segmentation program for MRI."""
 
-    image: Literal["mri", "t1w", "t2"] = Field(
+    image: Literal["mri", "t1w", "t2w", "t2"] = Field(
         "mri",
         description="Image that it outlines: the multi-echo gradient echo (`mri`, its echo nearest "
-        "to in phase), T1w, or the first spin echo (`t2`).",
+        "to in phase), T1w, T2w, or the first of several spin echoes (`t2`).",
     )
 
 

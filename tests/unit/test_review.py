@@ -412,7 +412,11 @@ def test_pooled_features_lose_their_values_and_single_ones_their_row():
     rows = [
         {
             **dict(
-                zip(FEATURE_KEYS, ("sub-01", np.nan, 1, 1, roi, "vbmd", 9, np.nan), strict=True)
+                zip(
+                    FEATURE_KEYS,
+                    ("sub-01", np.nan, 1, 1, roi, "vbmd", 9, "1 x 1 x 1", np.nan),
+                    strict=True,
+                )
             ),
             "original_glcm_Contrast": 1.0,
         }

@@ -34,8 +34,9 @@ DIXON = [1.15, 2.3]
 TRAIN = [10.0 * n for n in range(1, 9)]
 SE = {"ScanningSequence": "SE", "RepetitionTime": 2000.0, "FlipAngle": 90.0}
 T1W = {**SE, "RepetitionTime": 600.0}
+T2W = {**SE, "RepetitionTime": 3500.0, "FlipAngle": 150.0}
 AXIAL = [1, 0, 0, 0, 1, 0]
-ROLES = ("ct", "mri", "t2", "dwi", "t1w")
+ROLES = ("ct", "mri", "t2", "dwi", "t1w", "t2w")
 EXTERNAL = os.environ.get("OSTEOFLOW_EXTERNAL_DATA")
 
 
@@ -480,6 +481,69 @@ def test_one_sagittal_among_several(tmp_path):
     assert "4 T1-weighted spin echoes fit, 2 of them sagittal" in only_warning(entry)
 
 
+# ---------------------------------------------------------------- T2 weighting
+
+
+@pytest.mark.parametrize(
+    "elements", [{}, {"ScanOptions": ["FS"]}, {"RepetitionTime": 1500.0}, {"SequenceVariant": "SK"}]
+)
+@pytest.mark.parametrize("echo", [60.0, 100.0, 200.0])
+def test_a_t2_weighted_spin_echo(tmp_path, elements, echo):
+    multi_echo_series(tmp_path / "raw", {"M": [echo]}, **{**T2W, **elements})
+    entry = look(tmp_path)
+    assert (codes(entry), entry["warnings"], filled(entry)) == ({}, [], ["t2w"])
+    assert len(entry["t2w"]["files"]) == 3
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"RepetitionTime": 1400.0},
+        {"ScanningSequence": ["SE", "EP"]},
+        {"ScanningSequence": ["SE", "IR"]},
+        {"ScanningSequence": "GR"},
+        {"ContrastBolusAgent": "Gadobutrol"},
+        {"ImageType": ["DERIVED", "SECONDARY", "M"]},
+    ],
+)
+def test_images_that_are_not_t2_weighted(tmp_path, elements):
+    multi_echo_series(tmp_path / "raw", {"M": [100.0]}, **{**T2W, **elements})
+    assert look(tmp_path)["t2w"] is None
+
+
+@pytest.mark.parametrize("echo", [59.0, 201.0])
+def test_echoes_of_another_weighting(tmp_path, echo):
+    multi_echo_series(tmp_path / "raw", {"M": [echo]}, **T2W)
+    assert look(tmp_path)["t2w"] is None
+
+
+def test_with_and_without_fat_saturation_none_is_chosen(tmp_path):
+    raw = tmp_path / "raw"
+    multi_echo_series(raw / "plain", {"M": [100.0]}, **T2W)
+    multi_echo_series(raw / "axial", {"M": [100.0]}, ImageOrientationPatient=AXIAL, **T2W)
+    entry = look(tmp_path)
+    assert [file["path"][:9] for file in entry["t2w"]["files"]] == ["raw/plain"] * 3
+    assert entry["warnings"] == []
+    multi_echo_series(raw / "fs", {"M": [90.0]}, ScanOptions=["FS"], **T2W)
+    entry = look(tmp_path)
+    assert (entry["t2w"], warned(entry["warnings"])) == (None, ["t2w_ambiguous"])
+    assert "3 T2-weighted spin echoes fit, 2 of them sagittal" in only_warning(entry)
+    assert "t2w" not in codes(entry)
+
+
+def test_echoes_of_a_t2_measurement_are_no_t2_weighted_image(tmp_path):
+    """Also where every echo is a series of its own."""
+    raw = tmp_path / "raw"
+    for number, echo in enumerate(TRAIN, 1):
+        same = {**SE, "FrameOfReferenceUID": "1.2.3", "EchoNumbers": number}
+        multi_echo_series(raw / f"echo{number}", {"M": [echo]}, **same)
+    entry = look(tmp_path)
+    assert (codes(entry), entry["warnings"], filled(entry)) == ({}, [], ["t2"])
+    assert len(entry["t2"]["echoes"]) == len(TRAIN)
+    multi_echo_series(raw / "tse", {"M": [100.0]}, **T2W)
+    assert filled(look(tmp_path)) == ["t2", "t2w"]
+
+
 # ---------------------------------------------------------------- the whole entry
 
 
@@ -490,6 +554,7 @@ def examination(tmp_path):
     multi_echo_series(raw / "mri", {"M": SIX, "P": SIX})
     multi_echo_series(raw / "t2", {"M": TRAIN}, **SE)
     multi_echo_series(raw / "t1", {"M": [10.0]}, **T1W)
+    multi_echo_series(raw / "t2w", {"M": [100.0]}, **T2W)
     diffusion_series(raw / "dwi", [0, 800])
     return tmp_path
 
@@ -514,7 +579,7 @@ def test_every_role_of_one_examination(examination):
     assert row.megabytes == pytest.approx(sizes / 1e6, abs=0.051)
 
 
-@pytest.mark.parametrize("role", ["t2", "t1", "dwi", "mri"])
+@pytest.mark.parametrize("role", ["t2", "t1", "t2w", "dwi", "mri"])
 def test_each_mri_role_makes_an_mri_subject(examination, role):
     row = inventory(examination, row=f"1\traw/{role}")
     assert (row.ct, row.mri) == ("absent", "yes")
@@ -546,12 +611,12 @@ def test_changes_are_told_by_role(examination):
 
 def test_masks_of_the_new_roles(examination):
     (examination / "m.nii").write_bytes(b"1")
-    columns = dict.fromkeys(("t2_mask", "dwi_mask", "t1w_mask"), "m.nii")
+    columns = dict.fromkeys(("t2_mask", "dwi_mask", "t1w_mask", "t2w_mask"), "m.nii")
     entry = look(examination, dicom="raw", mask_scheme="verse", **columns)
     assert set(entry["masks"]) == set(columns)
     header = "\t".join(["participant_id", "dicom", *columns])
     path = examination / "subjects.tsv"
-    path.write_text(f"{header}\tmask_scheme\n1\traw\tm.nii\tm.nii\tm.nii\tverse\n")
+    path.write_text(f"{header}\tmask_scheme\n1\traw\tm.nii\tm.nii\tm.nii\tm.nii\tverse\n")
     table = read_subjects(path, ["verse"])
     assert table.clinical_columns == ()
     assert set(table.subjects[0].paths) == {*columns, "dicom", "mask_scheme"}
@@ -757,6 +822,18 @@ def test_bids_t1_weighted(folder):
     entry = folder.look()
     assert (entry["t1w"], warned(entry["warnings"])) == (None, ["bids_sidecar"])
     assert "t1w" not in codes(entry)
+
+
+def test_bids_t2_weighted(folder):
+    folder.write("T2w", RepetitionTime=3.5)
+    entry = folder.look()
+    assert (codes(entry), entry["warnings"], filled(entry)) == ({}, [], ["t2w"])
+    folder.write("T1w", RepetitionTime=0.6)
+    assert filled(folder.look()) == ["t1w", "t2w"]
+    folder.write("acq-fs_T2w")
+    entry = folder.look()
+    assert (filled(entry), warned(entry["warnings"])) == (["t1w"], ["t2w_ambiguous"])
+    assert "t2w" not in codes(entry)
 
 
 # ---------------------------------------------------------------- real scanners
