@@ -20,6 +20,7 @@ import numpy as np
 from radiomics_child import BIN_COUNT, LOG_SIGMA_MM, WAVELET, Extraction, serve
 
 from osteoflow.io.volume import read_volume
+from osteoflow.radiomics.boxes import bounding_box
 from osteoflow.radiomics.extract import extract_regions
 from osteoflow.radiomics.families import FAMILIES
 from osteoflow.radiomics.preprocess import discretise, prepare
@@ -90,7 +91,8 @@ def whole_images(image: np.ndarray, spacing: tuple, job: str) -> Iterator[tuple[
     wavelet = imageoperations.getWaveletImage(node, None, wavelet=WAVELET)
     for images in (log, wavelet):
         for found, name, _ in images:
-            yield name, SimpleITK.GetArrayFromImage(found).transpose(2, 1, 0)
+            # Single precision of the Laplacian, and grey levels in double precision as elsewhere.
+            yield name, SimpleITK.GetArrayFromImage(found).transpose(2, 1, 0).astype(float)
 
 
 def oracle(folder: Path, job: str) -> Extraction:
