@@ -157,13 +157,13 @@ def _values(
     told = filter_warnings(settings, first.spacing, first.slice_axis)
     found = {name: ({}, [*region.warnings, *told]) for name, region in regions.items()}
     for name, region in regions.items():
-        roi = _roi(region, region.image[region.box], settings, filtered=False)
+        roi = roi_of(region, region.image[region.box], settings, filtered=False)
         _compute(roi, ORIGINAL, False, found[name])
     images = filtered_images(first.image, inner, first.spacing, first.slice_axis, settings)
     for prefix, derived in images:
         for name, region in regions.items():
             part = derived[within(region.box, inner)]
-            roi = _roi(region, part, settings, filtered=prefix != ORIGINAL)
+            roi = roi_of(region, part, settings, filtered=prefix != ORIGINAL)
             _compute(roi, prefix, True, found[name])
     return found
 
@@ -184,9 +184,22 @@ def _compute(
         warnings.append(f"{prefix}: one grey level only, no texture features")
 
 
-def _roi(
+def roi_of(
     region: PreparedRegion, image: np.ndarray, settings: RadiomicsSettings, filtered: bool
 ) -> Roi:
+    """A prepared region as the families see it.
+
+    Parameters
+    ----------
+    region
+        The prepared region.
+    image
+        The prepared or a filtered image on the region's box.
+    settings
+        The recipe.
+    filtered
+        Whether the image is filtered: its grey levels are then ``filters.bin_count`` many.
+    """
     levels = np.zeros(region.intensity.shape, np.int32)
     levels[region.intensity] = discretise(image[region.intensity], settings, filtered=filtered)
     return Roi(

@@ -21,10 +21,9 @@ from radiomics_child import BIN_COUNT, LOG_SIGMA_MM, WAVELET, Extraction, serve
 
 from osteoflow.io.volume import read_volume
 from osteoflow.radiomics.boxes import bounding_box
-from osteoflow.radiomics.extract import extract_regions
+from osteoflow.radiomics.extract import extract_regions, roi_of
 from osteoflow.radiomics.families import FAMILIES
 from osteoflow.radiomics.preprocess import discretise, prepare
-from osteoflow.radiomics.roi import Roi
 from osteoflow.radiomics.settings import Filters, RadiomicsSettings
 
 
@@ -57,19 +56,7 @@ def families(folder: Path) -> dict[str, Callable[[], object]]:
     mask = read_volume(folder / "labels.nii.gz").data == 1
     settings = recipe("original")
     region = prepare(image, mask, settings)
-    levels = np.zeros(region.intensity.shape, np.int32)
-    levels[region.intensity] = discretise(region.values, settings, filtered=False)
-    roi = Roi(
-        region.image[region.box],
-        region.morphology,
-        region.intensity,
-        levels,
-        region.spacing,
-        region.slice_axis,
-        region.image,
-        region.box,
-        settings,
-    )
+    roi = roi_of(region, region.image[region.box], settings, filtered=False)
     # a new region each time: nothing that one family has left there is found by another
     return {
         name: lambda compute=FAMILIES[name].compute: compute(replace(roi))
