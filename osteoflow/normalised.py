@@ -10,7 +10,7 @@ from osteoflow.errors import SubjectDataError
 from osteoflow.images import QUALITY, RADIOMICS, WEIGHTED
 from osteoflow.io.volume import read_volume
 from osteoflow.layout import SubjectFiles
-from osteoflow.radiomics.normalise import VERTEBRAE, Normalised, normalise_image
+from osteoflow.radiomics.normalisation.image import VERTEBRAE, Normalised, normalise_image
 from osteoflow.radiomics.settings import RadiomicsSettings
 from osteoflow.segmentation.structures import is_vertebra, structure_mask
 from osteoflow.step import find_item, has_item, is_ok

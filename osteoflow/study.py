@@ -105,7 +105,7 @@ class Study:
         perturbation = self.config.radiomics.perturbation
         if perturbation is None or subject not in self._first_sessions:
             return False
-        from osteoflow.radiomics.draws import is_chosen
+        from osteoflow.radiomics.perturbation.draws import is_chosen
 
         share = 1.0 if perturbation.participants == "all" else perturbation.participants
         return is_chosen(self.config.study.seed, subject.partition("_ses-")[0], share)

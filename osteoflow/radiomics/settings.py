@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from osteoflow.radiomics.filter_settings import IbsiFilter
-from osteoflow.radiomics.normalise_settings import Normalise, normalise_problem
+from osteoflow.radiomics.normalisation.settings import Normalise, normalise_problem
 
 FeatureClass = Literal[
     "shape",

@@ -26,7 +26,7 @@ from scipy import ndimage
 
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.boxes import bounding_box
-from osteoflow.radiomics.contours import Contour
+from osteoflow.radiomics.perturbation.contours import Contour
 from osteoflow.radiomics.extract import FeatureResult, extract_regions
 from osteoflow.radiomics.grid import Placement
 from osteoflow.radiomics.preprocess import spacing_of, thickest_axis

@@ -15,9 +15,9 @@ import numpy as np
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
-from osteoflow.radiomics.normalise_bias import BiasField, estimate_bias_field
-from osteoflow.radiomics.normalise_body import body_mask
-from osteoflow.radiomics.normalise_settings import Normalise, is_weighted
+from osteoflow.radiomics.normalisation.bias_field import BiasField, estimate_bias_field
+from osteoflow.radiomics.normalisation.body import body_mask
+from osteoflow.radiomics.normalisation.settings import Normalise, is_weighted
 
 SMALLEST_REFERENCE = 50
 """Voxels of a reference structure below which its median is a matter of chance."""

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.radiomics.boxes import Box, bounding_box
-from osteoflow.radiomics.supervoxels import supervoxels
+from osteoflow.radiomics.perturbation.supervoxels import supervoxels
 
 # Range of the weights that tell a hollow of the surface from a bump, in voxels.
 SURFACE_SIGMA = 1.5

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
-from osteoflow.radiomics.normalise_settings import N4
+from osteoflow.radiomics.normalisation.settings import N4
 
 SMALLEST_MASK = 500
 """Shrunk voxels below which a histogram cannot be sharpened (this project's choice)."""

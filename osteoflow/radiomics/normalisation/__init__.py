@@ -1,0 +1,1 @@
+"""Weighted MRI on a common scale of intensities."""

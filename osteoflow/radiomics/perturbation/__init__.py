@@ -1,0 +1,1 @@
+"""Perturbed images and outlines, to see which features withstand them."""
