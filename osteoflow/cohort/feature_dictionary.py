@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from osteoflow.io.tables import FEATURE_KEYS
-from osteoflow.radiomics.dictionary import DESCRIBED, describe, is_feature
+from osteoflow.radiomics.columns import feature_names
+from osteoflow.radiomics.dictionary import DESCRIBED, describe
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 
@@ -42,7 +43,8 @@ def feature_dictionary(
     rows: list[dict[str, str]] = []
     for image, content in recipes.items():
         settings = RadiomicsSettings.model_validate(content)
-        own = [name for name in columns if is_feature(name, settings)]
+        computed = set(feature_names(settings))
+        own = [name for name in columns if name in computed]
         units = _units(image, measurements)
         if other := [unit for unit in units if not unit.startswith(settings.unit)]:
             logging.warning(

@@ -160,19 +160,6 @@ def ibsi_tag(name: str, texture: str) -> str | None:
     return feature.ibsi_tag + _AGGREGATION[texture].get(feature.feature_class, "")
 
 
-def is_feature(column: str, settings: RadiomicsSettings) -> bool:
-    """Whether a column of a features table can come from a recipe."""
-    from osteoflow.radiomics.filters import filter_words
-
-    prefix, _, name = column.partition("_")
-    feature = features().get(name)
-    return (
-        feature is not None
-        and feature.feature_class in settings.classes
-        and prefix in filter_words(settings)
-    )
-
-
 def describe(
     columns: Iterable[str],
     settings: RadiomicsSettings,
@@ -207,12 +194,13 @@ def describe(
     ValueError
         A column is no feature of this recipe.
     """
+    from osteoflow.radiomics.columns import feature_names
     from osteoflow.radiomics.filters import ORIGINAL, filter_words
 
-    words = filter_words(settings)
+    words, known = filter_words(settings), set(feature_names(settings))
     rows = []
     for column in columns:
-        if not is_feature(column, settings):
+        if column not in known:
             raise ValueError(f"'{column}' is no feature of the recipe '{settings.name}'")
         prefix, _, name = column.partition("_")
         feature = features()[name]

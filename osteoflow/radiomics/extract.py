@@ -10,13 +10,13 @@ import numpy as np
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.boxes import union, within
-from osteoflow.radiomics.dictionary import features
+from osteoflow.radiomics.columns import feature_names
 from osteoflow.radiomics.families import FAMILIES
-from osteoflow.radiomics.filters import ORIGINAL, filter_warnings, filtered_images, prefixes
+from osteoflow.radiomics.filters import ORIGINAL, filter_warnings, filtered_images
 from osteoflow.radiomics.grid import Placement
 from osteoflow.radiomics.preprocess import Noise, PreparedRegion, discretise, prepare_regions
 from osteoflow.radiomics.roi import Roi
-from osteoflow.radiomics.settings import RadiomicsSettings
+from osteoflow.radiomics.settings import UNFILTERED, RadiomicsSettings
 
 
 @dataclass(frozen=True)
@@ -41,23 +41,6 @@ class FeatureResult:
     n_voxels: int
     flag: str
     warnings: list[str]
-
-
-def feature_names(settings: RadiomicsSettings) -> list[str]:
-    """Columns that :func:`extract_regions` returns for these settings, in its order."""
-    per_class = {name: [] for name in settings.classes}
-    for feature in features().values():
-        if feature.feature_class in per_class:
-            per_class[feature.feature_class].append(feature.name)
-    columns = []
-    for name, names in per_class.items():
-        if not FAMILIES[name].filtered:
-            columns += [f"{ORIGINAL}_{feature}" for feature in names]
-    for prefix in prefixes(settings):
-        for name, names in per_class.items():
-            if FAMILIES[name].filtered:
-                columns += [f"{prefix}_{feature}" for feature in names]
-    return columns
 
 
 def extract_features(image: Volume, mask: np.ndarray, settings: RadiomicsSettings) -> FeatureResult:
@@ -89,7 +72,8 @@ def extract_regions(
     Returns
     -------
     dict
-        By the names of ``masks``: all columns of :func:`feature_names`. A region that cannot
+        By the names of ``masks``: all columns of
+        :func:`osteoflow.radiomics.columns.feature_names`. A region that cannot
         carry features has NaN everywhere and a flag; nothing is invented for it.
 
     Raises
@@ -174,7 +158,7 @@ def _compute(
     """Add the families that belong to this kind of image to a region's values."""
     values, warnings = found
     single = roi.one_level
-    wanted = [name for name in roi.settings.classes if FAMILIES[name].filtered == filtered]
+    wanted = [name for name in roi.settings.classes if (name not in UNFILTERED) == filtered]
     for name in wanted:
         if not (FAMILIES[name].texture and single):
             computed = FAMILIES[name].compute(roi)

@@ -38,6 +38,8 @@ CLASSES: tuple[FeatureClass, ...] = (
     "gldm",
 )
 """What a recipe computes unless it lists ``classes`` itself."""
+UNFILTERED = frozenset({"shape", "morphology", "local", "spatial", "fractal"})
+"""Classes of the image itself alone: no filter changes them, or they mean nothing after one."""
 Positive = Annotated[float, Field(gt=0)]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pandas as pd
 import pytest
 
+from osteoflow.code_version import code_parts
 from osteoflow.cohort.feature_dictionary import feature_dictionary
 from osteoflow.figures.wording import feature_name
 from osteoflow.io.tables import FEATURE_KEYS, feature_columns, read_table, write_table
+from osteoflow.radiomics.columns import feature_names, names_by_class
 from osteoflow.radiomics.dictionary import (
     COLUMNS,
     DESCRIBED,
@@ -18,9 +21,8 @@ from osteoflow.radiomics.dictionary import (
     features,
     symbols,
 )
-from osteoflow.radiomics.extract import feature_names
 from osteoflow.radiomics.filters import FILTERS, derived_images
-from osteoflow.radiomics.settings import RadiomicsSettings, read_settings
+from osteoflow.radiomics.settings import FeatureClass, RadiomicsSettings, read_settings
 from osteoflow.resources import ROOT, read_resource
 
 BASE = {"name": "test", "image": "vBMD", "unit": "mg/cm3", "range": (-200, 600), "bin_width": 10}
@@ -259,3 +261,30 @@ def test_columns_of_every_family_are_recognised_and_named() -> None:
     )
     assert feature_name("original_spatial_MoranI") == "Spatial MoranI"
     assert feature_name("age_years") == "age_years"
+
+
+def test_columns_and_dictionary_name_the_same_features_in_one_order() -> None:
+    named = names_by_class()
+    assert set(named) == set(get_args(FeatureClass))
+    assert [name for names in named.values() for name in names] == list(features())
+    assert all(features()[name].feature_class == kind for kind in named for name in named[kind])
+
+
+def test_what_a_feature_is_reaches_no_image() -> None:
+    described = {"radiomics_features.tsv", "radiomics_symbols.tsv"}
+    parts = code_parts("extract_features.py")
+    assert "radiomics_columns.tsv" in parts and not described & set(parts)
+    assert described <= set(code_parts("assemble_cohort.py"))
+
+
+def test_an_image_without_its_own_features_has_no_rows_for_those_of_another() -> None:
+    filtered = {"original": False, "wavelet": "haar"}
+    bone = recipe(filters=filtered, classes=("shape", "firstorder", "glcm"))
+    fat = recipe(name="fat", image="PDFF", unit="%", classes=("firstorder",))
+    table = features_of(*dict.fromkeys([*feature_names(bone), *feature_names(fat)]))
+    recipes = {"vbmd": bone.model_dump(mode="json"), "pdff": fat.model_dump(mode="json")}
+    found = feature_dictionary(table, measured("vbmd"), recipes)
+    for image, settings in (("vbmd", bone), ("pdff", fat)):
+        assert set(found.loc[found["image"] == image, "name"]) == set(feature_names(settings))
+    assert "original_firstorder_Mean" not in feature_names(bone)
+    assert "original_shape_MeshVolume" in feature_names(bone)

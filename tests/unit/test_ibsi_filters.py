@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from scipy import ndimage
 
 from osteoflow.io.volume import Volume
+from osteoflow.radiomics.columns import feature_names
 from osteoflow.radiomics.dictionary import describe
-from osteoflow.radiomics.extract import extract_features, extract_regions, feature_names
+from osteoflow.radiomics.extract import extract_features, extract_regions
 from osteoflow.radiomics.filters.ibsi import ibsi_images
 from osteoflow.radiomics.filters.laplacian import laplacian_images
 from osteoflow.radiomics.filters.simoncelli import kernel, profile, radius

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from scipy import ndimage
 
 from osteoflow.io.volume import Volume
+from osteoflow.radiomics.columns import feature_names
 from osteoflow.radiomics.dictionary import describe, features, ibsi_tag
-from osteoflow.radiomics.extract import extract_features, feature_names
+from osteoflow.radiomics.extract import extract_features
 from osteoflow.radiomics.preprocess import discretise, prepare
 from osteoflow.radiomics.settings import RadiomicsSettings, read_settings
 from osteoflow.resources import ROOT

@@ -11,8 +11,9 @@ from scipy import ndimage
 
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.boxes import bounding_box
+from osteoflow.radiomics.columns import feature_names
 from osteoflow.radiomics.dictionary import describe, features
-from osteoflow.radiomics.extract import extract_features, extract_regions, feature_names
+from osteoflow.radiomics.extract import extract_features, extract_regions
 from osteoflow.radiomics.families import FAMILIES
 from osteoflow.radiomics.families.distance_zones import edge_distance
 from osteoflow.radiomics.families.local_peaks import RADIUS_MM, ball_means

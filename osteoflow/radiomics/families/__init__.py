@@ -1,7 +1,8 @@
-"""The families of features: which function computes each, and on which images.
+"""The families of features: which function computes each.
 
 A new family is one module with one function, one entry here, its name in
-:data:`osteoflow.radiomics.settings.FeatureClass` and its rows in
+:data:`osteoflow.radiomics.settings.FeatureClass` (in ``UNFILTERED`` as well if no filtered image
+has it), its columns in ``resources/radiomics_columns.tsv`` and what they are in
 ``resources/radiomics_features.tsv``.
 """
 
@@ -39,8 +40,6 @@ class Family:
     ----------
     compute
         Region -> value by feature name without the class, e.g. ``Contrast``.
-    filtered
-        Whether it is computed of filtered images as well.
     texture
         Whether it needs at least two grey levels.
     reach_mm
@@ -48,7 +47,6 @@ class Family:
     """
 
     compute: Callable[[Roi], dict[str, float]]
-    filtered: bool = True
     texture: bool = True
     reach_mm: float = 0.0
 
@@ -82,21 +80,21 @@ def _by_engine(roi: Roi, name: str) -> dict[str, float]:
 
 
 FAMILIES: dict[str, Family] = {
-    "shape": Family(partial(_by_engine, name="shape"), filtered=False, texture=False),
+    "shape": Family(partial(_by_engine, name="shape"), texture=False),
     "firstorder": Family(partial(_by_engine, name="firstorder"), texture=False),
     "glcm": Family(partial(_by_engine, name="glcm")),
     "glrlm": Family(partial(_by_engine, name="glrlm")),
     "glszm": Family(partial(_by_engine, name="glszm")),
     "ngtdm": Family(partial(_by_engine, name="ngtdm")),
     "gldm": Family(partial(_by_engine, name="gldm")),
-    "morphology": Family(morphology_features, filtered=False, texture=False),
-    "local": Family(local_features, filtered=False, texture=False, reach_mm=RADIUS_MM),
-    "spatial": Family(spatial_features, filtered=False, texture=False),
+    "morphology": Family(morphology_features, texture=False),
+    "local": Family(local_features, texture=False, reach_mm=RADIUS_MM),
+    "spatial": Family(spatial_features, texture=False),
     "intensity": Family(intensity_features, texture=False),
     "histogram": Family(histogram_features),
     "ivh": Family(ivh_features, texture=False),
     "gldzm": Family(gldzm_features),
-    "fractal": Family(fractal_features, filtered=False, texture=False),
+    "fractal": Family(fractal_features, texture=False),
 }
 
 
