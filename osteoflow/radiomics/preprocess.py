@@ -25,7 +25,7 @@ SPLINE_MARGIN = 16
 # Interpolation weights that are 0.5 in exact arithmetic may come out a few ulp below.
 HALF = 0.5 - 1e-9
 ORDERS = {"linear": 1, "cubic": 3}
-Noise = Callable[[tuple[int, ...]], np.ndarray]
+Noise = Callable[[Box, tuple[int, int, int]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ def prepare_regions(
         once onto it, also where the recipe does not resample. It turns about the middle of the box
         around all regions.
     noise
-        Shape of a part of the image -> values that are added to its voxels before interpolation.
+        ``(part, shape)``, a box of the image (axes to the right, anterior and superior) and the
+        whole image's shape -> values that are added to the part's voxels before interpolation.
 
     Returns
     -------
@@ -300,9 +301,9 @@ def _image(
     """Image and validity on output voxels first..last."""
     extra = 2 if settings.interpolator == "linear" else SPLINE_MARGIN
     crop = grid.needed(first, last, 0 if grid.same else extra)
-    data = data[crop]
+    whole, data = data.shape, data[crop]
     if noise is not None:
-        data = data + noise(data.shape)
+        data = data + noise(crop, whole)
     finite = np.isfinite(data)
     if finite.any() and not finite.all():
         nearest = ndimage.distance_transform_edt(

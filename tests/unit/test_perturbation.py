@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import ndimage
+from scipy.stats import kstest
 
 from osteoflow.config import load_config
 from osteoflow.errors import StudyError, SubjectDataError
@@ -22,6 +23,7 @@ from osteoflow.radiomics.perturbation.contours import Contour, filled
 from osteoflow.radiomics.perturbation.draws import image_seed, is_chosen
 from osteoflow.radiomics.extract import extract_regions
 from osteoflow.radiomics.grid import Placement
+from osteoflow.radiomics.noise import voxel_noise
 from osteoflow.radiomics.perturbation.chain import Chain, estimate_noise, perturbed_features
 from osteoflow.radiomics.preprocess import prepare_regions
 from osteoflow.radiomics.settings import RadiomicsSettings
@@ -195,6 +197,31 @@ def test_noise_is_estimated_and_added(record) -> None:
     assert np.sqrt(values["original_firstorder_Variance"]) == pytest.approx(8, rel=0.05)
     assert values["original_firstorder_Mean"] == pytest.approx(100, abs=0.5)
     assert (flat.data == 100).all()
+
+
+def test_noise_belongs_to_the_voxels_of_the_scan() -> None:
+    whole = (50, 40, 30)
+    full = voxel_noise(2**63 + 5, (slice(0, 50), slice(0, 40), slice(0, 30)), whole)
+    part = (slice(7, 31), slice(3, 40), slice(11, 12))
+    assert (voxel_noise(2**63 + 5, part, whole) == full[part]).all()
+    assert kstest(full.ravel(), "norm").pvalue > 0.01
+    other = voxel_noise(2**63 + 6, (slice(0, 50), slice(0, 40), slice(0, 30)), whole)
+    for pair in ((full, other), (full[1:], full[:-1]), (full[:, :, 1:], full[:, :, :-1])):
+        assert abs(np.corrcoef(pair[0].ravel(), pair[1].ravel())[0, 1]) < 4 / full.size**0.5
+
+
+def test_filters_do_not_change_what_is_perturbed() -> None:
+    """A filter needs more of the scan around the region: the noise within stays the same."""
+    image, mask = scene()
+    chain = Chain(8.0, (6.0,), (0.25,), (0.1,), True)
+    values = []
+    for filters in ({}, {"log_sigma_mm": [1.5]}):
+        settings = recipe(filters=filters, classes=("firstorder", "glcm"))
+        ((_, found),) = perturbed_features(image, {"a": mask}, settings, chain, 4, 1)
+        values.append(found["a"].features)
+    assert len(values[1]) == 2 * len(values[0])
+    same = {name: values[1][name] for name in values[0]}
+    assert same == pytest.approx(values[0], rel=1e-9)
 
 
 def test_supervoxels_follow_edges_and_cover_what_they_shall() -> None:

@@ -29,7 +29,8 @@ from osteoflow.radiomics.boxes import bounding_box
 from osteoflow.radiomics.perturbation.contours import Contour
 from osteoflow.radiomics.extract import FeatureResult, extract_regions
 from osteoflow.radiomics.grid import Placement
-from osteoflow.radiomics.preprocess import spacing_of, thickest_axis
+from osteoflow.radiomics.noise import voxel_noise
+from osteoflow.radiomics.preprocess import Noise, spacing_of, thickest_axis
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 # Median of the absolute value of a standard normal variable.
@@ -160,7 +161,7 @@ def perturbed_features(
     seed
         From :func:`osteoflow.radiomics.draws.image_seed`. A repetition depends on the seed and its
         number alone: ten repetitions are the first ten of twenty. Each part has random numbers of
-        its own, so that leaving out one does not change the others.
+        its own, so that leaving out one does not change the others, nor do the recipe's filters.
     repetitions
         How many.
 
@@ -218,5 +219,6 @@ def _one_of(values: tuple[float, ...], rng: np.random.Generator) -> float:
     return float(values[int(place * len(values))]) if values else 0.0
 
 
-def _noise(sd: float, rng: np.random.Generator):
-    return lambda shape: rng.normal(0.0, sd, shape)
+def _noise(sd: float, rng: np.random.Generator) -> Noise:
+    key = int(rng.integers(2**64, dtype=np.uint64))
+    return lambda part, shape: sd * voxel_noise(key, part, shape)
