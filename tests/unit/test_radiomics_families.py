@@ -198,6 +198,7 @@ def test_volume_histogram_needs_two_bins_and_states_its_unit() -> None:
     assert roi.notes == ["one bin holds all intensities: no intensity-volume histogram"]
 
     def unit(name: str, **changes) -> str:
+        changes |= {"classes": ("ivh",), "filters": {"wavelet": "haar"}}
         return describe([name], recipe(**changes))[0]["unit"]
 
     assert unit("original_ivh_IntensityAtVolume10", ivh_bin_width=1) == "mg/cm3"
@@ -275,6 +276,18 @@ def test_the_edge_is_that_of_the_region_and_of_the_scan() -> None:
 
 
 # Local intensity ----------------------------------------------------------------------------
+
+
+def test_local_peaks_do_not_follow_what_filters_need_of_the_scan() -> None:
+    """A recipe with a filter of the whole scan has the same peaks, to the last digit."""
+    image, mask = scene()
+    near = recipe(classes=("local",))
+    wide = recipe(classes=("local",), filters={"ibsi": [{"kind": "simoncelli"}]})
+    part = np.zeros_like(mask)
+    part[22:30, 18:26, 16:24] = True
+    image.data[:6] = 5000.0
+    found = [extract_features(image, part, settings).features for settings in (near, wide)]
+    assert found[0] == found[1] and np.isfinite(list(found[0].values())).all()
 
 
 def test_ball_means_are_means_of_all_voxels_within_the_radius() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from osteoflow.compiled import compiled
+from osteoflow.radiomics.boxes import widened, within
 from osteoflow.radiomics.roi import Roi
 
 RADIUS_MM = 10.0 * (3 / (4 * np.pi)) ** (1 / 3)
@@ -29,8 +30,10 @@ def local_features(roi: Roi) -> dict[str, float]:
     """
     centres = np.argwhere(roi.intensity)
     values = roi.image[roi.intensity]
-    start = [part.start for part in roi.box]
-    means = ball_means(roi.surroundings, centres + start, roi.spacing)
+    # Filters may have asked for more of the scan, up to all of it, which the balls do not reach.
+    near = widened(roi.box, _reach(roi.spacing, RADIUS_MM), roi.surroundings.shape)
+    start = [part.start for part in within(roi.box, near)]
+    means = ball_means(roi.surroundings[near], centres + start, roi.spacing)
     return {
         "LocalIntensityPeak": float(means[values == values.max()].max()),
         "GlobalIntensityPeak": float(means.max()),
@@ -61,7 +64,7 @@ def ball_means(
     numpy.ndarray
         Shape (n,). Near the array's end the mean of those voxels that exist.
     """
-    reach = [int(np.floor(radius / step + 1e-9)) for step in spacing]
+    reach = _reach(spacing, radius)
     steps = [np.arange(-n, n + 1) for n in reach]
     rows, columns = (part.ravel() for part in np.meshgrid(steps[0], steps[1], indexing="ij"))
     rest = radius**2 - (rows * spacing[0]) ** 2 - (columns * spacing[1]) ** 2
@@ -73,6 +76,11 @@ def ball_means(
     sums = np.zeros((*image.shape[:2], image.shape[2] + 1))
     np.cumsum(image - middle, axis=2, out=sums[:, :, 1:])
     return middle + _means(sums, centres, rows[inside], columns[inside], half)
+
+
+def _reach(spacing: tuple[float, float, float], radius: float) -> list[int]:
+    """Voxels of a ball beside its centre along each axis."""
+    return [int(np.floor(radius / step + 1e-9)) for step in spacing]
 
 
 @compiled
