@@ -38,7 +38,7 @@ rule assemble_cohort:
         mem_mb=lambda wildcards, attempt: (1000 + len(SUBJECTS)) * attempt,
     params:
         cohort=canonical(CONFIG.cohort),
-        recipes=canonical(STUDY.radiomics_settings()),
+        recipes=canonical(RECIPES),
         subjects=sorted(SUBJECTS),
         code=code_version("assemble_cohort.py"),
     script:

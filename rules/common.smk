@@ -44,6 +44,7 @@ except StudyError as error:
 load_facts(Path("results/inventory/code.json"))
 CONFIG = STUDY.config
 SUBJECTS = STUDY.subjects
+RECIPES = STUDY.radiomics_settings()
 INVENTORY = "results/inventory"
 LOGS = "results/logs"
 BENCHMARKS = "results/benchmarks"
@@ -98,6 +99,22 @@ def radiomics_images(wildcards):
         for name in CONFIG.radiomics.images
         if found["ct" if RADIOMICS[name].space == "ct" else "mri"]
     ]
+
+
+def radiomics_recipes(wildcards):
+    """Recipe of each of these images."""
+    return canonical({name: RECIPES[name] for name in radiomics_images(wildcards)})
+
+
+def radiomics_regions(wildcards):
+    """Levels of each of these images, and whether each one counts on its own."""
+    images = CONFIG.radiomics.images
+    return canonical(
+        {
+            name: images[name].model_dump(include={"levels", "per_level"})
+            for name in radiomics_images(wildcards)
+        }
+    )
 
 
 def perturbed_images(wildcards):

@@ -19,10 +19,8 @@ rule extract_radiomics:
         runtime=by_size(10 + 2 * REPETITIONS, 0.1),
     params:
         images=radiomics_images,
-        settings=canonical(STUDY.radiomics_settings()),
-        regions=canonical(
-            {name: item.model_dump() for name, item in CONFIG.radiomics.images.items()}
-        ),
+        settings=radiomics_recipes,
+        regions=radiomics_regions,
         perturbation=perturbed_images,
         code=code_version("extract_features.py"),
     script:
