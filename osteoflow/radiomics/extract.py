@@ -18,6 +18,9 @@ from osteoflow.radiomics.preprocess import Noise, PreparedRegion, discretise, pr
 from osteoflow.radiomics.roi import Roi
 from osteoflow.radiomics.settings import UNFILTERED, RadiomicsSettings
 
+# Interpolated voxels of one intensity differ by their rounding, which is no texture.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class FeatureResult:
@@ -116,7 +119,7 @@ def extract_regions(
         inside = region.values
         if n_voxels < settings.minimum_voxels:
             refuse(name, "too_few_voxels", n_voxels, region.warnings)
-        elif inside.min() == inside.max():
+        elif np.ptp(inside) <= ROUNDING * np.abs(inside).max():
             refuse(name, "constant_intensity", n_voxels, region.warnings)
         else:
             regions[name] = region

@@ -41,7 +41,7 @@ def _pooled(how: str, what: str) -> str:
 
 
 class _Filter(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     boundary: Boundary = Field(
         "mirror",

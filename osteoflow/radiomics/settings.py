@@ -44,7 +44,8 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # YAML has .inf and .nan: no step of the scheme can do anything with them.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Filters(_Strict):
@@ -75,6 +76,8 @@ class Filters(_Strict):
         names = [each.prefix for each in self.ibsi]
         if len(set(names)) != len(names):
             raise ValueError(f"ibsi names one image twice: {', '.join(names)}")
+        if len(set(self.log_sigma_mm)) != len(self.log_sigma_mm):
+            raise ValueError("log_sigma_mm has one sigma twice")
         if self.wavelet is not None:
             import pywt
 

@@ -10,7 +10,8 @@ from scipy import ndimage
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.columns import feature_names
 from osteoflow.radiomics.dictionary import describe, features, ibsi_tag
-from osteoflow.radiomics.extract import extract_features
+from osteoflow.radiomics.extract import extract_features, extract_regions
+from osteoflow.radiomics.grid import Placement
 from osteoflow.radiomics.preprocess import discretise, prepare
 from osteoflow.radiomics.settings import RadiomicsSettings, read_settings
 from osteoflow.resources import ROOT
@@ -257,3 +258,41 @@ def test_dictionary_covers_every_feature() -> None:
     assert units["original_firstorder_Variance"] == "(mg/cm3)^2"
     assert units["original_shape_MeshVolume"] == "mm3"
     assert units["original_glcm_Contrast"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"range": (0, float("inf"))}, "finite number"),
+        ({"outlier_sd": float("nan")}, "finite number"),
+        ({"filters": {"log_sigma_mm": [2, 2.0]}}, "one sigma twice"),
+        ({"filters": {"ibsi": [{"kind": "gabor", "sigma_mm": float("inf")}]}}, "finite number"),
+    ],
+)
+def test_numbers_that_no_step_can_use_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        recipe(**change)
+
+
+def test_rounding_of_a_constant_region_is_no_texture() -> None:
+    """Interpolation on a turned grid leaves the last digits of a constant map different."""
+    image = Volume(np.full((30, 30, 20), 100.0), np.diag([1.0, 1.0, 2.0, 1.0]))
+    mask = np.zeros(image.data.shape, bool)
+    mask[8:22, 8:22, 5:15] = True
+    for angle in (3.0, 6.0):
+        placed = Placement(angle, (0.25, 0.5, 0.75))
+        found = extract_regions(image, {"a": mask}, recipe(resample_mm=1.3), placed)["a"]
+        assert found.flag == "constant_intensity"
+
+
+def test_the_other_engine_has_no_texture_of_voxels_without_neighbours() -> None:
+    image = Volume(
+        np.random.default_rng(2).normal(100, 30, (16, 20, 20)), np.diag([4.0, 1.0, 1.0, 1.0])
+    )
+    mask = np.zeros(image.data.shape, bool)
+    mask[2:14, 5, 5] = True
+    flat = recipe(texture="2D", engine="pyradiomics", minimum_voxels=8, resample_mm=None)
+    found = extract_features(image, mask, flat)
+    assert np.isfinite(found.features["original_firstorder_Entropy"])
+    assert np.isnan(found.features["original_glcm_Contrast"])
+    assert any("glcm: no voxel has neighbours" in text for text in found.warnings)

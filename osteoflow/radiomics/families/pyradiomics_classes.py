@@ -99,9 +99,16 @@ def class_features(roi: Roi, name: str) -> dict[str, float]:
     # SimpleITK's axis order is z, y, x: the levels follow the order in which pyradiomics sees them.
     inside = levels.transpose(2, 1, 0)[mask.transpose(2, 1, 0)]
     node, region = as_itk(image, roi.spacing), as_itk(mask.astype(np.uint8), roi.spacing)
-    values = _execute(
-        _CALCULATORS[name](node, region, levels=inside, **itk_slice_axis(roi.slice_axis))
-    )
+    try:
+        values = _execute(
+            _CALCULATORS[name](node, region, levels=inside, **itk_slice_axis(roi.slice_axis))
+        )
+    except RuntimeError as error:
+        # Lines of single voxels in a 2D recipe have no neighbours to look at.
+        if "angle count" not in str(error):
+            raise
+        roi.notes.append(f"{name}: no voxel has neighbours within its slice")
+        return {}
     if name == "firstorder":
         values["Kurtosis"] -= 3.0
     return values
