@@ -12,9 +12,9 @@ from osteoflow.errors import SubjectDataError
 from osteoflow.features import pooled_region
 from osteoflow.images import FIRST_READING
 from osteoflow.io.volume import Volume
-from osteoflow.radiomics.perturbation.draws import image_seed
 from osteoflow.radiomics.grid_notes import voxel_text
 from osteoflow.radiomics.perturbation.chain import Chain, estimate_noise, perturbed_features
+from osteoflow.radiomics.perturbation.draws import image_seed
 from osteoflow.radiomics.settings import RadiomicsSettings
 
 ORDER = [

@@ -133,7 +133,7 @@ class Radiomics(Section):
         """How each of some images is perturbed, for those that are.
 
         Keys of each: ``repetitions``, ``noise`` (``estimated``, or an SD in the map's unit, 0 for
-        none) and those of :class:`osteoflow.radiomics.perturb.Chain` but ``noise_sd``.
+        none) and those of :class:`osteoflow.radiomics.perturbation.chain.Chain` but ``noise_sd``.
         """
         if self.perturbation is None:
             return {}

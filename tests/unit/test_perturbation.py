@@ -19,15 +19,15 @@ from osteoflow.models.dataset import assemble
 from osteoflow.models.tables import methods
 from osteoflow.models.transformers import ReliabilityFilter
 from osteoflow.perturbed import Perturbations, perturbed_rows
-from osteoflow.radiomics.perturbation.contours import Contour, filled
-from osteoflow.radiomics.perturbation.draws import image_seed, is_chosen
 from osteoflow.radiomics.extract import extract_regions
 from osteoflow.radiomics.grid import Placement
 from osteoflow.radiomics.noise import voxel_noise
 from osteoflow.radiomics.perturbation.chain import Chain, estimate_noise, perturbed_features
+from osteoflow.radiomics.perturbation.contours import Contour, filled
+from osteoflow.radiomics.perturbation.draws import image_seed, is_chosen
+from osteoflow.radiomics.perturbation.supervoxels import supervoxels
 from osteoflow.radiomics.preprocess import prepare_regions
 from osteoflow.radiomics.settings import RadiomicsSettings
-from osteoflow.radiomics.perturbation.supervoxels import supervoxels
 from osteoflow.reports.reproducibility import reproducibility_tables
 from osteoflow.settings.analysis import Analysis
 from osteoflow.settings.radiomics import Radiomics

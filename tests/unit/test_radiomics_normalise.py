@@ -16,9 +16,9 @@ from weighted_scene import CSF, LEVELS, MUSCLE, weighted_scene
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.extract import extract_regions
-from osteoflow.radiomics.normalisation.image import normalise_image
 from osteoflow.radiomics.normalisation.bias_field import estimate_bias_field, shrink_factors
 from osteoflow.radiomics.normalisation.body import body_mask
+from osteoflow.radiomics.normalisation.image import normalise_image
 from osteoflow.radiomics.normalisation.settings import N4, Normalise
 from osteoflow.radiomics.settings import RadiomicsSettings, read_settings
 from osteoflow.resources import ROOT

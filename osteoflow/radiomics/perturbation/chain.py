@@ -26,10 +26,10 @@ from scipy import ndimage
 
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.boxes import bounding_box
-from osteoflow.radiomics.perturbation.contours import Contour
 from osteoflow.radiomics.extract import FeatureResult, extract_regions
 from osteoflow.radiomics.grid import Placement
 from osteoflow.radiomics.noise import voxel_noise
+from osteoflow.radiomics.perturbation.contours import Contour
 from osteoflow.radiomics.preprocess import Noise, spacing_of, thickest_axis
 from osteoflow.radiomics.settings import RadiomicsSettings
 
@@ -159,7 +159,7 @@ def perturbed_features(
     chain
         What is perturbed.
     seed
-        From :func:`osteoflow.radiomics.draws.image_seed`. A repetition depends on the seed and its
+        From :func:`osteoflow.radiomics.perturbation.draws.image_seed`. A repetition depends on the seed and its
         number alone: ten repetitions are the first ten of twenty. Each part has random numbers of
         its own, so that leaving out one does not change the others, nor do the recipe's filters.
     repetitions
