@@ -38,7 +38,8 @@ def image_for_features(name: str, files: SubjectFiles, recipe: RadiomicsSettings
     Raises
     ------
     SubjectDataError
-        ``map_not_made``, and those of :func:`osteoflow.radiomics.normalisation.image.normalise_image`.
+        ``map_not_made``, and those of
+        :func:`osteoflow.radiomics.normalisation.image.normalise_image`.
     """
     place = RADIOMICS[name]
     if not files.image(name).exists():

@@ -159,9 +159,10 @@ def perturbed_features(
     chain
         What is perturbed.
     seed
-        From :func:`osteoflow.radiomics.perturbation.draws.image_seed`. A repetition depends on the seed and its
-        number alone: ten repetitions are the first ten of twenty. Each part has random numbers of
-        its own, so that leaving out one does not change the others, nor do the recipe's filters.
+        From :func:`osteoflow.radiomics.perturbation.draws.image_seed`. A repetition depends on
+        the seed and its number alone: ten repetitions are the first ten of twenty. Each part has
+        random numbers of its own, so that leaving out one does not change the others, nor do the
+        recipe's filters.
     repetitions
         How many.
 
