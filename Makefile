@@ -42,7 +42,8 @@ reference: setup
 
 # Maintainers: docs/validation.md from a finished demo and from tests that keep what they measure;
 # OSTEOFLOW_EXTERNAL_DATA must point to the third-party data, and OSTEOFLOW_PEER_PYTHON may name the
-# interpreter of the fat-water peer (docs/how-to/benchmarks.md).
+# interpreter of the fat-water peer (docs/how-to/benchmarks.md), OSTEOFLOW_IBSI2_MAPS a folder with
+# the reference response maps of IBSI-2 (github.com/theibsi/ibsi_2_reference_data).
 validation: demo
 	rm -f results/measured.jsonl
 	$(BIN)/python -m pytest --measured results/measured.jsonl tests/reference \
