@@ -101,6 +101,12 @@ def radiomics_images(wildcards):
     ]
 
 
+def holds_whole_scan(recipe):
+    """Whether a filter of a recipe joins the ends of the scan, and so needs all of it."""
+    filters = recipe["filters"]["ibsi"]
+    return any(item["boundary"] == "periodic" or item.get("riesz") for item in filters)
+
+
 def radiomics_recipes(wildcards):
     """Recipe of each of these images."""
     return canonical({name: RECIPES[name] for name in radiomics_images(wildcards)})

@@ -2,6 +2,8 @@
 
 PERTURBATION = CONFIG.radiomics.perturbation
 REPETITIONS = PERTURBATION.repetitions if PERTURBATION else 0
+# Of raw data: the scan in double precision, and its spectra where a filter needs all of it.
+PER_MEGABYTE = 40 if any(map(holds_whole_scan, RECIPES.values())) else 10
 
 
 rule extract_radiomics:
@@ -15,7 +17,7 @@ rule extract_radiomics:
     conda:
         "../envs/core.yaml"
     resources:
-        mem_mb=by_size(800 + 400 * bool(REPETITIONS), 10),
+        mem_mb=by_size(800 + 400 * bool(REPETITIONS), PER_MEGABYTE),
         runtime=by_size(10 + 2 * REPETITIONS, 0.1),
     params:
         images=radiomics_images,

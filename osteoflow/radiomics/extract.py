@@ -20,6 +20,8 @@ from osteoflow.radiomics.settings import UNFILTERED, RadiomicsSettings
 
 # Interpolated voxels of one intensity differ by their rounding, which is no texture.
 ROUNDING = 1e-12
+# Undefined features that a warning names; the table shows them all.
+NAMED = 12
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,9 @@ def extract_regions(
             result = {column: values.get(column, float("nan")) for column in columns}
             result = {k: v if np.isfinite(v) else float("nan") for k, v in result.items()}
             if undefined := [column for column, value in result.items() if np.isnan(value)]:
-                told = f"{len(undefined)} undefined features: {', '.join(undefined)}"
-                warnings = [*warnings, told]
+                more = f" and {len(undefined) - NAMED} more" if len(undefined) > NAMED else ""
+                names = ", ".join(undefined[:NAMED]) + more
+                warnings = [*warnings, f"{len(undefined)} undefined features: {names}"]
             n_voxels = int(regions[name].intensity.sum())
             results[name] = FeatureResult(result, n_voxels, "", warnings)
     return {name: results[name] for name in masks}
