@@ -103,8 +103,13 @@ def radiomics_images(wildcards):
 
 def holds_whole_scan(recipe):
     """Whether a filter of a recipe joins the ends of the scan, and so needs all of it."""
-    filters = recipe["filters"]["ibsi"]
-    return any(item["boundary"] == "periodic" or item.get("riesz") for item in filters)
+    filters = (recipe.get("filters") or {}).get("ibsi") or []
+    periodic = {"simoncelli"}  # unless it says otherwise
+    return any(
+        item.get("riesz")
+        or item.get("boundary", "periodic" if item["kind"] in periodic else "mirror") == "periodic"
+        for item in filters
+    )
 
 
 def radiomics_recipes(wildcards):
