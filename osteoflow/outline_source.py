@@ -20,7 +20,6 @@ from osteoflow.step import Source as StepSource
 
 # What a contrast for seeds may be made of, beside the images whose grid counts.
 FOR_CONTRAST = (*GRIDS["mri"], "scanner_fat")
-SEEDED_FLAG = "seeded"
 
 
 @dataclass(frozen=True)
@@ -155,14 +154,3 @@ def _choice(space: str, files: SubjectFiles) -> Callable[..., Any] | None:
     usable = {name: volume for name, volume in images.items() if volume.same_grid(first)}
     about = read_json(sidecar_path(next(iter(paths.values()))))
     return lambda levels, points: mri_contrast(usable, about, levels, points)
-
-
-def is_seeded(path: Path) -> bool:
-    """Whether a label map grew from seeds: only its trabecular volumes are measured."""
-    return bool(read_json(sidecar_path(path)).get("Seeded", False))
-
-
-def flag_seeded(rows: list[dict[str, Any]]) -> None:
-    """Mark rows that rest on seeded outlines, in place."""
-    for row in rows:
-        row["flag"] = ";".join(filter(None, [row["flag"], SEEDED_FLAG]))

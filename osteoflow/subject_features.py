@@ -11,9 +11,9 @@ from osteoflow.io.tables import FEATURE_KEYS, PERTURBED_KEYS, write_uneven_rows
 from osteoflow.io.volume import read_volume, write_json
 from osteoflow.layout import SubjectFiles
 from osteoflow.normalised import image_for_features
-from osteoflow.outline_source import flag_seeded, is_seeded
 from osteoflow.perturbed import Perturbations
 from osteoflow.radiomics.settings import RadiomicsSettings
+from osteoflow.seeded import flag_seeded, is_seeded
 from osteoflow.step import is_ok
 
 

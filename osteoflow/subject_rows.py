@@ -25,7 +25,7 @@ from osteoflow.measurements import (
     measure_volumes,
 )
 from osteoflow.muscle_rows import muscle_rows
-from osteoflow.outline_source import flag_seeded, is_seeded
+from osteoflow.seeded import flag_seeded, is_seeded
 from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.heights import HEIGHT_METRICS
 from osteoflow.segmentation.schemes import verse_id

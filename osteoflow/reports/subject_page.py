@@ -11,11 +11,11 @@ from osteoflow.io.volume import read_json, read_volume, sidecar_path
 from osteoflow.io.whole import write_text
 from osteoflow.layout import SubjectFiles
 from osteoflow.measurements import dictionary
-from osteoflow.outline_source import is_seeded
 from osteoflow.reports.overlay import ImageView
 from osteoflow.reports.subject import render_subject
 from osteoflow.reports.versions import software_versions
 from osteoflow.reports.views import LOOKS, image_view, plain_view
+from osteoflow.seeded import is_seeded
 from osteoflow.segmentation.structures import only_vertebrae
 
 

@@ -22,8 +22,8 @@ from osteoflow.io.volume import read_json, read_volume, sidecar_path, write_json
 from osteoflow.io.whole import whole_file
 from osteoflow.layout import SubjectFiles
 from osteoflow.measurements import TRABECULAR
-from osteoflow.outline_source import is_seeded
 from osteoflow.resources import ROOT
+from osteoflow.seeded import is_seeded
 from osteoflow.segmentation.fingerprint import WHOLE_IMAGE
 
 # The map that is shown beside the image of each grid; the first one that exists.
