@@ -207,6 +207,11 @@ class RadiomicsSettings(_Strict):
             )
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes are repeated")
+        filtered = self.filters.log_sigma_mm or self.filters.wavelet or self.filters.ibsi
+        if filtered and UNFILTERED.issuperset(self.classes):
+            raise ValueError(
+                f"filters: none of {', '.join(self.classes)} is computed of a filtered image"
+            )
         if self.texture == "2D" and self.filters.log_sigma_mm:
             raise ValueError("log_sigma_mm is a 3D filter: not with texture 2D")
         for each in self.filters.ibsi:
