@@ -63,7 +63,7 @@ def test_shipped_recipes_are_valid_and_give_all_features(name: str) -> None:
         ({"texture": "2D", "resample_mm": (1, 1, 1)}, "in-plane"),
         ({"filters": {"wavelet": "coif"}}, "unknown wavelet"),
         ({"filters": {"original": False}}, "no image"),
-        ({"classes": ("shape", "fractal"), "filters": {"wavelet": "haar"}}, "of a filtered image"),
+        ({"classes": ("shape", "spatial"), "filters": {"wavelet": "haar"}}, "of a filtered image"),
         ({"resample_mm": 0}, "greater than 0"),
     ],
 )
