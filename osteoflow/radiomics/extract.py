@@ -9,7 +9,7 @@ import numpy as np
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
-from osteoflow.radiomics.boxes import union, within
+from osteoflow.radiomics.boxes import bounding_box, union, within
 from osteoflow.radiomics.columns import feature_names
 from osteoflow.radiomics.families import FAMILIES
 from osteoflow.radiomics.filters import ORIGINAL, filter_warnings, filtered_images
@@ -105,7 +105,7 @@ def extract_regions(
             raise ValueError(f"image {image.data.shape} and mask {mask.shape} differ in shape")
         if not mask.any():
             refuse(name, "empty_mask", 0, [])
-        elif not np.isfinite(image.data[mask]).any():
+        elif not _any_number(image.data, mask):
             refuse(name, "not_finite", 0, ["the map holds no number inside the region"])
         else:
             usable[name] = mask
@@ -136,6 +136,12 @@ def extract_regions(
             n_voxels = int(regions[name].intensity.sum())
             results[name] = FeatureResult(result, n_voxels, "", warnings)
     return {name: results[name] for name in masks}
+
+
+def _any_number(data: np.ndarray, mask: np.ndarray) -> bool:
+    """Whether a region holds a finite value; the rest of the scan is not looked at."""
+    box = bounding_box(mask)
+    return bool(np.isfinite(data[box][mask[box]]).any())
 
 
 def _values(
