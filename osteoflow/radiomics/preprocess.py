@@ -132,7 +132,7 @@ def prepare_regions(
         if not mask.any():
             raise ValueError("the mask is empty")
     orientation = nib.orientations.io_orientation(image.affine)
-    data = nib.orientations.apply_orientation(np.asarray(image.data, float), orientation)
+    data = nib.orientations.apply_orientation(np.asarray(image.data), orientation)
     turned = {
         name: nib.orientations.apply_orientation(np.asarray(mask, bool), orientation)
         for name, mask in masks.items()
@@ -301,7 +301,7 @@ def _image(
     """Image and validity on output voxels first..last."""
     extra = 2 if settings.interpolator == "linear" else SPLINE_MARGIN
     crop = grid.needed(first, last, 0 if grid.same else extra)
-    whole, data = data.shape, data[crop]
+    whole, data = data.shape, np.asarray(data[crop], float)  # the part, not the scan
     if noise is not None:
         data = data + noise(crop, whole)
     finite = np.isfinite(data)
