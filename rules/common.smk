@@ -107,7 +107,8 @@ def holds_whole_scan(recipe):
     periodic = {"simoncelli"}  # unless it says otherwise
     return any(
         item.get("riesz")
-        or item.get("boundary", "periodic" if item["kind"] in periodic else "mirror") == "periodic"
+        or item.get("boundary", "periodic" if item["kind"] in periodic else "mirror")
+        == "periodic"
         for item in filters
     )
 
