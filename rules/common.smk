@@ -16,6 +16,7 @@ from osteoflow.config import canonical
 from osteoflow.errors import StudyError
 from osteoflow.images import RADIOMICS
 from osteoflow.layout import SubjectFiles, steps_of
+from osteoflow.radiomics.settings import RadiomicsSettings
 from osteoflow.resources import share_package
 from osteoflow.running.owner import MARKER
 from osteoflow.running.scheduling import lift_default_limit
@@ -103,14 +104,8 @@ def radiomics_images(wildcards):
 
 def holds_whole_scan(recipe):
     """Whether a filter of a recipe joins the ends of the scan, and so needs all of it."""
-    filters = (recipe.get("filters") or {}).get("ibsi") or []
-    periodic = {"simoncelli"}  # unless it says otherwise
-    return any(
-        item.get("riesz")
-        or item.get("boundary", "periodic" if item["kind"] in periodic else "mirror")
-        == "periodic"
-        for item in filters
-    )
+    filters = RadiomicsSettings.model_validate(recipe).filters
+    return any(item.whole_scan for item in filters.ibsi)
 
 
 def radiomics_recipes(wildcards):

@@ -49,6 +49,11 @@ class _Filter(BaseModel):
         "periodic (needs the whole scan) or zero.",
     )
 
+    @property
+    def whole_scan(self) -> bool:
+        """Whether a response depends on every voxel of the scan: its ends are joined."""
+        return self.boundary == "periodic" or getattr(self, "riesz", None) is not None
+
     def _named(self, *parts: str) -> str:
         """The image's name in the columns; a boundary other than mirror is part of it."""
         ending = () if self.boundary == "mirror" else (self.boundary,)

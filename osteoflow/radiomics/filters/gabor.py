@@ -11,7 +11,7 @@ from scipy import fft
 from osteoflow.radiomics.boxes import Box
 from osteoflow.radiomics.filter_settings import GaborFilter
 from osteoflow.radiomics.filters.derived import DerivedImage
-from osteoflow.radiomics.filters.lines import WHOLE_SCAN_MM, gather, sources
+from osteoflow.radiomics.filters.lines import gather, sources
 
 # The kernel ends where its envelope has fallen to exp(-8), 0.03 % of its centre.
 CUT_OFF = 4.0
@@ -41,8 +41,6 @@ def _radius(step: float, settings: GaborFilter) -> int:
 
 
 def _reach(step: float, settings: GaborFilter) -> float:
-    if settings.boundary == "periodic":
-        return WHOLE_SCAN_MM
     return _radius(step, settings) * step
 
 

@@ -11,7 +11,6 @@ from osteoflow.radiomics.boxes import Box
 from osteoflow.radiomics.filter_settings import LaplacianOfGaussianFilter
 from osteoflow.radiomics.filters.derived import DerivedImage
 from osteoflow.radiomics.filters.lines import (
-    WHOLE_SCAN_MM,
     Kernel,
     centred,
     in_axes,
@@ -50,8 +49,6 @@ def _radius(step: float, settings: LaplacianOfGaussianFilter) -> int:
 
 
 def _reach(step: float, settings: LaplacianOfGaussianFilter) -> float:
-    if settings.boundary == "periodic" or settings.riesz is not None:
-        return WHOLE_SCAN_MM
     return _radius(step, settings) * step
 
 

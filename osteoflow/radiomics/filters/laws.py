@@ -10,7 +10,7 @@ import numpy as np
 from osteoflow.radiomics.boxes import Box
 from osteoflow.radiomics.filter_settings import LawsFilter
 from osteoflow.radiomics.filters.derived import DerivedImage
-from osteoflow.radiomics.filters.lines import WHOLE_SCAN_MM, centred, in_axes, plans, run
+from osteoflow.radiomics.filters.lines import centred, in_axes, plans, run
 from osteoflow.radiomics.filters.rotations import pooled
 
 # Level, edge, spot, wave and ripple (Laws, USC report 940, 1980); each is divided by its norm.
@@ -44,8 +44,6 @@ def laws_image(settings: LawsFilter) -> DerivedImage:
 
 
 def _reach(step: float, settings: LawsFilter) -> float:
-    if settings.boundary == "periodic":
-        return WHOLE_SCAN_MM
     radius = max(KERNELS[name].origin for name in settings.names)
     return (radius + (settings.energy or 0)) * step
 

@@ -16,8 +16,6 @@ from scipy import ndimage
 
 from osteoflow.radiomics.boxes import Box
 
-# Beyond the largest scan: a filter that depends on every voxel asks for this reach.
-WHOLE_SCAN_MM = 1e5
 OUTSIDE = -1
 
 

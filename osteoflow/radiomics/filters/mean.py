@@ -9,7 +9,7 @@ import numpy as np
 from osteoflow.radiomics.boxes import Box
 from osteoflow.radiomics.filter_settings import MeanFilter
 from osteoflow.radiomics.filters.derived import DerivedImage
-from osteoflow.radiomics.filters.lines import WHOLE_SCAN_MM, centred, in_axes, separable
+from osteoflow.radiomics.filters.lines import centred, in_axes, separable
 
 
 def mean_image(settings: MeanFilter) -> DerivedImage:
@@ -24,8 +24,6 @@ def mean_image(settings: MeanFilter) -> DerivedImage:
 
 
 def _reach(step: float, settings: MeanFilter) -> float:
-    if settings.boundary == "periodic":
-        return WHOLE_SCAN_MM
     return settings.support // 2 * step
 
 

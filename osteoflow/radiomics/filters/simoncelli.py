@@ -18,7 +18,7 @@ from scipy import fft, special
 from osteoflow.radiomics.boxes import Box
 from osteoflow.radiomics.filter_settings import SimoncelliFilter
 from osteoflow.radiomics.filters.derived import DerivedImage
-from osteoflow.radiomics.filters.lines import WHOLE_SCAN_MM, gather, sources
+from osteoflow.radiomics.filters.lines import gather, sources
 from osteoflow.radiomics.filters.spectral import respond
 
 RADIUS = 24
@@ -92,8 +92,6 @@ def kernel(axes: int, level: int) -> np.ndarray:
 
 
 def _reach(step: float, settings: SimoncelliFilter) -> float:
-    if settings.boundary == "periodic":
-        return WHOLE_SCAN_MM
     return radius(settings.level) * step
 
 

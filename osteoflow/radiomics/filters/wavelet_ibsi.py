@@ -9,7 +9,7 @@ import numpy as np
 from osteoflow.radiomics.boxes import Box
 from osteoflow.radiomics.filter_settings import SeparableWaveletFilter
 from osteoflow.radiomics.filters.derived import DerivedImage
-from osteoflow.radiomics.filters.lines import WHOLE_SCAN_MM, Kernel, centred
+from osteoflow.radiomics.filters.lines import Kernel, centred
 from osteoflow.radiomics.filters.rotations import pooled
 
 
@@ -46,8 +46,6 @@ def _with_holes(taps: list[float], every: int) -> Kernel:
 
 
 def _reach(step: float, settings: SeparableWaveletFilter) -> float:
-    if settings.boundary == "periodic":
-        return WHOLE_SCAN_MM
     return max(
         sum(max(kernel.before, kernel.after) for kernel in stages(settings, letter)) * step
         for letter in set(settings.subband)
