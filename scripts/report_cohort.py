@@ -16,7 +16,7 @@ from osteoflow.measurements import TRABECULAR, dictionary, level_range
 from osteoflow.reports.analysis import AnalysisReport
 from osteoflow.reports.cohort import CohortReport, render_cohort
 from osteoflow.reports.ibsi import read_compliance
-from osteoflow.reports.methods import describe_methods
+from osteoflow.reports.methods import any_seeded, describe_methods, methods_by_image
 from osteoflow.reports.picture import saved_figure
 from osteoflow.reports.reproducibility import reproducibility_tables, volume_table
 from osteoflow.reports.subject_list import subject_entries
@@ -70,11 +70,6 @@ def main(inputs, output, params, log):
     others = [name for name in params.cohort_figures if name not in ("flow", "truth")]
     truth = "truth" in params.cohort_figures
     measured = read_table(cohort / "measurements.tsv")
-    single = measured[measured["metric"] == measured["image"] + "_mean"]
-    single = single[~single["method"].str.endswith("mean of levels", na=True)]
-    made = {image: sorted(set(found)) for image, found in single.groupby("image")["method"]}
-    flags = measured["flag"].dropna().astype(str)
-    seeded = any("seeded" in flag.split(";") for flag in flags.unique())
     ibsi = read_compliance(inputs.compliance)
     volume = read_table(statistics / "feature_volume.tsv")
     page = render_cohort(
@@ -95,7 +90,10 @@ def main(inputs, output, params, log):
             truth_summary=read_table(cohort / "truth_summary.tsv") if truth else None,
             truth_figure=saved_figure("truth", FIGURES, "../figures") if truth else None,
             methods=describe_methods(
-                json.loads(params.settings), made, bool(seeded), ibsi.statement
+                json.loads(params.settings),
+                methods_by_image(measured),
+                any_seeded(measured),
+                ibsi.statement,
             ),
             versions=software_versions(),
             warnings=ibsi.warnings,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from osteoflow.ct.certificate import phantom
 from osteoflow.figures.wording import listing, step_name
+from osteoflow.seeded import SEEDED_FLAG
 from osteoflow.segmentation.backends.tasks import find_task
 
 # Images of MRI in words, in the order of the text.
@@ -24,6 +27,19 @@ SEEDED_TEXT = (
     "limits of size, shape, edges and homogeneity were left out, and only trabecular volumes were "
     "measured (rows flagged as seeded)"
 )
+
+
+def methods_by_image(measurements: pd.DataFrame) -> dict[str, list[str]]:
+    """Image -> what the cohort's measurements say of how it was made (means of levels apart)."""
+    single = measurements[measurements["metric"] == measurements["image"] + "_mean"]
+    single = single[~single["method"].str.endswith("mean of levels", na=True)]
+    return {image: sorted(set(found)) for image, found in single.groupby("image")["method"]}
+
+
+def any_seeded(measurements: pd.DataFrame) -> bool:
+    """Whether any measurement rests on outlines that grew from seeds."""
+    flags = measurements["flag"].dropna().astype(str)
+    return any(SEEDED_FLAG in flag.split(";") for flag in flags.unique())
 
 
 def describe_methods(
