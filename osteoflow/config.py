@@ -67,28 +67,32 @@ class Config(Section):
                     "segmentation.further_voi"
                 )
         for analysis in self.analyses:
-            scans = self.statistics.reproducibility.repeat_sessions
-            if "scan_rescan" in analysis.radiomics.reliability and not scans:
-                raise ValueError(
-                    f"analyses.{analysis.name}: reliability over repeated scans needs "
-                    "statistics.reproducibility.repeat_sessions"
-                )
-            image = analysis.radiomics.image
-            if (
-                "perturbation" in analysis.radiomics.reliability
-                and image not in self.radiomics.perturbed_images
-            ):
-                raise ValueError(
-                    f"analyses.{analysis.name}: reliability under perturbation needs "
-                    f"radiomics.perturbation with the image '{image}'"
-                )
-            if analysis.radiomics.image not in self.radiomics.images:
-                raise ValueError(
-                    f"analyses.{analysis.name}: no features are extracted from image "
-                    f"'{analysis.radiomics.image}' (radiomics.images has "
+            problem = self._unsupported_radiomics(analysis)
+            if problem:
+                raise ValueError(f"analyses.{analysis.name}: {problem}")
+        return self
+
+    def _unsupported_radiomics(self, analysis: Analysis) -> str | None:
+        """What an analysis asks of features and the study does not make."""
+        if analysis.radiomics is None:
+            return None
+        reliability = analysis.radiomics.reliability
+        if "scan_rescan" in reliability and not self.statistics.reproducibility.repeat_sessions:
+            return (
+                "reliability over repeated scans needs statistics.reproducibility.repeat_sessions"
+            )
+        for image in analysis.images:
+            if image not in self.radiomics.images:
+                return (
+                    f"no features are extracted from image '{image}' (radiomics.images has "
                     f"{', '.join(self.radiomics.images)})"
                 )
-        return self
+            if "perturbation" in reliability and image not in self.radiomics.perturbed_images:
+                return (
+                    "reliability under perturbation needs radiomics.perturbation with the image "
+                    f"'{image}'"
+                )
+        return None
 
 
 def load_config(content: dict[str, Any]) -> Config:

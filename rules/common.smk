@@ -200,7 +200,8 @@ def ct_settings(wildcards):
 
 def repeated_scans(wildcards):
     """Sessions that are repeated scans, for an analysis whose features must be reliable in them."""
-    wanted = "scan_rescan" in ANALYSES[wildcards.analysis].radiomics.reliability
+    radiomics = ANALYSES[wildcards.analysis].radiomics
+    wanted = radiomics is not None and "scan_rescan" in radiomics.reliability
     return canonical(
         CONFIG.statistics.reproducibility.repeat_sessions if wanted else []
     )

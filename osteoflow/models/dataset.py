@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,25 +10,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from osteoflow.io.tables import PERTURBED_KEYS, feature_columns, of_reading
+from osteoflow.io.tables import PERTURBED_KEYS
 from osteoflow.models.folds import AnalysisError
+from osteoflow.models.image_features import (
+    ImageFeatures,
+    image_features,
+    join_columns,
+    join_images,
+    keyed,
+)
 from osteoflow.models.outcome import check_predictors
+from osteoflow.models.outcome_values import outcome_values
 from osteoflow.models.repeated import RepeatedFeatures, repeated_features
-from osteoflow.models.voxel_sizes import voxel_warnings
 from osteoflow.statistics.readings import PERTURBATION
 from osteoflow.statistics.rules import evaluate_rule, holds_numbers
-from osteoflow.statistics.sessions import (
-    one_row_per_participant,
-    session_keys,
-    session_names,
-)
+from osteoflow.statistics.sessions import one_row_per_participant, session_names
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
-
-# How a feature row's flag begins that names the levels its pooled region lacks ("missing:L2+L3"):
-# not outlined, or left out of the cohort.
-_MISSING_LEVELS = ("missing:", "left_out:")
 
 
 @dataclass(frozen=True)
@@ -41,18 +40,25 @@ class Dataset:
         Clinical columns and features, one row per participant, sorted, indexed by
         ``participant_id|session``.
     outcome
-        0/1, shape (n,).
+        Shape (n,): 0/1 (binary, time to an event), the class's place in order (ordinal), or the
+        quantity.
+    time
+        Time to the event or to censoring, shape (n,); None for other outcomes.
     groups
         Participant of each row.
     held_out_by_rule
         True for rows that the hold-out rule names; None without a rule.
     features
-        Radiomic columns of ``table``.
+        Radiomic columns of ``table``; with several images each begins with its image's name and
+        a colon.
+    sites
+        Site, and the covariates of its harmonisation, indexed like ``table``; None without
+        harmonisation.
     repeated
         Comparison -> features of the complete region that were read again, indexed like ``table``
         (or of the reliability set); None where there are none.
-    roi
-        Region the features come from.
+    regions
+        Image -> region its features come from.
     excluded
         ``{participant_id, reason}`` of rows that were left out: later sessions of participants,
         and participants who lack what the analysis needs.
@@ -62,11 +68,13 @@ class Dataset:
 
     table: pd.DataFrame
     outcome: NDArray[np.float64]
+    time: NDArray[np.float64] | None
     groups: NDArray[np.str_]
     held_out_by_rule: NDArray[np.bool_] | None
     features: list[str]
+    sites: pd.DataFrame | None
     repeated: dict[str, RepeatedFeatures | None]
-    roi: str
+    regions: dict[str, str]
     excluded: list[dict[str, str]]
     warnings: list[str] = field(default_factory=list)
 
@@ -108,97 +116,125 @@ def assemble(
     problems = check_predictors(analysis, participants.columns)
     if problems:
         raise AnalysisError("; ".join(problems))
-    sessions = _keyed(participants)
+    sessions = keyed(participants)
     if not sessions.index.is_unique:
         twice = sessions.index[sessions.index.duplicated()][0]
         raise AnalysisError(f"the participants table has '{twice}' more than once")
     people, warnings = one_row_per_participant(sessions)
     people = people.sort_index()
-    roi, region = _region_rows(features, analysis.radiomics.image, roi)
-    of_first = of_reading(region)
-    if not of_first.index.is_unique:
-        twice = of_first.index[of_first.index.duplicated()][0]
-        raise AnalysisError(f"region '{roi}' of '{twice}' has features more than once")
-    absent = _absent_levels(of_first)
-    # An all-missing feature row is the trace of a region that could not be analysed; an all-missing
-    # column is a feature of other images.
-    first = _finite(of_first).dropna(how="all").dropna(axis=1, how="all")
+    images = {name: image_features(features, name, roi) for name in analysis.images}
+    chosen = _choose_rows(people, images, analysis)
+    used = chosen.used
+    for name in analysis.columns:
+        if holds_numbers(people[name]) and np.isinf(people.loc[used, name].astype(float)).any():
+            raise AnalysisError(f"column '{name}' has infinite values")
+    for image in images.values():
+        warnings += image.warnings(used)
+    # Whose features were read again: those modelled, or those who serve that alone.
+    readers = people.loc[used if chosen.apart is None else chosen.apart]
+    rows = pd.Series(readers.index, index=readers["participant_id"].astype(str))
+    repeated: dict[str, RepeatedFeatures | None] = {}
+    for comparison in [] if analysis.radiomics is None else analysis.radiomics.reliability:
+        found = []
+        for name, image in images.items():
+            read = image.readings
+            if comparison == PERTURBATION:
+                read = _perturbed_rows(perturbed, name, image.roi)
+            parts, notes = repeated_features(
+                *(read, participants, rows, comparison, image.table.columns),
+                *(repeat_sessions, chosen.apart is not None),
+            )
+            found.append(parts)
+            warnings += notes
+        repeated[comparison] = join_images(found, list(images))
+    values = join_columns([image.table for image in images.values()], list(images))
+    return Dataset(
+        table=pd.concat([people.loc[used, analysis.columns], values.reindex(used)], axis=1),
+        outcome=chosen.outcome.loc[used].to_numpy(dtype=float),
+        time=None if chosen.time is None else chosen.time.loc[used].to_numpy(dtype=float),
+        groups=people.loc[used, "participant_id"].astype(str).to_numpy(dtype=str),
+        held_out_by_rule=None if chosen.held is None else (chosen.held.loc[used] == 1).to_numpy(),
+        features=[str(name) for name in values.columns],
+        sites=None if chosen.sites is None else chosen.sites.loc[used],
+        repeated=repeated,
+        regions={name: image.roi for name, image in images.items()},
+        excluded=sorted(
+            _later_sessions(sessions, people) + chosen.excluded(people),
+            key=lambda row: row["participant_id"],
+        ),
+        warnings=warnings,
+    )
 
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Rows of an analysis, and why each other one is left out."""
+
+    outcome: pd.Series
+    time: pd.Series | None
+    held: pd.Series | None
+    apart: pd.Index | None
+    sites: pd.DataFrame | None
+    reasons: pd.Series
+
+    @property
+    def used(self) -> pd.Index:
+        return self.reasons.index[self.reasons == ""]
+
+    def excluded(self, people: pd.DataFrame) -> list[dict[str, str]]:
+        return [
+            {"participant_id": str(people.loc[key, "participant_id"]), "reason": str(reason)}
+            for key, reason in self.reasons[self.reasons != ""].items()
+        ]
+
+
+def _choose_rows(
+    people: pd.DataFrame, images: Mapping[str, ImageFeatures], analysis: Analysis
+) -> _Chosen:
+    """Rows that have all that the analysis needs; a later reason replaces an earlier one."""
+    radiomics = analysis.radiomics
+    rule = None if radiomics is None else radiomics.reliability_set
     try:
-        outcome = evaluate_rule(analysis.outcome, people)
+        outcome, time = outcome_values(analysis, people)
         held = (
             None if analysis.holdout_rule is None else evaluate_rule(analysis.holdout_rule, people)
         )
-        rule = analysis.radiomics.reliability_set
         apart = None if rule is None else evaluate_rule(rule, people)
     except ValueError as error:
         raise AnalysisError(str(error)) from None
     reasons = pd.Series("", index=people.index, dtype=object)
-    reasons[~people.index.isin(first.index)] = (
-        f"no features of region {roi} in image {analysis.radiomics.image}"
-    )
-    for key, levels in absent[absent != ""].items():
-        if key in reasons.index:
-            reasons[key] = f"region {roi} lacks {levels} in image {analysis.radiomics.image}"
+    for image in images.values():
+        for key, reason in image.lacking(people.index).items():
+            reasons[key] = reason
+    sites = None
+    if radiomics is not None and radiomics.harmonisation is not None:
+        named = [radiomics.harmonisation.site, *radiomics.harmonisation.covariates]
+        sites = people[named]
+        for name in named:
+            reasons[people[name].isna()] = f"'{name}', by which features are harmonised, is missing"
     if held is not None:
         reasons[held.isna()] = f"hold-out rule '{analysis.holdout_rule}' cannot be evaluated"
+    if time is not None:
+        reasons[time.isna()] = f"time '{analysis.time}' is missing"
+        reasons[time <= 0] = f"time '{analysis.time}' is not above 0"
     reasons[outcome.isna()] = f"outcome '{analysis.outcome}' is missing"
     if apart is not None:
         if not (apart == 1).any():
             raise AnalysisError(f"the reliability set '{rule}' names nobody")
         reasons[apart.isna()] = f"reliability set '{rule}' cannot be evaluated"
         reasons[apart == 1] = f"of the reliability set '{rule}', which is not modelled"
-    used = people.index[reasons == ""]
-    if not len(used):
+    chosen = _Chosen(
+        *(outcome, time, held),
+        *(None if apart is None else people.index[apart == 1], sites, reasons),
+    )
+    if not len(chosen.used):
         counts = reasons.value_counts().sort_index()
         raise AnalysisError(
-            "no participant has both the outcome and radiomic features ("
+            "no participant has both the outcome and the predictors ("
             + "; ".join(f"{reason}: {n}" for reason, n in counts.items())
             + ")"
         )
-    excluded = _later_sessions(sessions, people) + [
-        {"participant_id": str(people.loc[key, "participant_id"]), "reason": str(reason)}
-        for key, reason in reasons[reasons != ""].items()
-    ]
-    for name in analysis.clinical:
-        if holds_numbers(people[name]) and np.isinf(people.loc[used, name].astype(float)).any():
-            raise AnalysisError(f"clinical column '{name}' has infinite values")
-    warnings += _flag_warnings(of_first.loc[used]) + voxel_warnings(of_first.loc[used])
-    # Whose features were read again: those modelled, or those who serve that alone.
-    readers = people.loc[used if apart is None else people.index[apart == 1]]
-    rows = pd.Series(readers.index, index=readers["participant_id"].astype(str))
-    repeated = {}
-    for comparison in analysis.radiomics.reliability:
-        read = region
-        if comparison == PERTURBATION:
-            read = _perturbed_rows(perturbed, analysis.radiomics.image, roi)
-        repeated[comparison], notes = repeated_features(
-            *(read, participants, rows, comparison, first.columns),
-            *(repeat_sessions, apart is not None),
-        )
-        warnings += notes
-    return Dataset(
-        table=pd.concat([people.loc[used, list(analysis.clinical)], first.loc[used]], axis=1),
-        outcome=outcome.loc[used].to_numpy(dtype=float),
-        groups=people.loc[used, "participant_id"].astype(str).to_numpy(dtype=str),
-        held_out_by_rule=None if held is None else (held.loc[used] == 1).to_numpy(),
-        features=[str(name) for name in first.columns],
-        repeated=repeated,
-        roi=roi,
-        excluded=sorted(excluded, key=lambda row: row["participant_id"]),
-        warnings=warnings,
-    )
-
-
-def _region_rows(features: pd.DataFrame, image: str, roi: str | None) -> tuple[str, pd.DataFrame]:
-    """Region, and every reading's feature rows of it, indexed by participant and session."""
-    if features.empty or {"image", "roi", "rater"} - set(features.columns):
-        raise AnalysisError("there are no radiomic features")
-    of_image = _keyed(features[features["image"] == image])
-    if of_image.empty:
-        raise AnalysisError(f"there are no radiomic features of image '{image}'")
-    roi = roi or pooled_region(of_image["roi"].unique().tolist())
-    return roi, of_image[of_image["roi"] == roi]
+    return chosen
 
 
 def _perturbed_rows(perturbed: pd.DataFrame | None, image: str, roi: str) -> pd.DataFrame:
@@ -206,44 +242,6 @@ def _perturbed_rows(perturbed: pd.DataFrame | None, image: str, roi: str) -> pd.
     if perturbed is None or perturbed.empty:
         return pd.DataFrame(columns=list(PERTURBED_KEYS))
     return perturbed[(perturbed["image"] == image) & (perturbed["roi"] == roi)]
-
-
-def _finite(rows: pd.DataFrame) -> pd.DataFrame:
-    """The feature columns; a value that is not finite is a missing one."""
-    values = rows[feature_columns(rows.columns)].astype(float)
-    return values.where(np.isfinite(values))
-
-
-def _flags(rows: pd.DataFrame) -> pd.Series:
-    """Flags of feature rows; "" where there is none."""
-    if "flag" not in rows.columns:
-        return pd.Series("", index=rows.index, dtype=object)
-    flag = rows["flag"].astype(object)
-    return flag.where(flag.notna(), "").astype(str)
-
-
-def _absent_levels(rows: pd.DataFrame) -> pd.Series:
-    """Levels that each row's pooled region lacks, in words; "" where it is complete."""
-
-    def words(flag: str) -> str:
-        levels = [
-            level
-            for part in flag.split(";")
-            if part.startswith(_MISSING_LEVELS)
-            for level in part.partition(":")[2].split("+")
-        ]
-        return f"level{'s' * (len(levels) > 1)} {', '.join(levels)}" if levels else ""
-
-    return _flags(rows).map(words).astype(object)
-
-
-def _flag_warnings(rows: pd.DataFrame) -> list[str]:
-    """A sentence on the flags of the rows in use, if any."""
-    flags = _flags(rows)
-    raised = flags[flags != ""]
-    if raised.empty:
-        return []
-    return [f"{len(raised)} feature rows in use are flagged: {', '.join(sorted(set(raised)))}"]
 
 
 def _later_sessions(sessions: pd.DataFrame, used: pd.DataFrame) -> list[dict[str, str]]:
@@ -264,24 +262,3 @@ def _later_sessions(sessions: pd.DataFrame, used: pd.DataFrame) -> list[dict[str
             later["participant_id"].astype(str), session_names(later), strict=True
         )
     ]
-
-
-def pooled_region(regions: Sequence[str]) -> str:
-    """The trabecular region that pools several levels, or the only region there is.
-
-    Raises
-    ------
-    AnalysisError
-        If there is not exactly one.
-    """
-    trabecular = sorted(name for name in regions if name.endswith("_trabecular"))
-    pooled = [name for name in trabecular if not name.removesuffix("_trabecular").isalnum()]
-    found = pooled or trabecular or sorted(regions)
-    if len(found) != 1:
-        raise AnalysisError(f"which region is meant is not clear: {', '.join(found)}")
-    return found[0]
-
-
-def _keyed(table: pd.DataFrame) -> pd.DataFrame:
-    """The table indexed by participant and session."""
-    return table.set_axis(pd.Index(session_keys(table).to_numpy(dtype=object), name="key"), axis=0)

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from osteoflow.statistics.rules import columns_in_rule, unknown_column
+from osteoflow.statistics.rules import columns_in_rule, parse_rule, unknown_column
 
+# Where an analysis names predictor columns.
+BLOCKS = ("clinical", "measurements", "baselines")
 IDENTIFIERS = frozenset({"participant_id", "session", "subject"})
 
 _STATISTICS = frozenset(
@@ -36,8 +38,8 @@ _CT = frozenset({"volumetric bone density", "CT attenuation"})
 _IMAGE_QUANTITIES = {
     "ct": _CT,
     "vbmd": _CT,
-    "pdff": frozenset({"fat fraction", "R2*/T2*"}),
-    "r2star": frozenset({"fat fraction", "R2*/T2*"}),
+    **dict.fromkeys(("pdff", "r2star", "t2star"), frozenset({"fat fraction", "R2*/T2*"})),
+    **dict.fromkeys(("t2", "t1w", "t2w"), frozenset()),
 }
 
 
@@ -79,14 +81,14 @@ def defining_predictors(outcome: str, clinical: Iterable[str]) -> list[str]:
     return [column for column in clinical if column in own or quantities(column) & defined]
 
 
-def incorporation_bias(outcome: str, clinical: Iterable[str], image: str | None) -> list[str]:
+def incorporation_bias(outcome: str, columns: Iterable[str], images: Iterable[str]) -> list[str]:
     """Predictors taken from the very image that defined the outcome, each in a sentence.
 
     They are allowed, but their performance says little about other patients: reports label it.
     """
     defined = outcome_quantities(outcome)
     found = []
-    for column in clinical:
+    for column in columns:
         for family in (_CT, _IMAGE_QUANTITIES["pdff"]):
             shared = quantities(column) & family
             if shared and defined & family and not shared & defined:
@@ -94,11 +96,12 @@ def incorporation_bias(outcome: str, clinical: Iterable[str], image: str | None)
                     f"incorporation bias: predictor '{column}' is measured in the image that "
                     f"defines the outcome '{outcome}'"
                 )
-    if image is not None and defined & _IMAGE_QUANTITIES[image]:
-        found.append(
-            f"incorporation bias: the radiomic features are computed from the image ({image}) that "
-            f"defines the outcome '{outcome}'"
-        )
+    found += [
+        f"incorporation bias: the radiomic features are computed from the image ({image}) that "
+        f"defines the outcome '{outcome}'"
+        for image in images
+        if defined & _IMAGE_QUANTITIES[image]
+    ]
     return found
 
 
@@ -112,59 +115,75 @@ def check_predictors(analysis: Any, columns: Iterable[str] | None = None) -> lis
     columns
         Known columns of the participants table; absent: existence is not checked.
     """
-    problems: list[str] = []
+    where = f"analyses.{analysis.name}"
     known = None if columns is None else [str(column) for column in columns]
     try:
         used = columns_in_rule(analysis.outcome)
-        refused = defining_predictors(analysis.outcome, analysis.clinical)
     except ValueError as error:
-        return [f"analyses.{analysis.name}.outcome: {error}"]
-    held: list[str] = []
-    apart: list[str] = []
-    for place, rule, found in (
-        ("holdout_rule", analysis.holdout_rule, held),
-        ("radiomics.reliability_set", analysis.radiomics.reliability_set, apart),
-    ):
+        return [f"{where}.outcome: {error}"]
+    if analysis.kind in ("ordinal", "continuous") and parse_rule(analysis.outcome)[0].sign:
+        return [f"{where}.outcome: an outcome of kind {analysis.kind} is a column, not a rule"]
+    problems: list[str] = []
+    read = {"outcome": used, "time": [] if analysis.time is None else [analysis.time]}
+    rules = {"holdout_rule": (analysis.holdout_rule, "the hold-out must not be chosen by it")}
+    if analysis.radiomics is not None:
+        reason = "the reliability of features must be blind to it"
+        rules["radiomics.reliability_set"] = (analysis.radiomics.reliability_set, reason)
+        harmonisation = analysis.radiomics.harmonisation
+        if harmonisation is not None:
+            named = [harmonisation.site, *harmonisation.covariates]
+            reason = "harmonisation must be blind to it"
+            read["radiomics.harmonisation"] = named
+            problems += [
+                f"{where}.radiomics.harmonisation: '{column}' defines the outcome; {reason}"
+                for column in defining_predictors(analysis.outcome, named)
+            ]
+    for place, (rule, reason) in rules.items():
+        if rule is None:
+            continue
         try:
-            found += columns_in_rule(rule) if rule is not None else []
+            read[place] = columns_in_rule(rule)
         except ValueError as error:
-            problems.append(f"analyses.{analysis.name}.{place}: {error}")
-    for place, names in (
-        ("outcome", used),
-        ("clinical", analysis.clinical),
-        ("holdout_rule", held),
-        ("radiomics.reliability_set", apart),
-    ):
-        for name in names:
-            if known is not None and name not in known:
-                sentence = unknown_column(name, known)
-                problems.append(f"analyses.{analysis.name}.{place}: {sentence}")
-    problems += [
-        f"analyses.{analysis.name}.clinical: '{column}' defines the outcome "
-        f"'{analysis.outcome}' and cannot predict it"
-        for column in refused
+            problems.append(f"{where}.{place}: {error}")
+            continue
+        problems += [
+            f"{where}.{place}: '{column}' defines the outcome; {reason}"
+            for column in read[place]
+            if column in used
+        ]
+    for block in BLOCKS:
+        read[block] = getattr(analysis, block)
+        problems += _refused(f"{where}.{block}", read[block], analysis)
+    shared = [name for name in analysis.clinical if name in analysis.measurements]
+    problems += [f"{where}.measurements: '{name}' is a clinical column too" for name in shared]
+    unknown = [
+        f"{where}.{place}: {unknown_column(name, known)}"
+        for place, names in read.items()
+        for name in names
+        if known is not None and name not in known
+    ]
+    return unknown + problems
+
+
+def _refused(place: str, columns: list[str], analysis: Any) -> list[str]:
+    """Columns of one block of predictors that cannot predict this outcome."""
+    defining = defining_predictors(analysis.outcome, columns)
+    problems = [
+        f"{place}: '{column}' defines the outcome '{analysis.outcome}' and cannot predict it"
+        for column in defining
     ]
     problems += [
-        f"analyses.{analysis.name}.clinical: '{column}' identifies participants and cannot "
-        "predict anything"
-        for column in analysis.clinical
+        f"{place}: '{column}' is the time to the outcome and cannot predict it"
+        for column in columns
+        if column == analysis.time
+    ]
+    problems += [
+        f"{place}: '{column}' identifies participants and cannot predict anything"
+        for column in columns
         if column in IDENTIFIERS
     ]
-    twice = sorted({name for name in analysis.clinical if analysis.clinical.count(name) > 1})
-    problems += [f"analyses.{analysis.name}.clinical: '{name}' is named twice" for name in twice]
-    problems += [
-        f"analyses.{analysis.name}.holdout_rule: '{column}' defines the outcome; the hold-out "
-        "must not be chosen by it"
-        for column in held
-        if column in used
-    ]
-    problems += [
-        f"analyses.{analysis.name}.radiomics.reliability_set: '{column}' defines the outcome; the "
-        "reliability of features must be blind to it"
-        for column in apart
-        if column in used
-    ]
-    return problems
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    return problems + [f"{place}: '{name}' is named twice" for name in twice]
 
 
 def refusals(analyses: Iterable[Any], columns: Iterable[str] | None = None) -> list[str]:

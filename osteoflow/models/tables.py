@@ -312,7 +312,7 @@ def summary(
                 f"{model} model: {limiting} events (or non-events, the fewer) for {parameters} "
                 f"candidate parameters, {ratio:.2g} each; {_ENOUGH_EVENTS} or more are advised"
             )
-    bias = incorporation_bias(analysis.outcome, analysis.clinical, analysis.radiomics.image)
+    bias = incorporation_bias(analysis.outcome, analysis.columns, analysis.images)
     return {
         "name": analysis.name,
         "outcome": analysis.outcome,
@@ -324,8 +324,8 @@ def summary(
         "n_events_holdout": int(outcome[test].sum()),
         "clinical": list(analysis.clinical),
         "radiomics": {
-            "image": analysis.radiomics.image,
-            "roi": data.roi,
+            "image": ", ".join(analysis.images),
+            "roi": ", ".join(dict.fromkeys(data.regions.values())),
             "n_features": len(data.features),
             "n_selected": len(final.radiomics.selected_),
         },

@@ -4,16 +4,47 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from osteoflow.settings.radiomics import RadiomicsName
 from osteoflow.settings.section import Name, Section
+
+Kind = Literal["binary", "ordinal", "continuous", "survival"]
+Learner = Literal["lasso", "elastic_net", "logistic", "svm", "random_forest", "gradient_boosting"]
+# Learners whose linear predictor is a Rad-score that may enter a combined model.
+SPARSE_LINEAR = ("lasso", "elastic_net")
+
+
+class Harmonisation(Section):
+    """ComBat harmonisation of features by site, fitted in the training data alone."""
+
+    site: str = Field(description="Column that names each participant's site or scanner.")
+    covariates: list[str] = Field(
+        [],
+        description="Columns whose effects are kept while sites are harmonised; never the outcome.",
+    )
+    unseen_site: Literal["refuse", "leave"] = Field(
+        "refuse",
+        description="What becomes of rows of a site that the training data lack: the analysis is "
+        "refused, or their features stay as they are and a warning says so.",
+    )
+
+
+class UnivariateFilter(Section):
+    """Features that are associated with the outcome one by one, in the training data."""
+
+    alpha: float = Field(0.05, gt=0, lt=1, description="Largest p value of a kept feature.")
+    correction: Literal["none", "fdr"] = Field(
+        "none", description="Correction of the p values for the number of features."
+    )
 
 
 class RadiomicsPredictors(Section):
     """The radiomic part of an analysis."""
 
-    image: RadiomicsName = Field(description="Image whose pooled trabecular features are used.")
+    image: RadiomicsName | list[RadiomicsName] = Field(
+        description="Image, or list of images, whose pooled trabecular features are used."
+    )
     icc_threshold: float = Field(
         0.75,
         ge=0,
@@ -34,36 +65,97 @@ class RadiomicsPredictors(Section):
         description="A rule such as `group == test_retest` that names participants who serve the "
         "reliability of features alone and are never modelled; absent: the training data.",
     )
+    harmonisation: Harmonisation | None = Field(
+        None, description="ComBat by site; absent: features are not harmonised."
+    )
+    univariate: UnivariateFilter | None = Field(
+        None, description="Filter by association with the outcome; absent: none."
+    )
     correlation_threshold: float = Field(
         0.9, gt=0, le=1, description="Features more correlated than this (|r|) are redundant."
     )
+    mrmr: int | None = Field(
+        None,
+        ge=1,
+        description="Number of features kept by minimum redundancy and maximum relevance; "
+        "absent: no such step.",
+    )
+    learners: list[Learner] = Field(
+        ["lasso"],
+        min_length=1,
+        description="Models of the features. The first gives the Rad-score of the combined model "
+        "and is called `radiomics`; each other one is compared as `radiomics_<learner>`.",
+    )
+    l1_ratio: float = Field(
+        0.5, gt=0, lt=1, description="Share of the L1 penalty in the elastic net."
+    )
 
-    @field_validator("reliability")
+    @property
+    def images(self) -> list[RadiomicsName]:
+        """Images in the order given."""
+        return self.image if isinstance(self.image, list) else [self.image]
+
+    @field_validator("reliability", "learners", "image")
     @classmethod
-    def _each_once(cls, reliability: list[str]) -> list[str]:
-        if len(set(reliability)) < len(reliability):
-            raise ValueError("a comparison is named twice")
-        return reliability
+    def _each_once(cls, names: list[str]) -> list[str]:
+        if isinstance(names, list) and len(set(names)) < len(names):
+            raise ValueError("a name stands twice")
+        if not names:
+            raise ValueError("the list is empty")
+        return names
 
 
 class Analysis(Section):
     """One outcome, its predictors, and how they are validated."""
 
     name: Name = Field(description="Name of the analysis and of its folder.")
-    outcome: str = Field(
-        description="A 0/1 column, or a rule such as `vbmd_l1l2_mean < 80`, that is the event."
+    kind: Kind = Field(
+        "binary",
+        description="What the outcome is: an event or none (`binary`), ordered classes "
+        "(`ordinal`), a quantity (`continuous`), or the time to an event (`survival`).",
     )
-    outcome_label: str = Field("Event", description="The event's name in figures.")
+    outcome: str = Field(
+        description="A 0/1 column, or a rule such as `vbmd_l1l2_mean < 80`, that is the event "
+        "(`binary`, `survival`); the column with the classes or the quantity (`ordinal`, "
+        "`continuous`)."
+    )
+    outcome_label: str = Field("Event", description="The outcome's name in figures.")
+    classes: list[str] = Field(
+        [],
+        description="Of an ordinal outcome: its classes in order, as the column's texts, or with "
+        "`cuts` the names of the intervals from the lowest value to the highest.",
+    )
+    cuts: list[float] = Field(
+        [],
+        description="Of an ordinal outcome in numbers: rising bounds between the classes; a value "
+        "that equals a bound belongs to the class above it. Published classes, whose bounds may "
+        "differ in that, are columns of `cohort.classes`.",
+    )
+    time: str | None = Field(
+        None, description="Of a time to event: the column with the time to event or censoring."
+    )
     clinical: list[str] = Field(
-        min_length=1,
+        [],
         description="Columns of the clinical model (numbers, or text taken as categories).",
     )
-    radiomics: RadiomicsPredictors = Field(description="The radiomic predictors.")
+    measurements: list[str] = Field(
+        [],
+        description="Columns with measurements (vBMD, HU, PDFF, T2*) that make a model of their "
+        "own and enter the combined model.",
+    )
+    baselines: list[str] = Field(
+        [],
+        description="Columns each of which makes a model alone that the others are compared with, "
+        "such as the mean HU.",
+    )
+    radiomics: RadiomicsPredictors | None = Field(
+        None, description="The radiomic predictors; absent: none."
+    )
     outer_folds: int = Field(5, ge=2, description="Folds of the outer cross-validation.")
     repeats: int = Field(5, ge=1, description="Repetitions of the outer cross-validation.")
-    inner_folds: int = Field(5, ge=2, description="Folds that choose the LASSO penalty.")
+    inner_folds: int = Field(5, ge=2, description="Folds that choose penalties.")
     penalty: Literal["lambda_min", "lambda_1se"] = Field(
-        "lambda_min", description="Which LASSO penalty is taken."
+        "lambda_min", description="Which LASSO or elastic-net penalty is taken."
     )
     holdout_fraction: float = Field(
         0.3,
@@ -79,6 +171,18 @@ class Analysis(Section):
     bootstraps: int = Field(
         1000, ge=100, description="Resamplings of participants behind each interval."
     )
+    optimism_bootstraps: int = Field(
+        0,
+        ge=0,
+        description="Resamplings of participants in each of which the whole pipeline is fitted "
+        "again, for optimism-corrected and .632+ performance; 0: none.",
+    )
+    permutations: int = Field(
+        20,
+        ge=0,
+        description="Permutations of the outcome in each of which the whole pipeline is "
+        "cross-validated again, as a check for leakage; 0: none.",
+    )
     prevalence: float | None = Field(
         None,
         gt=0,
@@ -86,3 +190,47 @@ class Analysis(Section):
         description="Prevalence in the target population, for decision curves of case-control "
         "data; absent: that of the data.",
     )
+
+    @property
+    def images(self) -> list[RadiomicsName]:
+        """Images whose features are predictors."""
+        return [] if self.radiomics is None else self.radiomics.images
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the participants table that are predictors, each once."""
+        return list(dict.fromkeys([*self.clinical, *self.measurements, *self.baselines]))
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, simple ones first, the combined one last."""
+        names = [f"baseline_{column}" for column in self.baselines]
+        names += ["clinical"] * bool(self.clinical) + ["measurements"] * bool(self.measurements)
+        if self.radiomics is not None:
+            first, *others = self.radiomics.learners
+            names += ["radiomics", *(f"radiomics_{learner}" for learner in others)]
+        blocks = {"clinical", "measurements", "radiomics"} & set(names)
+        return names + ["combined"] * (len(blocks) > 1)
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Analysis:
+        if not self.columns and self.radiomics is None:
+            raise ValueError("there is no predictor: give clinical, measurements or radiomics")
+        if (self.kind == "ordinal") != bool(self.classes):
+            raise ValueError("classes belong to ordinal outcomes, and these need them")
+        if self.kind == "ordinal" and len(set(self.classes)) != max(3, len(self.classes)):
+            raise ValueError("an ordinal outcome needs three or more different classes")
+        if self.cuts and len(self.cuts) != len(self.classes) - 1:
+            raise ValueError("cuts: one bound less than classes is needed")
+        if any(low >= high for low, high in zip(self.cuts, self.cuts[1:], strict=False)):
+            raise ValueError("cuts: the bounds must rise")
+        if (self.kind == "survival") != (self.time is not None):
+            raise ValueError("time belongs to outcomes of the kind survival, and these need it")
+        if self.radiomics is not None and len(self.models) > 1:
+            first = self.radiomics.learners[0]
+            if "combined" in self.models and first not in SPARSE_LINEAR:
+                raise ValueError(
+                    f"radiomics.learners: '{first}' gives no Rad-score for a combined model; put "
+                    f"{' or '.join(SPARSE_LINEAR)} first"
+                )
+        return self

@@ -73,7 +73,13 @@ def column_problems(
         numbers(place, [item.x, item.y])
     for analysis in analyses:
         place = f"analyses.{analysis.name}"
-        rule(f"{place}.outcome", analysis.outcome)
+        if analysis.kind in ("binary", "survival"):
+            rule(f"{place}.outcome", analysis.outcome)
+        if analysis.kind == "continuous" or analysis.cuts:
+            numbers(f"{place}.outcome", [analysis.outcome])
+        numbers(f"{place}.time", [analysis.time] if analysis.time else [])
+        numbers(f"{place}.measurements", analysis.measurements)
+        numbers(f"{place}.baselines", analysis.baselines)
         if analysis.holdout_rule is not None:
             rule(f"{place}.holdout_rule", analysis.holdout_rule)
     return list(dict.fromkeys(problems))

@@ -112,8 +112,8 @@ def test_areal_bone_density_defines_a_dxa_outcome():
 
 
 def test_incorporation_bias_is_named():
-    assert incorporation_bias("vbmd_l1l2_mean < 80", ["age"], "pdff") == []
-    found = incorporation_bias("vbmd_l1l2_mean < 80", ["hu_l1_mean"], "ct")
+    assert incorporation_bias("vbmd_l1l2_mean < 80", ["age"], ["pdff"]) == []
+    found = incorporation_bias("vbmd_l1l2_mean < 80", ["hu_l1_mean"], ["ct"])
     assert len(found) == 2
     assert "hu_l1_mean" in found[0]
     assert "(ct)" in found[1]
