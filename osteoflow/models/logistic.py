@@ -83,7 +83,7 @@ def fit_logistic(columns: ArrayLike, outcome: ArrayLike) -> LogisticFit:
     if set(np.unique(y)) != {0.0, 1.0}:
         raise ValueError("the outcome needs events and non-events, coded 1 and 0")
     mean, scale = X.mean(axis=0), X.std(axis=0)
-    kept = _independent_columns(X, mean, scale)
+    kept = independent_columns(X, mean, scale)
     mean, scale = mean[kept], scale[kept]
     Z = np.column_stack([np.ones(len(X)), (X[:, kept] - mean) / scale])
 
@@ -138,7 +138,7 @@ def is_separated(design: Array, outcome: Array) -> bool:
     return bool(-result.fun > 1e-7)
 
 
-def _independent_columns(X: Array, mean: Array, scale: Array) -> NDArray[np.intp]:
+def independent_columns(X: Array, mean: Array, scale: Array) -> NDArray[np.intp]:
     """Columns that vary and do not repeat earlier ones, in order."""
     magnitude = np.abs(X).max(axis=0, initial=0.0)
     kept: list[int] = []
