@@ -4,7 +4,8 @@ Ties are handled by Efron's approximation. If some combination of the columns ra
 above all that are at risk with it, the partial likelihood rises for ever (monotone likelihood).
 That is found exactly by a linear programme, as separation is in logistic regression, and the model
 is then fitted with a ridge penalty that stands for a normal prior of standard deviation 1 on each
-coefficient per standard deviation of its column (Verweij and Van Houwelingen, Stat Med 1994;13:2427).
+coefficient per standard deviation of its column (Verweij and Van Houwelingen, Stat Med 1994;
+13:2427).
 """
 
 from __future__ import annotations
