@@ -36,7 +36,8 @@ def confusion(first: ArrayLike, second: ArrayLike, n_classes: int) -> NDArray[np
 def weighted_kappa(counts: ArrayLike, weights: Weights = "quadratic") -> Kappa:
     """Weighted kappa of a square table of counts.
 
-    Cohen, Psychol Bull 1968;70:213; variance of Fleiss, Cohen and Everitt, Psychol Bull 1969;72:323.
+    Cohen, Psychol Bull 1968;70:213; variance of Fleiss, Cohen and Everitt, Psychol Bull
+    1969;72:323.
 
     Parameters
     ----------
