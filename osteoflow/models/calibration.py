@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
+from scipy.special import chdtrc, expit, logit
 
 from osteoflow.models.logistic import fit_logistic, fit_offset_intercept
 from osteoflow.statistics.intervals import Z95, wilson
@@ -115,6 +115,61 @@ def _batch_newton(design: Array, offset: Array, outcome: Array, weights: Array) 
         if not len(open_rows):
             break
     return found
+
+
+@dataclass(frozen=True)
+class HosmerLemeshow:
+    """Goodness-of-fit test over groups of neighbouring predictions.
+
+    ``p`` is NaN where fewer than three groups of distinct predictions remain, or a group expects
+    no events or nothing but events.
+    """
+
+    statistic: float
+    df: int
+    p: float
+    n_groups: int
+
+
+def hosmer_lemeshow(
+    outcome: ArrayLike, probability: ArrayLike, n_groups: int = 10, *, external: bool = False
+) -> HosmerLemeshow:
+    """Hosmer and Lemeshow's test (Commun Stat Theory Methods 1980;9:1043).
+
+    Secondary: its verdict depends on how many groups are chosen and on how many observations there
+    are, and it does not say what is wrong; slope, intercept and curve do.
+
+    Parameters
+    ----------
+    outcome, probability
+        Shape (n,).
+    n_groups
+        Groups between quantiles of the predictions, each with its upper bound, the first with
+        both. Equal predictions stay together, so that there may be fewer.
+    external
+        The model was not fitted on these observations: as many degrees of freedom as groups
+        instead of two fewer.
+
+    Raises
+    ------
+    ValueError
+        On missing values, vectors of different length, or fewer than three groups asked for.
+    """
+    y, p = np.asarray(outcome, dtype=float), np.asarray(probability, dtype=float)
+    if y.ndim != 1 or y.shape != p.shape or not (np.isfinite(y).all() and np.isfinite(p).all()):
+        raise ValueError("outcome and probability must be complete vectors of one length")
+    if n_groups < 3:
+        raise ValueError("the Hosmer-Lemeshow test needs at least three groups")
+    edges = np.unique(np.quantile(p, np.linspace(0, 1, n_groups + 1)))
+    _, group = np.unique(np.searchsorted(edges[1:-1], p, side="left"), return_inverse=True)
+    n = np.bincount(group).astype(float)
+    observed, expected = np.bincount(group, y), np.bincount(group, p)
+    variance = expected * (1 - expected / n)
+    df = len(n) if external else len(n) - 2
+    if len(n) < 3 or not (variance > 0).all():
+        return HosmerLemeshow(float("nan"), df, float("nan"), len(n))
+    statistic = float(np.sum((observed - expected) ** 2 / variance))
+    return HosmerLemeshow(statistic, df, float(chdtrc(df, statistic)), len(n))
 
 
 def calibration_points(

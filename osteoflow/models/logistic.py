@@ -120,6 +120,46 @@ def fit_offset_intercept(offset: ArrayLike, outcome: ArrayLike) -> tuple[float, 
     return intercept, float(1 / np.sqrt(np.sum(p * (1 - p))))
 
 
+def firth_maximum(columns: ArrayLike, outcome: ArrayLike, n_free: int | None = None) -> float:
+    """Greatest log likelihood with Firth's penalty, up to a constant of the columns.
+
+    Parameters
+    ----------
+    columns
+        Shape (n, p), independent of each other and of a constant; an intercept is added.
+    outcome
+        0/1, shape (n,).
+    n_free
+        Only the intercept and so many first coefficients are free, the others are 0; the penalty
+        is that of all columns nevertheless. Absent: all.
+
+    Raises
+    ------
+    ArithmeticError
+        If the maximum is not found.
+    """
+    X, y = np.asarray(columns, dtype=float), np.asarray(outcome, dtype=float)
+    Z = np.column_stack([np.ones(len(X)), (X - X.mean(axis=0)) / X.std(axis=0)])
+    free = Z.shape[1] if n_free is None else n_free + 1
+    padding = np.zeros(Z.shape[1] - free)
+
+    def loss(beta: Array) -> tuple[float, Array]:
+        full = np.concatenate([beta, padding])
+        return -_objective(Z, y, full, True), -_score(Z, y, full, True)[0][:free]
+
+    start = np.zeros(free)
+    start[0] = logit(y.mean())
+    try:
+        found = minimize(
+            loss, start, jac=True, method="BFGS", options={"gtol": 1e-8, "maxiter": 10 * _MAX_STEPS}
+        )
+    except np.linalg.LinAlgError as error:
+        raise ArithmeticError(f"the penalised likelihood has no maximum: {error}") from error
+    if not np.abs(found.jac).max() <= 1e-5 * len(y):
+        raise ArithmeticError(f"the penalised model did not converge ({len(y)} observations)")
+    return -float(found.fun)
+
+
 def is_separated(design: Array, outcome: Array) -> bool:
     """Whether some direction of the design (with its intercept) separates the classes.
 

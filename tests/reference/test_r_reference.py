@@ -1,4 +1,7 @@
-"""Statistics and models against R (pROC, psych, rms, glmnet): figures computed with R 4.2.2."""
+"""Statistics and models against R (pROC, psych, rms, glmnet, Hmisc, sva): computed with R 4.2.2.
+
+Where R's printed output has few digits, `r/expected/asah.tsv` has them all (`r/asah.R`).
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from osteoflow.models.calibration import calibration
+from osteoflow.models.calibration import calibration, hosmer_lemeshow
 from osteoflow.models.decision import net_benefit
+from osteoflow.models.harmonise import CombatHarmoniser
 from osteoflow.models.lasso import binomial_deviance, choose_penalty, fit_path
 from osteoflow.models.logistic import fit_logistic
 from osteoflow.models.nomogram import Predictor, nomogram
+from osteoflow.models.optimism import optimism_bootstrap
 from osteoflow.statistics.agreement import icc
+from osteoflow.statistics.nested import likelihood_ratio_test
+from osteoflow.statistics.reclassification import reclassification
 from osteoflow.statistics.roc import (
     auc,
     auc_interval,
@@ -38,6 +45,15 @@ def asah() -> pd.DataFrame:
     table["poor"] = (table["outcome"] == "Poor").astype(float)
     table["female"] = (table["gender"] == "Female").astype(float)
     return table
+
+
+@pytest.fixture(scope="module")
+def digits() -> dict[str, np.ndarray]:
+    """What R found in the aSAH data, in full precision."""
+    table = pd.read_csv(
+        Path(__file__).parent / "r" / "expected" / "asah.tsv", sep="\t", comment="#"
+    )
+    return {str(name): part["value"].to_numpy() for name, part in table.groupby("quantity")}
 
 
 @pytest.fixture
@@ -121,7 +137,10 @@ def test_icc_of_shrout_and_fleiss(against_r):
         assert (parts.value, parts.low, parts.high) == pytest.approx(values, abs=1e-10), form
 
 
-def test_logistic_model_and_its_measures(asah, against_r):
+HOSMER_LEMESHOW = (4.788500598696, 0.779923813152)
+
+
+def test_logistic_model_and_its_measures(asah, digits, against_r):
     columns = asah[["age", "female", "wfns", "s100b"]].to_numpy(dtype=float)
     fit = fit_logistic(columns, asah["poor"])
     assert fit.method == "ml"
@@ -138,9 +157,15 @@ def test_logistic_model_and_its_measures(asah, against_r):
     assert own == pytest.approx(probability, abs=1e-7)
     assert auc(asah["poor"], own) == pytest.approx(0.852642276423, abs=1e-11)
     assert np.mean((own - asah["poor"]) ** 2) == pytest.approx(0.152636416165, abs=1e-11)
-    assert net_benefit(asah["poor"], own, [0.1, 0.2, 0.3, 0.4, 0.5]) == pytest.approx(
-        [0.302852, 0.265487, 0.231353, 0.162242, 0.123894], abs=1e-6
-    )
+    benefit = net_benefit(asah["poor"], own, [0.1, 0.2, 0.3, 0.4, 0.5])
+    against_r("Net benefit at five thresholds", benefit, digits["net_benefit"])
+    assert benefit == pytest.approx(digits["net_benefit"], abs=1e-12)
+    printed = [0.302852, 0.265487, 0.231353, 0.162242, 0.123894]
+    assert benefit == pytest.approx(printed, abs=1e-6)
+    test = hosmer_lemeshow(asah["poor"], own)
+    against_r("Hosmer-Lemeshow, statistic and p", (test.statistic, test.p), HOSMER_LEMESHOW)
+    assert (test.statistic, test.p) == pytest.approx(HOSMER_LEMESHOW, abs=1e-6)
+    assert test.df == 8
     found = calibration(asah["poor"], own)
     assert found.slope == pytest.approx(1.0, abs=1e-9)
     assert found.intercept == pytest.approx(0.0, abs=1e-9)
@@ -204,3 +229,98 @@ def test_lasso_penalties_of_glmnet(birthwt, against_r):
     against_r("glmnet: lambda.min and lambda.1se", chosen, [0.0117353590764, 0.0431671074419])
     assert own.lambdas[found.index_min] == pytest.approx(0.0117353590764, abs=1e-10)
     assert own.lambdas[found.index_1se] == pytest.approx(0.0431671074419, abs=1e-10)
+
+
+def test_reclassification_of_hmisc(asah, digits, against_r):
+    fitted = pd.read_csv(FOLDER / "aSAH_probs.csv")
+    found = reclassification(asah["poor"], fitted["p0"], fitted["p1"])
+    printed = {
+        "nri": (-0.122, 0.195, -0.626, 0.531, -0.504, 0.260),
+        "nri_events": (-0.122, 0.155, -0.787, 0.431, -0.426, 0.182),
+        "nri_nonevents": (0.0, 0.118, 0.0, 1.0, -0.231, 0.231),
+        "idi": (0.01148, 0.01022, 1.12301, 0.26143, -0.00856, 0.03152),
+    }
+    names = {"nri_events": "nri_ev", "nri_nonevents": "nri_ne"}
+    for name, values in printed.items():
+        part = getattr(found, name)
+        ours, theirs = (part.value, part.standard_error, part.z), digits[names.get(name, name)]
+        against_r(f"Hmisc: {name}, its SE and z", ours, theirs)
+        assert ours == pytest.approx(theirs, abs=1e-6), name
+        shown = (*ours, part.p, part.low, part.high)
+        step = 5.1e-6 if name == "idi" else 5.1e-4
+        assert shown == pytest.approx(values, abs=step), name
+    assert found.idi_events.value == pytest.approx(0.00731, abs=5.1e-6)
+    assert found.idi_nonevents.value == pytest.approx(0.00417, abs=5.1e-6)
+
+
+def test_nested_models_of_anova(asah, digits, against_r):
+    smaller = asah[["age", "female", "wfns"]]
+    found = likelihood_ratio_test(smaller, smaller.assign(s=asah["s100b"]), asah["poor"])
+    ours = (found.statistic, found.df, found.p)
+    against_r("anova: likelihood-ratio test of nested models", ours, digits["likelihood_ratio"])
+    assert ours == pytest.approx(digits["likelihood_ratio"], abs=1e-9)
+    assert (found.statistic, found.p) == pytest.approx((1.23836555, 0.265786285), abs=1e-6)
+
+
+def test_combat_of_sva(against_r):
+    features = pd.read_csv(FOLDER / "combat_in.csv").T.reset_index(drop=True)
+    people = pd.read_csv(FOLDER / "combat_meta.csv")
+    expected = pd.read_csv(FOLDER / "combat_out_sva.csv").to_numpy().T
+    step = CombatHarmoniser(people["batch"], people[["g"]])
+    found = step.fit_transform(features).to_numpy()
+    against_r("sva: ComBat with a covariate", found, expected, "<= 1e-9")
+    assert np.abs(found - expected).max() <= 1e-9
+    # Learned from all rows, applied to a few: their values do not hang on who is with them.
+    some = features.iloc[[3, 25, 7]]
+    assert np.abs(step.transform(some).to_numpy() - expected[[3, 25, 7]]).max() <= 1e-9
+
+
+def r_samples(seed: int, n: int, times: int) -> np.ndarray:
+    """Rows that R draws by ``set.seed(seed)`` and ``sample(n, replace = TRUE)``, from 0.
+
+    R fills the state of its Mersenne Twister by a congruential generator, takes 16 bits of a
+    number at a time, and rejects what lies beyond n (R since 3.6).
+    """
+    state, word = [], seed
+    for _ in range(50):
+        word = (69069 * word + 1) % 2**32
+    for _ in range(625):
+        word = (69069 * word + 1) % 2**32
+        state.append(word)
+    twister = np.random.RandomState()
+    twister.set_state(("MT19937", np.array(state[1:], dtype=np.uint32), 624))
+    bits = int(np.ceil(np.log2(n)))
+    assert bits <= 16
+    words = twister.randint(0, 2**32, size=4 * n * times, dtype=np.uint32)
+    drawn = (words >> 16) & (2**bits - 1)
+    return drawn[drawn < n][: n * times].reshape(times, n).astype(np.intp)
+
+
+def test_optimism_bootstrap_of_rms(asah, digits, against_r):
+    X = asah[["age", "female", "wfns", "s100b"]].to_numpy(dtype=float)
+    y = asah["poor"].to_numpy()
+
+    def fit(rows):
+        model = fit_logistic(X[rows], y[rows])
+        return lambda asked: 1 / (1 + np.exp(-model.linear_predictor(X[asked])))
+
+    found = optimism_bootstrap(fit, y, r_samples(1, len(y), 1000)).table.set_index("measure")
+    parts = ["apparent", "training", "test", "optimism", "corrected"]
+    area = found.loc["auc", parts].to_numpy(dtype=float)
+    dxy = 2 * area - np.array([1, 1, 1, 0, 1])
+    printed = {
+        "Dxy": [0.7053, 0.7174, 0.6784, 0.0390, 0.6663],
+        "Slope": [1.0, 1.0, 0.9098, 0.0902, 0.9098],
+        "B": [0.1526, 0.1441, 0.1605, -0.0164, 0.1691],
+    }
+    own = {
+        "Dxy": dxy,
+        "Slope": found.loc["calibration_slope", parts].to_numpy(dtype=float),
+        "B": found.loc["brier", parts].to_numpy(dtype=float),
+    }
+    for name, values in printed.items():
+        theirs = digits[f"validate_{name}"][:5]
+        against_r(f"rms: validate with R's 1000 resamples, {name}", own[name], theirs)
+        assert own[name] == pytest.approx(theirs, abs=1e-6), name
+        # As first printed, from fits that rms had stopped early.
+        assert own[name] == pytest.approx(values, abs=1e-4), name
