@@ -7,6 +7,9 @@ from typing import Any
 
 import numba
 
+# numba loads parts of SciPy when a compiled function is first called.
+from osteoflow import scipy_parts  # noqa: F401
+
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function when it is first called, and keep the machine code beside its source.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
+
+from osteoflow.scipy_parts import ndimage
 
 # Discs are sought by a probe that fits well inside the smallest rod.
 PROBE_FRACTION = 0.3

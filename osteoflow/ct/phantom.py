@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.ct.calibration import RodMeasurement
 from osteoflow.ct.certificate import Phantom
@@ -14,8 +13,9 @@ from osteoflow.ct.rod_pair import second_rod
 from osteoflow.ct.rod_row import RodRow, expected_range, find_row, place_row
 from osteoflow.ct.rods import AxialImages, RodTrack, measure_rods
 from osteoflow.errors import SubjectDataError
-from osteoflow.io.nifti import nib
+from osteoflow.io.nifti import orientations
 from osteoflow.io.volume import Volume
+from osteoflow.scipy_parts import ndimage
 
 # Rows are sought in means over slabs: thin enough that a phantom lying ten degrees askew stays in
 # place within one, thick enough to quieten noise together with pixels of about this size.
@@ -108,13 +108,13 @@ def _not_found(found: list[_Found], certificate: Phantom, n_slabs: int) -> Subje
 
 
 def _axial(ct: Volume) -> AxialImages:
-    orientation = nib.orientations.io_orientation(ct.affine)
-    data = nib.orientations.apply_orientation(np.asarray(ct.data), orientation)
+    orientation = orientations.io_orientation(ct.affine)
+    data = orientations.apply_orientation(np.asarray(ct.data), orientation)
     if not np.isfinite(data).all():
         # One voxel without a number would spread over its slab. As air it spoils at most the rod it
         # lies in, and the trimmed mean or the check for steady slices leaves it out.
         data = np.where(np.isfinite(data), data, AIR_HU)
-    affine = ct.affine @ nib.orientations.inv_ornt_aff(orientation, ct.shape)
+    affine = ct.affine @ orientations.inv_ornt_aff(orientation, ct.shape)
     return AxialImages(data, affine, np.linalg.norm(affine[:3, :3], axis=0))
 
 

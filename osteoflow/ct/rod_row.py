@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.ct.calibration import (
     BETA_WATER,
@@ -19,6 +18,7 @@ from osteoflow.ct.calibration import (
 from osteoflow.ct.certificate import K2HPO4, Phantom
 from osteoflow.ct.discs import Disc, Probed, find_discs, probe
 from osteoflow.ct.rod_pair import places_beside
+from osteoflow.scipy_parts import ndimage
 
 # Rods that stand out from soft tissue and holder at a slope in the middle of the plausible range
 # start a search; the others follow from the row and are checked against the certificate.

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.ct.vessel import find_vessel
 from osteoflow.errors import SubjectDataError
-from osteoflow.io.nifti import nib
+from osteoflow.io.nifti import orientations
 from osteoflow.io.volume import Volume
+from osteoflow.scipy_parts import ndimage
 
 # Regions are found on means over about this length: quiet enough to tell tissues apart.
 COARSE_MM = (2.0, 2.0, 3.0)
@@ -139,9 +139,9 @@ def _voxel_cm3(spacing: np.ndarray) -> float:
 
 
 def _coarse(ct: Volume) -> Coarse:
-    orientation = nib.orientations.io_orientation(ct.affine)
-    data = nib.orientations.apply_orientation(np.asarray(ct.data), orientation)
-    affine = ct.affine @ nib.orientations.inv_ornt_aff(orientation, ct.shape)
+    orientation = orientations.io_orientation(ct.affine)
+    data = orientations.apply_orientation(np.asarray(ct.data), orientation)
+    affine = ct.affine @ orientations.inv_ornt_aff(orientation, ct.shape)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     factors = tuple(
         max(1, round(wanted / step)) for wanted, step in zip(COARSE_MM, spacing, strict=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+
+from osteoflow.scipy_parts import ndimage
 
 # Enhanced blood is sought first: a contrast agent must be seen, not missed.
 WINDOWS = ((85.0, 500.0), (15.0, 85.0))

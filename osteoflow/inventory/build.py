@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from osteoflow.code_version import facts_text, history_text
+from osteoflow.code_version import facts_text, history_text, load_facts
 from osteoflow.errors import StudyError
 from osteoflow.inventory.change import describe_change, listed_files
 from osteoflow.inventory.entry import MRI_ROLES, ROLES, is_excluded, subject_entry
@@ -119,6 +119,8 @@ def take_inventory(
         for problem in entry["problems"]
     ]
     write_text_if_different(folder / "exclusions.tsv", _tsv(EXCLUSION_COLUMNS, exclusions))
+    # Only files that changed since the last time are parsed again.
+    load_facts(folder / "code.json")
     write_text_if_different(folder / "code.json", facts_text())
     history = folder / "code_history.json"
     write_text_if_different(history, history_text(history))

@@ -17,7 +17,7 @@ from osteoflow.inventory.diffusion_series import diffusion_word, is_adc_map
 from osteoflow.io.dicom import PARSE_ERRORS
 from osteoflow.io.diffusion import DIFFUSION_TAGS, adc_map_scale, b_value, directionality
 from osteoflow.io.frames import GROUPS, frame_headers, frames_text, holds_several, image_count
-from osteoflow.io.header import PERSON, TEXTS, acquisition, header_text
+from osteoflow.io.header import PERSON, TEXTS, acquisition, header_text, stated
 from osteoflow.io.vendor import VENDOR_TAGS, vendor_elements
 
 # Only these elements are kept. Names, birth dates, addresses and descriptions are not among
@@ -243,9 +243,8 @@ def _frame_groups(dataset: pydicom.Dataset) -> list[dict[str, Any]]:
 
 def _header(dataset: pydicom.Dataset) -> dict[str, Any]:
     """The elements of one image."""
-    header: dict[str, Any] = {
-        tag: _plain(dataset.get(tag)) for tag in TAGS if dataset.get(tag) not in (None, "")
-    }
+    values = ((name, stated(dataset, name)) for name in TAGS)
+    header: dict[str, Any] = {name: _plain(v) for name, v in values if v not in (None, "")}
     # Texts may be quoted in reasons: what identifies a person is read to keep it out of them.
     texts, _ = acquisition(dataset)
     header |= {name: texts[name] for name in TEXTS if name in texts}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from osteoflow.errors import SubjectDataError
-from osteoflow.io.nifti import ImageFileError, nib
+from osteoflow.io.nifti import ImageFileError, load
 from osteoflow.io.volume import Volume, check_gzip, read_volume
 
 
@@ -67,7 +67,7 @@ def read_nifti(path: str | Path, kind: str, number: int | None = None) -> Volume
         raise disk_problem(error) from None
     try:
         check_gzip(path)
-        header = nib.load(str(path)).header
+        header = load(path).header
         volume = read_volume(path)
     except (ImageFileError, OSError, EOFError, ValueError, ArithmeticError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -110,7 +110,7 @@ def read_nifti(path: str | Path, kind: str, number: int | None = None) -> Volume
 def count_volumes(path: str | Path) -> int:
     """Volumes of a NIfTI file by its header; 1 where it cannot be read, which reading it tells."""
     try:
-        shape = nib.load(str(path)).shape
+        shape = load(path).shape
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error):
         return 1
     return int(shape[3]) if len(shape) > 3 else 1

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.header import plain_text
 from osteoflow.io.nrrd import Nrrd
 from osteoflow.io.segments import Code, MaskFile, Segment, box_of, unreadable
+from osteoflow.scipy_parts import ndimage
 
 KIND = "Slicer segmentation"
 SMALL = 2**16

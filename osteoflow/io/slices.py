@@ -11,7 +11,7 @@ import pydicom
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.frames import frame_pixels
 from osteoflow.io.header import VALUE_ERRORS, header_number
-from osteoflow.io.nifti import nib
+from osteoflow.io.nifti import Nifti1Image, orientations
 from osteoflow.io.scaling import rescaled
 from osteoflow.io.volume import Volume
 
@@ -159,10 +159,8 @@ def compare_geometry(converted: Volume, stated: Volume) -> None:
     SubjectDataError
         ``geometry_mismatch``.
     """
-    ours, theirs = (
-        nib.as_closest_canonical(nib.Nifti1Image(np.empty(v.shape, np.uint8), v.affine))
-        for v in (stated, converted)
-    )
+    images = [Nifti1Image(np.empty(v.shape, np.uint8), v.affine) for v in (stated, converted)]
+    ours, theirs = (v.as_reoriented(orientations.io_orientation(v.affine)) for v in images)
     if ours.shape != theirs.shape or not np.allclose(
         ours.affine, theirs.affine, atol=AFFINE_TOLERANCE
     ):

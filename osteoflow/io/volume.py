@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from osteoflow.io.nifti import nib
+from osteoflow.io.nifti import Nifti1Image, load
 from osteoflow.io.whole import whole_file, write_text
 
 
@@ -64,14 +64,14 @@ def check_gzip(path: str | Path) -> None:
 
 def read_volume(path: str | Path, dtype: type | None = None) -> Volume:
     """Read a NIfTI file; ``dtype`` defaults to the stored type with its scaling applied."""
-    image = nib.load(str(path))
+    image = load(path)
     data = np.asanyarray(image.dataobj)
     return Volume(data if dtype is None else data.astype(dtype), np.asarray(image.affine, float))
 
 
 def read_spacing(path: str | Path) -> tuple[float, float, float]:
     """Voxel size of a NIfTI file in mm, without its data."""
-    return Volume(np.empty((0, 0, 0)), np.asarray(nib.load(str(path)).affine, float)).spacing
+    return Volume(np.empty((0, 0, 0)), np.asarray(load(path).affine, float)).spacing
 
 
 def write_volume(path: str | Path, volume: Volume, sidecar: dict[str, Any] | None = None) -> None:
@@ -87,12 +87,12 @@ def write_volume(path: str | Path, volume: Volume, sidecar: dict[str, Any] | Non
         data = data.astype(np.float32)
     elif data.dtype == np.int64:
         data = data.astype(np.int32)
-    image = nib.Nifti1Image(data, volume.affine)
+    image = Nifti1Image(data, volume.affine)
     image.header.set_xyzt_units("mm")
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=1)
     with whole_file(path) as part:
-        nib.save(image, part)
+        image.to_filename(part)
     if sidecar is not None:
         write_json(sidecar_path(path), sidecar)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import special
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.mri.adc_model import (
@@ -16,6 +15,7 @@ from osteoflow.mri.adc_model import (
 )
 from osteoflow.mri.fit_setting import voxels_to_fit
 from osteoflow.mri.reliability import full_maps, reliable_voxels
+from osteoflow.scipy_parts import special
 
 METHODS = ("loglinear", "loglinear_unweighted", "nls")
 

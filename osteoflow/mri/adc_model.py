@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+
+from osteoflow.scipy_parts import special
 
 UM2_PER_MM2 = 1e6
 """b is in s/mm2, ADC in um2/s (1e-6 mm2/s)."""

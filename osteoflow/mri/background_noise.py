@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage, optimize, special
 
 from osteoflow.errors import SubjectDataError
+from osteoflow.scipy_parts import ndimage, optimize, special
 
 RAYLEIGH_SD = float(np.sqrt(2 - np.pi / 2))
 """SD of the magnitude in air over the SD of one real channel: 0.655. Noise of mean zero in the

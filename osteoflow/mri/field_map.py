@@ -16,10 +16,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.compiled import compiled
 from osteoflow.mri.candidates import FieldSearch
+from osteoflow.scipy_parts import ndimage
 
 ABSENT = np.float32(1e6)
 """Cost of a candidate that a voxel does not have: beyond what any neighbours can repair."""

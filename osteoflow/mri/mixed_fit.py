@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import special
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.mri.candidates import R2STAR_BOUNDS
@@ -24,6 +23,7 @@ from osteoflow.mri.levenberg import Minimum, minimise
 from osteoflow.mri.noise import NOISE_FACTOR
 from osteoflow.mri.signal_model import fat_fraction
 from osteoflow.mri.spectrum import FatSpectrum
+from osteoflow.scipy_parts import special
 
 UNKNOWNS = 6
 """Complex water and fat, field and R2*."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
 from osteoflow.mri.fit_setting import ASSUMED_SIGMA, FitSetting
+from osteoflow.scipy_parts import special
 
 NOISE_FACTOR = 2.0
 """Multiple of the noise's own norm below which a voxel holds nothing but noise."""

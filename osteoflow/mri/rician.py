@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import special
 
 from osteoflow.mri.levenberg import Minimum, minimise
+from osteoflow.scipy_parts import special
 
 LEAST_NOISE = 1e-4
 """Least noise SD relative to the signal: rounding, and no division by zero in noiseless images."""

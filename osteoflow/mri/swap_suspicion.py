@@ -9,9 +9,9 @@ tissue around it, so the surroundings reach further than a vertebra.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.mri.spectrum import GYROMAGNETIC_RATIO_MHZ_PER_T, WATER_PPM
+from osteoflow.scipy_parts import ndimage
 
 METHYLENE_PPM = 1.30
 """The main peak of fat: its distance from water is what a swap moves the field by."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import special
+
+from osteoflow.scipy_parts import special
 
 TABLE_STEP = 0.02
 """Spacing, in noise standard deviations, of the tabulated correction to the mean."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+
+from osteoflow.scipy_parts import interpolate
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,13 @@ def make_table(
     index = np.arange(log_t2.size)
     nodes = np.zeros((*trains.shape[:2], 4, trains.shape[2]))
     nodes[:, :, 0] = trains
-    nodes[:, :, 1 if second.size == 1 else 2] = CubicSpline(index, trains, axis=0)(index, 1)
+    nodes[:, :, 1 if second.size == 1 else 2] = interpolate.CubicSpline(index, trains, axis=0)(
+        index, 1
+    )
     if second.size > 1:
         index = np.arange(second.size)
         ends = ("not-a-knot", "clamped" if flat_end else "not-a-knot")
-        slopes = CubicSpline(index, nodes[:, :, ::2], axis=1, bc_type=ends)(index, 1)
+        slopes = interpolate.CubicSpline(index, nodes[:, :, ::2], axis=1, bc_type=ends)(index, 1)
         if flat_end:
             slopes[:, -1] = 0  # exactly: it is divided by a number that vanishes there too
         nodes[:, :, 1::2] = slopes

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.mri.t2_fit import TrainFit, fit_trains
@@ -13,6 +12,7 @@ from osteoflow.mri.t2_model import EchoModel
 from osteoflow.mri.t2_noise import MagnitudeNoise
 from osteoflow.mri.t2_quality import MAPS, NOISE_FACTOR, RESIDUAL_LIMIT
 from osteoflow.mri.t2_setting import MIN_SAMPLES
+from osteoflow.scipy_parts import special
 
 CHUNK = 2048
 """Voxels fitted at once; small enough for the arrays to stay near the processor."""

@@ -6,7 +6,8 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+
+from osteoflow.scipy_parts import ndimage
 
 # Voxel counts that are whole in exact arithmetic may come out a few ulp below.
 TINY = 1e-9

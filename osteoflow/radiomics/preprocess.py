@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
-from osteoflow.io.nifti import nib
+from osteoflow.io.nifti import orientations
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics import families, filters
 from osteoflow.radiomics.boxes import Box, bounding_box
 from osteoflow.radiomics.grid import Grid, PlacedGrid, Placement
 from osteoflow.radiomics.settings import RadiomicsSettings
+from osteoflow.scipy_parts import ndimage
 
 # A cubic B-spline prefilter forgets by 0.27 per voxel: 16 voxels leave 1e-9 of a step.
 SPLINE_MARGIN = 16
@@ -131,10 +131,10 @@ def prepare_regions(
             raise ValueError(f"image {image.data.shape} and mask {mask.shape} must be one 3D shape")
         if not mask.any():
             raise ValueError("the mask is empty")
-    orientation = nib.orientations.io_orientation(image.affine)
-    data = nib.orientations.apply_orientation(np.asarray(image.data), orientation)
+    orientation = orientations.io_orientation(image.affine)
+    data = orientations.apply_orientation(np.asarray(image.data), orientation)
     turned = {
-        name: nib.orientations.apply_orientation(np.asarray(mask, bool), orientation)
+        name: orientations.apply_orientation(np.asarray(mask, bool), orientation)
         for name, mask in masks.items()
     }
     spacing = _spacing(image, orientation)
@@ -185,7 +185,7 @@ def feature_grid(
     SubjectDataError
         ``no_slice_axis``.
     """
-    spacing = _spacing(image, nib.orientations.io_orientation(image.affine))
+    spacing = _spacing(image, orientations.io_orientation(image.affine))
     slice_axis = _slice_axis(spacing) if settings.texture == "2D" else None
     return spacing, _target_spacing(spacing, slice_axis, settings), slice_axis
 
@@ -237,7 +237,7 @@ def discretise(values: np.ndarray, settings: RadiomicsSettings, filtered: bool) 
 
 def spacing_of(image: Volume) -> tuple[float, float, float]:
     """Voxel size in mm to the right, anterior and superior."""
-    return _spacing(image, nib.orientations.io_orientation(image.affine))
+    return _spacing(image, orientations.io_orientation(image.affine))
 
 
 def _spacing(image: Volume, orientation: np.ndarray) -> tuple[float, float, float]:

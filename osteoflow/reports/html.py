@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from osteoflow.figures.wording import NOT_ESTIMABLE, number, p_value, significant
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HEADINGS = {
     "participant_id": "Participant",
@@ -120,6 +123,9 @@ def make_table(
     digits
         Decimals of a column; others get three significant digits, counts none.
     """
+    # A subject's page has no such table, and each page is made by a process of its own.
+    import pandas as pd
+
     names = {**HEADINGS, **(headings or {})}
     digits = digits or {}
     columns = [str(column) for column in table.columns]
@@ -156,15 +162,13 @@ def _heading(column: str, names: Mapping[str, str]) -> str:
 
 def cell_text(value: object, column: str = "", digits: int | None = None) -> str:
     """One value as text."""
-    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
+    if is_missing(value):
         return "–"
     if isinstance(value, bool) or type(value).__name__ == "bool":
         return "yes" if value else "no"
     if isinstance(value, Integral) or (column in WHOLE_COLUMNS and isinstance(value, Real)):
         return f"{value:.0f}"
     if isinstance(value, Real):
-        if pd.isna(value):
-            return "–"
         if column in P_COLUMNS:
             return p_value(float(value)).removeprefix("p = ").removeprefix("p ")
         if digits is not None:
@@ -176,6 +180,13 @@ def cell_text(value: object, column: str = "", digits: int | None = None) -> str
     if column == "covariates":
         return ", ".join(part.strip() for part in str(value).split(","))
     return str(value)
+
+
+def is_missing(value: object) -> bool:
+    """Whether a cell holds nothing: None, pandas' NA (which has no truth), or no number."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return isinstance(value, Real) and value != value  # noqa: PLR0124
 
 
 def given(table: pd.DataFrame | None) -> bool:

@@ -11,23 +11,21 @@ import base64
 import io
 from dataclasses import dataclass, field
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Circle
-from matplotlib.patheffects import AbstractPathEffect, Normal, Stroke
 from PIL import Image
 
-from osteoflow.figures.style import look
 from osteoflow.figures.wording import significant
-from osteoflow.io.nifti import nib
+from osteoflow.io.nifti import orientations
 from osteoflow.io.volume import Volume
+from osteoflow.reports.canvas import Canvas, outline
+from osteoflow.reports.colours import colour_table, coloured
 from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.schemes import level_name
 
 MAX_BYTES = 150_000
 WIDTH_PX = 440
+TALLEST_PX = 620
+BAR_PX = 70
 PLANES = {"sagittal": 0, "axial": 2}
 LETTERS = {"sagittal": "APSI", "axial": "RLAP"}
 SEEDED = "outlines seeded"
@@ -69,7 +67,8 @@ class ImageView:
     planes
         Of ``sagittal`` and ``axial``.
     colour_map
-        Matplotlib name; anything but ``gray`` gets a colour bar.
+        As for :func:`osteoflow.reports.colours.colour_table`; anything but ``gray`` gets a bar of
+        its colours.
     seeded
         The outlines grew from seeds: said on the picture and in its text.
     """
@@ -125,9 +124,9 @@ def draw_overlays(view: ImageView) -> list[Overlay]:
     unknown = set(view.planes) - set(PLANES)
     if unknown:
         raise ValueError(f"unknown plane: {', '.join(sorted(unknown))}")
-    to_ras = nib.orientations.io_orientation(view.image.affine)
+    to_ras = orientations.io_orientation(view.image.affine)
     arrays = {
-        what: None if data is None else nib.orientations.apply_orientation(data, to_ras)
+        what: None if data is None else orientations.apply_orientation(data, to_ras)
         for what, data in (
             ("image", view.image.data),
             ("labels", view.labels),
@@ -136,7 +135,7 @@ def draw_overlays(view: ImageView) -> list[Overlay]:
     }
     order = np.argsort(to_ras[:, 0])
     spacing = np.asarray(view.image.spacing)[order]
-    affine = view.image.affine @ nib.orientations.inv_ornt_aff(to_ras, view.image.shape)
+    affine = view.image.affine @ orientations.inv_ornt_aff(to_ras, view.image.shape)
     return [_draw(view, arrays, spacing, plane, affine) for plane in view.planes]
 
 
@@ -178,44 +177,29 @@ def _draw(
     picture = _display(_slice(image, index, axis), plane).astype(float)
     dx, dy = (spacing[1], spacing[2]) if plane == "sagittal" else (spacing[0], spacing[1])
     rows, columns = picture.shape
-    extent = (0.0, columns * dx, rows * dy, 0.0)
-    height = WIDTH_PX * extent[2] / extent[1]
-    shrink = min(1.0, 620 / height)
-    bar = 0 if view.colour_map == "gray" else 70
-    width_px, height_px = WIDTH_PX * shrink, height * shrink
+    height = WIDTH_PX * (rows * dy) / (columns * dx)
+    shrink = min(1.0, TALLEST_PX / height)
+    bar = 0 if view.colour_map == "gray" else BAR_PX
+    size = round(WIDTH_PX * shrink), round(height * shrink)
+    canvas = Canvas(coloured(picture, view.window, view.colour_map), *size, bar)
     contours = []
-    with look():
-        figure = Figure(figsize=((width_px + bar) / 100, height_px / 100), dpi=100)
-        axes = figure.add_axes((0, 0, width_px / (width_px + bar), 1))
-        axes.set_axis_off()
-        colours = mpl.colormaps[view.colour_map].with_extremes(bad="black")
-        shown = axes.imshow(
-            picture, cmap=colours, vmin=view.window[0], vmax=view.window[1], extent=extent
-        )
-        shown.set_interpolation("nearest")
-        axes.set_autoscale_on(False)
-        for what, colour in (("labels", WHOLE), ("trabecular", TRABECULAR)):
-            if arrays[what] is None:
-                continue
-            mask = _display(_slice(arrays[what], index, axis), plane)
-            if mask.any():
-                contours.append(what)
-                _contour(axes, mask, extent, colour)
-                if what == "labels":
-                    _names(axes, mask, extent)
-        if view.rods and plane == "axial":
-            contours.append("rods")
-            _rods(axes, view.rods, affine, image.shape, spacing)
-        _orientation(axes, LETTERS[plane])
-        if view.seeded and contours:
-            _stroked(axes, 0.02, 0.97, SEEDED, transform=axes.transAxes, va="top", ha="left")
-        if bar:
-            beside = figure.add_axes((width_px / (width_px + bar) + 0.02, 0.1, 0.03, 0.8))
-            scale = figure.colorbar(shown, cax=beside)
-            scale.set_label(view.unit, fontsize=8)
-            beside.tick_params(labelsize=8)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+    for what, colour in (("labels", WHOLE), ("trabecular", TRABECULAR)):
+        if arrays[what] is None:
+            continue
+        mask = _display(_slice(arrays[what], index, axis), plane)
+        if mask.any():
+            contours.append(what)
+            _contour(canvas, mask, colour)
+            if what == "labels":
+                _names(canvas, mask)
+    if view.rods and plane == "axial":
+        contours.append("rods")
+        _rods(canvas, view.rods, affine, image.shape, dx)
+    _orientation(canvas, LETTERS[plane])
+    if view.seeded and contours:
+        canvas.text(0.02 * canvas.width, 0.03 * canvas.height, SEEDED, anchor="lt")
+    if bar:
+        canvas.scale(colour_table(view.colour_map), view.window, view.unit)
     position = "patient right on the left" if plane == "axial" else "anterior on the left"
     text = (
         f"{view.name}, {plane} slice {index + 1} of {image.shape[axis]}, {position}; "
@@ -223,7 +207,7 @@ def _draw(
     )
     if view.seeded:
         text += f"; {SEEDED}: check every level"
-    return Overlay(compress(buffer.getvalue(), MAX_BYTES), text, plane, tuple(contours))
+    return Overlay(compress(canvas.png(), MAX_BYTES), text, plane, tuple(contours))
 
 
 def _display(plane_ras: np.ndarray, plane: str) -> np.ndarray:
@@ -238,72 +222,48 @@ def _display(plane_ras: np.ndarray, plane: str) -> np.ndarray:
     return plane_ras[::-1, ::-1].T
 
 
-def _contour(
-    axes: Axes, mask: np.ndarray, extent: tuple[float, float, float, float], colour: str
-) -> None:
-    rows, columns = mask.shape
-    x = (np.arange(columns) + 0.5) * extent[1] / columns
-    y = (np.arange(rows) + 0.5) * extent[2] / rows
+def _contour(canvas: Canvas, mask: np.ndarray, colour: str) -> None:
+    enlarge = (canvas.width / mask.shape[1], canvas.height / mask.shape[0])
     for value in np.unique(mask[mask > 0]):
-        line = axes.contour(
-            x, y, (mask == value).astype(float), levels=[0.5], colors=colour, linewidths=1
-        )
-        line.set_path_effects(_outline(2.2))
+        canvas.lines(outline(mask == value) * enlarge, colour, points=1, edge=2.2)
 
 
 def _rods(
-    axes: Axes,
+    canvas: Canvas,
     rods: tuple[RodMark, ...],
     affine: np.ndarray,
     shape: tuple[int, ...],
-    spacing: np.ndarray,
+    dx: float,
 ) -> None:
     """Outlines of the rods from their RAS positions; ``affine`` is that of the RAS array."""
     to_index = np.linalg.inv(affine)
     for rod in rods:
         i, j, _ = (to_index @ np.append(rod.centre_mm, 1.0))[:3]
-        x, y = (shape[0] - 0.5 - i) * spacing[0], (shape[1] - 0.5 - j) * spacing[1]
+        x = (shape[0] - 0.5 - i) / shape[0] * canvas.width
+        y = (shape[1] - 0.5 - j) / shape[1] * canvas.height
         if np.isfinite(rod.diameter_mm):
-            axes.add_patch(
-                Circle((x, y), rod.diameter_mm / 2, fill=False, edgecolor=RODS, linewidth=1)
-            )
+            radius = rod.diameter_mm / 2 / (shape[0] * dx) * canvas.width
+            canvas.circle(x, y, radius, RODS, points=1)
         else:
-            axes.plot(x, y, marker="+", color=RODS, markersize=6)
-        _stroked(axes, x, y, rod.name, ha="center", fontsize=7)
+            canvas.cross(x, y, 6, RODS)
+        canvas.text(x, y, rod.name, points=7)
 
 
-def _names(axes: Axes, mask: np.ndarray, extent: tuple[float, float, float, float]) -> None:
+def _names(canvas: Canvas, mask: np.ndarray) -> None:
     """Each vertebra's name at its left edge."""
     rows, columns = mask.shape
     for value in np.unique(mask[mask > 0]):
         place = np.argwhere(mask == value)
-        x = place[:, 1].min() * extent[1] / columns
-        y = (place[:, 0].mean() + 0.5) * extent[2] / rows
-        _stroked(axes, x - 0.015 * extent[1], y, level_name(int(value)), ha="right")
+        x = (place[:, 1].min() / columns - 0.015) * canvas.width
+        y = (place[:, 0].mean() + 0.5) / rows * canvas.height
+        canvas.text(x, y, level_name(int(value)), anchor="rm")
 
 
-def _orientation(axes: Axes, letters: str) -> None:
+def _orientation(canvas: Canvas, letters: str) -> None:
     """Anatomical direction at each side: left, right, top, bottom."""
-    places = ((0.015, 0.5), (0.985, 0.5), (0.5, 0.99), (0.5, 0.01))
-    for letter, (x, y), ha, va in zip(
-        letters,
-        places,
-        ("left", "right", "center", "center"),
-        ("center", "center", "top", "bottom"),
-        strict=True,
-    ):
-        _stroked(axes, x, y, letter, ha=ha, va=va, transform=axes.transAxes, weight="bold")
-
-
-def _stroked(axes: Axes, x: float, y: float, text: str, **options: object) -> None:
-    """White text with a dark outline, readable on any grey or colour."""
-    options = {"va": "center", "color": "white", "fontsize": 9, **options}
-    axes.text(x, y, text, path_effects=_outline(1.8), **options)
-
-
-def _outline(width: float) -> list[AbstractPathEffect]:
-    """Dark edge that sets a line or text apart from any background."""
-    return [Stroke(linewidth=width, foreground="black"), Normal()]
+    places = ((0.015, 0.5, "lm"), (0.985, 0.5, "rm"), (0.5, 0.01, "mt"), (0.5, 0.99, "mb"))
+    for letter, (x, y, anchor) in zip(letters, places, strict=True):
+        canvas.text(x * canvas.width, y * canvas.height, letter, anchor=anchor, bold=True)
 
 
 def compress(png: bytes, limit: int, max_width: int | None = None, colours: int = 256) -> bytes:

@@ -12,15 +12,15 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
 from osteoflow.figures.wording import significant
-from osteoflow.io.nifti import nib
+from osteoflow.io.nifti import orientations
 from osteoflow.io.volume import Volume
+from osteoflow.reports.colours import coloured, rgb
 from osteoflow.reports.overlay import PLANES, TRABECULAR, WHOLE, Overlay, compress
+from osteoflow.scipy_parts import ndimage
 from osteoflow.segmentation.boxes import label_boxes
 
 MARGIN_MM = 15.0
@@ -75,14 +75,14 @@ class Strips:
         for layer in self.layers:
             if layer.image.data.ndim != 3 or layer.image.shape != labels.shape:
                 raise ValueError(f"{layer.name} of {layer.image.data.shape}, mask {labels.shape}")
-        self.to_ras = nib.orientations.io_orientation(base.image.affine)
+        self.to_ras = orientations.io_orientation(base.image.affine)
         self.spacing = np.asarray(base.image.spacing)[np.argsort(self.to_ras[:, 0])]
         self.labels, self.trabecular = self._turned(labels), self._turned(trabecular)
         self.images = [self._turned(layer.image.data) for layer in self.layers]
         self.boxes = label_boxes(self.labels)
 
     def _turned(self, data: np.ndarray) -> np.ndarray:
-        return nib.orientations.apply_orientation(data, self.to_ras)
+        return orientations.apply_orientation(data, self.to_ras)
 
     def draw(self, label: int, name: str) -> Overlay:
         """The strip of one region.
@@ -136,7 +136,8 @@ class Strips:
             for array in (self.images[layer], self.labels, self.trabecular)
         )
         enlarged = np.ix_(*_enlarged(values.shape, self.spacing[others]))
-        picture = _coloured(values[enlarged], self.layers[layer])
+        shown = self.layers[layer]
+        picture = coloured(values[enlarged], shown.window, shown.colour_map)
         here = outlines[enlarged]
         for neighbour in np.unique(here[(here > 0) & (here != label)]):
             _outline(picture, here == neighbour, NEIGHBOUR)
@@ -166,21 +167,13 @@ def _enlarged(shape: tuple[int, int], spacing: np.ndarray) -> tuple[np.ndarray, 
     return rows, columns
 
 
-def _coloured(values: np.ndarray, layer: Layer) -> np.ndarray:
-    """Values in the layer's window as RGB; what is not finite is black."""
-    low, high = layer.window
-    shade = np.clip((values.astype(float) - low) / (high - low), 0, 1)
-    colours = mpl.colormaps[layer.colour_map].with_extremes(bad="black")
-    return colours(np.ma.masked_invalid(shade), bytes=True)[..., :3].copy()
-
-
 def _outline(picture: np.ndarray, mask: np.ndarray, colour: str) -> None:
     """The innermost pixels of a mask in colour, with a dark line around them."""
     if not mask.any():
         return
     picture[ndimage.binary_dilation(mask) & ~mask] = 0
     edge = mask & ~ndimage.binary_erosion(mask, iterations=LINE_PX)
-    picture[edge] = np.round(255 * np.array(mpl.colors.to_rgb(colour))).astype(np.uint8)
+    picture[edge] = rgb(colour)
 
 
 def _side_by_side(tiles: Sequence[Image.Image]) -> Image.Image:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import Any, NamedTuple
 
 from osteoflow.figures.wording import number, sentence, step_name
-from osteoflow.reports.html import Cell, HtmlTable, environment
+from osteoflow.reports.html import Cell, HtmlTable, environment, is_missing
 from osteoflow.reports.overlay import RODS, TRABECULAR, WHOLE, ImageView, draw_overlays
 
 STATUS_WORDS = {
@@ -40,7 +38,7 @@ def render_subject(
     session: str | None,
     study_title: str,
     statuses: Sequence[Mapping[str, Any]],
-    measurements: pd.DataFrame,
+    measurements: Sequence[Mapping[str, Any]],
     warnings: Iterable[Mapping[str, str]] = (),
     images: Iterable[ImageView] = (),
     versions: Mapping[str, str] | None = None,
@@ -59,7 +57,7 @@ def render_subject(
         ``step``, ``modality``, ``status`` (``ok``, ``excluded``, ``absent``, ``failed``) and, where
         excluded, ``code``, ``message``, ``hint``.
     measurements
-        Long table of this participant.
+        Rows of this participant's long table, numbers or their text.
     warnings
         ``source`` and ``message``.
     images
@@ -122,62 +120,87 @@ def _step(item: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+class _Measured(NamedTuple):
+    """One row of the measurements table; what is missing is an empty text or NaN."""
+
+    level: str
+    compartment: str
+    rater: int
+    reading: int
+    image: str
+    metric: str
+    unit: str
+    value: float
+    method: str
+    flag: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> _Measured:
+        """From a row as it was measured or as it stands in the file."""
+        given = {name: "" if is_missing(v) or v == "n/a" else v for name, v in row.items()}
+        level, _, compartment = str(given["roi"]).partition("_")
+        if given["image"] == "ct_calibration":
+            compartment = "calibration"
+        return cls(
+            level,
+            compartment,
+            int(given["rater"]),
+            int(given.get("reading", 1)),
+            given["image"],
+            given["metric"],
+            given["unit"],
+            float(given["value"]) if given["value"] != "" else math.nan,
+            given["method"],
+            given["flag"],
+        )
+
+
 def measurement_tables(
-    measurements: pd.DataFrame, label: Callable[[str], str] = str
+    measurements: Iterable[Mapping[str, Any]], label: Callable[[str], str] = str
 ) -> list[HtmlTable]:
     """One table per compartment and reading: metrics with units as rows, vertebrae as columns.
 
     A metric made of several images (CT number of two series, say) has a row per image. Cells
     with a flag carry a mark that the note explains.
     """
-    if measurements.empty:
-        return []
-    rows = measurements.copy()
-    parts = rows["roi"].str.split("_", n=1)
-    rows["level"] = parts.str[0]
-    rows["compartment"] = parts.str[1].fillna("")
-    rows.loc[rows["image"] == "ct_calibration", "compartment"] = "calibration"
-    rows["flag"] = rows["flag"].fillna("").astype(str)
-    if "reading" not in rows:
-        rows["reading"] = 1
-    several = len(rows[["rater", "reading"]].drop_duplicates()) > 1
-    tables = []
+    groups: dict[tuple[str, int, int], list[_Measured]] = {}
+    for row in map(_Measured.of, measurements):
+        groups.setdefault((row.compartment, row.rater, row.reading), []).append(row)
+    several = len({(rater, reading) for _, rater, reading in groups}) > 1
     order = {"trabecular": 0, "": 1}
-    groups = sorted(
-        rows.groupby(["compartment", "rater", "reading"], sort=False),
-        key=lambda item: (order.get(item[0][0], 2), *item[0]),
-    )
-    for (compartment, rater, reading), group in groups:
+    tables = []
+    for key in sorted(groups, key=lambda key: (order.get(key[0], 2), *key)):
+        compartment, rater, reading = key
         title = COMPARTMENTS.get(compartment, compartment.replace("_", " ").capitalize())
         caption = f"{title}, rater {rater}" if several else title
         caption += f", reading {reading}" if reading > 1 else ""
-        tables.append(_pivot(group, caption, label))
+        tables.append(_pivot(groups[key], caption, label))
     return tables
 
 
-def _pivot(rows: pd.DataFrame, caption: str, label: Callable[[str], str]) -> HtmlTable:
-    columns = list(dict.fromkeys(zip(rows["image"], rows["metric"], rows["unit"], strict=True)))
+def _pivot(rows: Sequence[_Measured], caption: str, label: Callable[[str], str]) -> HtmlTable:
+    columns = list(dict.fromkeys((row.image, row.metric, row.unit) for row in rows))
     shared = {
         metric
         for _, metric, _ in columns
         if len({image for image, other, _ in columns if other == metric}) > 1
     }
-    flags = sorted({flag for flag in rows["flag"] if flag})
+    flags = sorted({row.flag for row in rows if row.flag})
     marks = {flag: chr(ord("a") + index) for index, flag in enumerate(flags)}
-    values = {(row.level, row.image, row.metric): row for row in rows.itertuples(index=False)}
-    decimals = {key: _decimals(group["value"]) for key, group in rows.groupby(["image", "metric"])}
-    levels = list(dict.fromkeys(rows["level"]))
+    cells = {(row.level, row.image, row.metric): row for row in rows}
+    levels = list(dict.fromkeys(row.level for row in rows))
     headings = [Cell("Measurement"), *(Cell(level.replace("-", "–"), True) for level in levels)]
     body = []
     for image, metric, unit in columns:
         name = label(metric)
         if metric in shared:
             name = f"{name}, {SOURCES.get(image, image)}"
-        line = [Cell(f"{name} ({unit})" if isinstance(unit, str) and unit else name)]
+        line = [Cell(f"{name} ({unit})" if unit else name)]
+        decimals = _decimals(r.value for r in rows if (r.image, r.metric) == (image, metric))
         for level in levels:
-            row = values.get((level, image, metric))
-            known = row is not None and pd.notna(row.value)
-            text = number(float(row.value), decimals[image, metric]) if known else "–"
+            row = cells.get((level, image, metric))
+            known = row is not None and not math.isnan(row.value)
+            text = number(row.value, decimals) if known else "–"
             if row is not None and row.flag:
                 text += f" [{marks[row.flag]}]"
             line.append(Cell(text, True))
@@ -186,23 +209,20 @@ def _pivot(rows: pd.DataFrame, caption: str, label: Callable[[str], str]) -> Htm
     return HtmlTable(caption, headings, body, note)
 
 
-def _decimals(values: pd.Series) -> int:
+def _decimals(values: Iterable[float]) -> int:
     """Decimals that give a column's largest value four digits."""
-    largest = float(values.abs().max())
+    largest = max((abs(value) for value in values if not math.isnan(value)), default=0.0)
     if not largest > 0:
         return 1
     return int(min(max(3 - math.floor(math.log10(largest)), 0), 6))
 
 
-def _methods(measurements: pd.DataFrame, label: Callable[[str], str]) -> list[str]:
+def _methods(measurements: Iterable[Mapping[str, Any]], label: Callable[[str], str]) -> list[str]:
     """Method of each metric, in words; metrics with one method are named together."""
-    if measurements.empty:
-        return []
     by_method: dict[str, list[str]] = {}
-    for metric, method in (
-        measurements[["metric", "method"]].dropna().drop_duplicates().itertuples(index=False)
-    ):
-        by_method.setdefault(method, []).append(label(metric))
+    for row in map(_Measured.of, measurements):
+        if row.method:
+            by_method.setdefault(row.method, []).append(label(row.metric))
     return [
         f"{', '.join(dict.fromkeys(names))}: {sentence(method)}"
         for method, names in by_method.items()

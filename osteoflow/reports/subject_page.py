@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from osteoflow.images import GRIDS, IMAGES, RATERS, is_further_reading, modality_of
-from osteoflow.io.tables import read_table
+from osteoflow.io.tables import read_rows
 from osteoflow.io.volume import read_json, read_volume, sidecar_path
 from osteoflow.io.whole import write_text
 from osteoflow.layout import SubjectFiles
@@ -43,7 +43,7 @@ def write_subject_page(files: SubjectFiles, items: list[dict[str, Any]], title: 
         session=files.session or None,
         study_title=title,
         statuses=[{**item, "modality": _data_of(item["item"])} for item in items],
-        measurements=read_table(files.measurements),
+        measurements=read_rows(files.measurements),
         warnings=warnings,
         images=_views(files, usable),
         versions=software_versions(),

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
+from osteoflow.scipy_parts import ndimage
 from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.frame import Frame, Surface, first_exit, fit_line, fit_plane
 from osteoflow.segmentation.schemes import anatomical_order, level_name

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from scipy import ndimage
 
+from osteoflow.scipy_parts import ndimage
 from osteoflow.segmentation.seed_grid import STEP_MM, SeedGrid
 from osteoflow.segmentation.spine_frame import ACROSS_POWER, ALONG_POWER, Frame
 

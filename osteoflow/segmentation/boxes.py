@@ -18,7 +18,7 @@ def label_boxes(labels: np.ndarray, largest: int = 0) -> dict[int, Box]:
         Labels above it are left aside; 0: none.
     """
     # Schemes are read where no scipy is: in the environments of segmentation programs.
-    from scipy import ndimage
+    from osteoflow.scipy_parts import ndimage
 
     data = np.asarray(labels)
     if not np.issubdtype(data.dtype, np.integer):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.io.volume import Volume
+from osteoflow.scipy_parts import ndimage
 
 # Voxels around a label within which its surface is known.
 PAD = 3

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
+from osteoflow.scipy_parts import ndimage
 from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.schemes import anatomical_order, level_name
 from osteoflow.segmentation.structures import LAST_VERTEBRA, SIDES, is_vertebra, structure_id

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.io.volume import Volume
+from osteoflow.scipy_parts import ndimage
 
 STEP_MM = 1.5
 MARGIN_MM = np.array([42.0, 42.0, 34.0])

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
+from osteoflow.scipy_parts import ndimage
 from osteoflow.segmentation.seed_grid import STEP_MM, SeedGrid
 from osteoflow.segmentation.spine_frame import Frame
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.polynomial import polynomial
 
 from osteoflow.resources import read_resource
 from osteoflow.segmentation.schemes import verse_id
@@ -116,6 +115,8 @@ def frames(
     squares. A vertebra's rotation about the spine's axis is taken to be none.
     """
     heights = centres[:, 2] - centres[:, 2].mean()
+    # Not at the top: only seeds need it.
+    polynomial = np.polynomial.polynomial
     degree = min(len(levels) - 1, highest_degree)
     slopes = [
         polynomial.polyder(polynomial.polyfit(heights, centres[:, axis], degree)) for axis in (0, 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.io.volume import Volume
+from osteoflow.scipy_parts import ndimage
 from osteoflow.segmentation.body import Body
 from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.schemes import anatomical_order, level_name

@@ -131,8 +131,11 @@ def imports(jobs: Path, study: Path, rules: list[str]) -> dict[str, list[str]]:
     found = {}
     for rule in rules:
         ended = run([sys.executable, HERE / "science.py", jobs, study, "--modules", rule])
-        names = [*PREAMBLE, *json.loads(ended.output.splitlines()[-1])]
-        found[rule] = [name for name in names if not name.startswith("__m")]
+        names = [name for name in json.loads(ended.output.splitlines()[-1]) if name[:3] != "__m"]
+        # OsteoFlow's own first: they choose what of a library is loaded, and in which order, where
+        # its modules one by one may load what the script never had.
+        own = [name for name in names if name.partition(".")[0] == "osteoflow"]
+        found[rule] = list(dict.fromkeys([*PREAMBLE, *own, *names]))
     return found
 
 

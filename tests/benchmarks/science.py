@@ -15,7 +15,6 @@ import logging
 import os
 import pickle
 import runpy
-import sys
 from pathlib import Path
 
 # Snakemake lets each script use as many threads as its rule states: one.
@@ -53,7 +52,9 @@ def main() -> None:
     os.chdir(arguments.study)
     if arguments.modules:
         run_jobs([next(job for job in jobs if job[0] == arguments.modules)])
-        print(json.dumps(list(sys.modules)))
+        from osteoflow.lazily import executed
+
+        print(json.dumps(executed()))
         return
     # Not at the top: `--modules` counts what a script imports.
     from concurrent.futures import ProcessPoolExecutor

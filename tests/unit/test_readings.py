@@ -91,7 +91,7 @@ def test_rows_of_the_first_reading() -> None:
     assert of_reading(table, 1, 2)["value"].tolist() == [2.0]
     assert of_reading(table, 2)["value"].tolist() == [3.0]
     assert of_reading(table.drop(columns="reading"), 1, 2).empty
-    captions = [made.caption for made in measurement_tables(table)]
+    captions = [made.caption for made in measurement_tables(rows)]
     assert [c.partition(", ")[2] for c in captions] == ["rater 1", "rater 1, reading 2", "rater 2"]
 
 

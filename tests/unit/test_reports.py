@@ -205,7 +205,7 @@ def test_subject_page_is_escaped_self_contained_and_complete():
         session=None,
         study_title=f"Study {EVIL}",
         statuses=STATUSES,
-        measurements=measurements(),
+        measurements=measurements().to_dict("records"),
         warnings=[{"source": EVIL, "message": "slice step differs"}],
         images=[view(), view(planes=("sagittal",), colour_map="viridis", rods=())],
         versions={"osteoflow": "0.1"},
@@ -226,7 +226,7 @@ def test_subject_page_without_any_data():
         session="a",
         study_title="Study",
         statuses=[{"step": "convert", "modality": "ct", "status": "absent"}],
-        measurements=pd.DataFrame(),
+        measurements=[],
     )
     page = check_self_contained(text)
     assert "Nothing was measured." in page.words and "No usable image." in page.words
@@ -237,12 +237,12 @@ def test_subject_page_without_any_data():
             session=None,
             study_title="",
             statuses=[{"step": "convert", "modality": "ct", "status": "lost"}],
-            measurements=pd.DataFrame(),
+            measurements=[],
         )
 
 
 def test_measurement_tables_give_units_flags_and_gaps():
-    trabecular, whole = measurement_tables(measurements())
+    trabecular, whole = measurement_tables(measurements().to_dict("records"))
     assert [cell.text for cell in trabecular.headings] == ["Measurement", "L1", "L2", "L1–L2"]
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in trabecular.rows}
     assert list(rows) == ["hu_mean (HU)", "vbmd_mean (mg/cm3 K2HPO4)", "pdff_mean (%)"]

@@ -8,10 +8,10 @@ al., Radiology 2020;295:328).
 from __future__ import annotations
 
 import numpy as np
-from scipy import fft
 
 from osteoflow.radiomics.boxes import bounding_box
 from osteoflow.radiomics.roi import Roi
+from osteoflow.scipy_parts import fft
 
 
 def spatial_features(roi: Roi) -> dict[str, float]:

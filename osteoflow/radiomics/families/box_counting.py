@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
+
+from osteoflow.scipy_parts import ndimage
 
 MINIMUM_SIZES = 4
 MINIMUM_BOXES = 16

@@ -7,9 +7,9 @@ Definitions: Thibault et al., IEEE Trans Biomed Eng 2014;61:630; Zwanenburg et a
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.radiomics.roi import Roi
+from osteoflow.scipy_parts import ndimage
 
 
 def gldzm_features(roi: Roi) -> dict[str, float]:

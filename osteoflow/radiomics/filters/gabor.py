@@ -6,12 +6,12 @@ import math
 from functools import partial
 
 import numpy as np
-from scipy import fft
 
 from osteoflow.radiomics.boxes import Box
 from osteoflow.radiomics.filter_settings import GaborFilter
 from osteoflow.radiomics.filters.derived import DerivedImage
 from osteoflow.radiomics.filters.lines import gather, sources
+from osteoflow.scipy_parts import fft
 
 # The kernel ends where its envelope has fallen to exp(-8), 0.03 % of its centre.
 CUT_OFF = 4.0

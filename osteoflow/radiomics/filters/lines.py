@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.radiomics.boxes import Box
+from osteoflow.scipy_parts import ndimage
 
 OUTSIDE = -1
 

@@ -13,13 +13,13 @@ import math
 from functools import cache, partial
 
 import numpy as np
-from scipy import fft, special
 
 from osteoflow.radiomics.boxes import Box
 from osteoflow.radiomics.filter_settings import SimoncelliFilter
 from osteoflow.radiomics.filters.derived import DerivedImage
 from osteoflow.radiomics.filters.lines import gather, sources
 from osteoflow.radiomics.filters.spectral import respond
+from osteoflow.scipy_parts import fft, special
 
 RADIUS = 24
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import fft
+
+from osteoflow.scipy_parts import fft
 
 
 def frequencies(shape: Sequence[int], mirrored: bool = False) -> list[np.ndarray]:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.radiomics.boxes import Box, widened, within
 from osteoflow.radiomics.filters.derived import DerivedImage
 from osteoflow.radiomics.settings import RadiomicsSettings
+from osteoflow.scipy_parts import ndimage
 
 # Letters of a code in the order of the axes, a 2D recipe's slice axis left out.
 PASSES = {

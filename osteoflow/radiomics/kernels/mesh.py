@@ -9,7 +9,10 @@ which takes most of its time.)
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
 
 import numpy as np
 
@@ -51,13 +54,38 @@ def _cell(index: int) -> np.ndarray:
     return (index >> np.arange(8) & 1).astype(np.int8).reshape(2, 2, 2)
 
 
+@cache
+def _shape_code() -> ModuleType:
+    """pyradiomics' compiled code of shapes, alone.
+
+    The package's own start loads image readers, wavelets and parsers of settings, which takes more
+    time than all the meshes of a subject.
+
+    Raises
+    ------
+    ImportError
+        pyradiomics is not installed, or was installed without its compiled code.
+    """
+    package = find_spec("radiomics")
+    folders = package.submodule_search_locations if package else None
+    found = PathFinder.find_spec("radiomics._cshape", folders) if folders else None
+    if found is None or found.loader is None:
+        raise ImportError(
+            "pyradiomics' compiled module radiomics._cshape, which makes the surface meshes, is "
+            "not installed",
+            name="radiomics._cshape",
+        )
+    code = module_from_spec(found)
+    found.loader.exec_module(code)
+    return code
+
+
 @lru_cache(maxsize=64)
 def _areas(spacing: tuple[float, float, float]) -> np.ndarray:
     """Area of the patch of each cell."""
-    from radiomics import cShape
-
+    code = _shape_code()
     step = np.array(spacing)
-    return np.array([cShape.calculate_coefficients(_cell(k), step)[0] for k in range(256)])
+    return np.array([code.calculate_coefficients(_cell(k), step)[0] for k in range(256)])
 
 
 @lru_cache(maxsize=1)
@@ -67,10 +95,10 @@ def _volumes() -> tuple[np.ndarray, np.ndarray]:
     Moved by one voxel along an axis, a patch spans a volume that grows by the same amount with
     every step. Two cells in a row tell the amount: the first one is known at its place.
     """
-    from radiomics import cShape
+    code = _shape_code()
 
     def spanned(voxels: np.ndarray) -> float:
-        return cShape.calculate_coefficients(np.ascontiguousarray(voxels), _UNIT)[1]
+        return code.calculate_coefficients(np.ascontiguousarray(voxels), _UNIT)[1]
 
     volume = np.array([spanned(_cell(k)) for k in range(256)])
     slope = np.zeros((256, 3))

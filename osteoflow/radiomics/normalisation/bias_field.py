@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.normalisation.settings import N4
+from osteoflow.scipy_parts import ndimage
 
 SMALLEST_MASK = 500
 """Shrunk voxels below which a histogram cannot be sharpened (this project's choice)."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.io.volume import Volume
+from osteoflow.scipy_parts import ndimage
 
 BINS = 128
 DARK, BRIGHTEST = 1.0, 99.5

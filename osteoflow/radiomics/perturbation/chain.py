@@ -22,7 +22,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.io.volume import Volume
 from osteoflow.radiomics.boxes import bounding_box
@@ -32,6 +31,7 @@ from osteoflow.radiomics.noise import voxel_noise
 from osteoflow.radiomics.perturbation.contours import Contour
 from osteoflow.radiomics.preprocess import Noise, spacing_of, thickest_axis
 from osteoflow.radiomics.settings import RadiomicsSettings
+from osteoflow.scipy_parts import ndimage
 
 # Median of the absolute value of a standard normal variable.
 NORMAL_MAD = 0.6744897501960817

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
 from osteoflow.errors import SubjectDataError
 from osteoflow.radiomics.boxes import Box, bounding_box
 from osteoflow.radiomics.perturbation.supervoxels import supervoxels
+from osteoflow.scipy_parts import ndimage
 
 # Range of the weights that tell a hollow of the surface from a bump, in voxels.
 SURFACE_SIGMA = 1.5
