@@ -37,6 +37,7 @@ include: "rules/models.smk"
 include: "rules/truth.smk"
 include: "rules/drift.smk"
 include: "rules/figures.smk"
+include: "rules/manuscript.smk"
 include: "rules/report.smk"
 
 

@@ -31,6 +31,7 @@ DISTRIBUTIONS = {
     "radiomics": "pyradiomics-bhklab",
     "PIL": "pillow",
     "pywt": "pywavelets",
+    "docx": "python-docx",
 }
 DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)")

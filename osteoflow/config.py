@@ -17,6 +17,7 @@ from osteoflow.settings.analysis import Analysis
 from osteoflow.settings.cohort import Cohort
 from osteoflow.settings.ct import Ct
 from osteoflow.settings.figures import Figures
+from osteoflow.settings.manuscript import Manuscript
 from osteoflow.settings.mri import Mri
 from osteoflow.settings.radiomics import Radiomics
 from osteoflow.settings.section import Section, section_in
@@ -48,6 +49,7 @@ class Config(Section):
     statistics: Statistics = Field(default_factory=Statistics)
     analyses: list[Analysis] = Field([], description="Outcome models.")
     figures: Figures = Field(default_factory=Figures)
+    manuscript: Manuscript = Field(default_factory=Manuscript)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Config:

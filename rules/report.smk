@@ -55,6 +55,7 @@ rule report_cohort:
             figure=MODEL_FIGURES,
         ),
         truth=rules.compare_truth.output if CONFIG.study.truth else [],
+        manuscript=rules.write_manuscript_tables.output.index,
     output:
         index=f"{REPORT}/index.html",
     log:
@@ -71,6 +72,7 @@ rule report_cohort:
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
         levels=CONFIG.statistics.reproducibility.levels,
         reviewed=bool(STUDY.review),
+        manuscript_formats=CONFIG.manuscript.formats,
         volume_confounding=CONFIG.statistics.volume_confounding,
         settings=canonical(
             CONFIG.model_dump(
@@ -97,4 +99,5 @@ rule cohort:
         expand(rules.draw_cohort_figure.output, figure=COHORT_FIGURES),
         expand(rules.draw_model_figure.output, analysis=ANALYSES, figure=MODEL_FIGURES),
         COMPLIANCE,
+        rules.write_manuscript_tables.output,
         rules.report_cohort.output,

@@ -16,6 +16,7 @@ from osteoflow.measurements import TRABECULAR, dictionary, level_range
 from osteoflow.reports.analysis import AnalysisReport
 from osteoflow.reports.cohort import CohortReport, render_cohort
 from osteoflow.reports.ibsi import read_compliance
+from osteoflow.reports.manuscript import manuscript_links
 from osteoflow.reports.methods import any_seeded, describe_methods, methods_by_image
 from osteoflow.reports.picture import saved_figure
 from osteoflow.reports.reproducibility import reproducibility_tables, volume_table
@@ -89,6 +90,7 @@ def main(inputs, output, params, log):
             analyses=[analysis(n, params.model_figures, volume) for n in params.analyses],
             truth_summary=read_table(cohort / "truth_summary.tsv") if truth else None,
             truth_figure=saved_figure("truth", FIGURES, "../figures") if truth else None,
+            manuscript=manuscript_links(read_table(inputs.manuscript), params.manuscript_formats),
             methods=describe_methods(
                 json.loads(params.settings),
                 methods_by_image(measured),

@@ -29,6 +29,7 @@ from osteoflow.layout import SubjectFiles
 from osteoflow.measurements import dictionary, level_range
 from osteoflow.settings.cohort import Summary
 from osteoflow.subjects import SubjectsTable, is_number
+from osteoflow.wording import unit_name
 
 KEY = ["participant_id", "session"]
 FAT_ERROR = "vbmd_fat"
@@ -221,7 +222,7 @@ CLINICAL_LABELS = {
 def column_label(name: str, columns: dict[str, dict[str, str]]) -> str:
     """Label with its unit, for axes and tables: ``vBMD L1–L2 (mg/cm³ K2HPO4)``."""
     entry = columns.get(name, {"label": name, "unit": ""})
-    unit = entry["unit"].replace("cm3", "cm³").replace("K2HPO4", "K₂HPO₄")
+    unit = unit_name(entry["unit"])
     return f"{entry['label']} ({unit})" if unit else entry["label"]
 
 

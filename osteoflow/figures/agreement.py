@@ -20,8 +20,16 @@ from osteoflow.figures.style import (
     panel_title,
     plain,
 )
-from osteoflow.figures.wording import count, interval, number, p_value, significant
 from osteoflow.settings.figures import Figures
+from osteoflow.wording import (
+    count,
+    interval,
+    limits_decimals,
+    number,
+    p_value,
+    quantity,
+    significant,
+)
 
 # What is compared: in the caption, on the axis of means and on that of differences.
 COMPARED = {
@@ -89,7 +97,7 @@ def draw_bland_altman(
             name = label(row["variable"])
             _bland_altman_panel(axes, points[same], row)
             panel_title(axes, letter, name)
-            unit, digits = row["unit"], _decimals(row)
+            unit, digits = row["unit"], limits_decimals(row["loa_low"], row["loa_high"])
             axes.set_xlabel(plain(f"{of_means} ({unit})"))
             axes.set_ylabel(plain(f"{of_differences} ({unit})"))
             words.append(
@@ -118,12 +126,6 @@ def _trend(row: dict) -> str:
     return f", proportional bias: {slope} per unit of the mean, {p}"
 
 
-def _decimals(row: dict) -> int:
-    """Decimals that show three digits of the width of the limits of agreement."""
-    width = row["loa_high"] - row["loa_low"]
-    return int(np.clip(2 - np.floor(np.log10(width)), 0, 6)) if width > 0 else 2
-
-
 def _region(roi: str) -> str:
     """``L1-L4_trabecular`` -> ``trabecular bone of L1-L4``."""
     level, _, compartment = roi.partition("_")
@@ -141,7 +143,7 @@ def _bland_altman_panel(axes: Axes, points: pd.DataFrame, row: dict) -> None:
         axes.axhline(row[key], color=BLACK, linewidth=0.8, linestyle=style)
         # Numbers stand outside the data, at the right end of their line.
         axes.annotate(
-            number(row[key], _decimals(row)),
+            number(row[key], limits_decimals(row["loa_low"], row["loa_high"])),
             (1, row[key]),
             xycoords=("axes fraction", "data"),
             xytext=(2, 0),
@@ -241,7 +243,8 @@ def _truth_caption(summary: pd.DataFrame, label: Callable[[str], str]) -> str:
         text = (
             f"{label(row['metric'])}, {row['scan_model'].replace('_', ' ')} "
             f"({count(int(row['n']), 'vertebra', 'vertebrae')}): mean absolute error "
-            f"{number(row['mean_absolute_error'])}, mean error {number(row['mean_error'])}"
+            f"{quantity('error', row['mean_absolute_error'])}, mean error "
+            f"{quantity('error', row['mean_error'])}"
         )
         if pd.notna(row["limit"]):
             text += f" (limit {row['limit']:g}: {'met' if row['met'] else 'not met'})"

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from osteoflow.figures.model_tables import (
     SET_NAMES,
+    Estimate,
     mean_probabilities,
     models_present,
     outcome_of,
@@ -20,8 +21,8 @@ from osteoflow.figures.model_tables import (
     title_of,
 )
 from osteoflow.figures.style import GREY, look, model_style, new_figure, plain
-from osteoflow.figures.wording import estimate, listing, number
 from osteoflow.settings.figures import Figures
+from osteoflow.wording import listing, quantity, quantity_estimate
 
 RUG_BINS = 25
 
@@ -78,7 +79,10 @@ def draw_calibration(
                     performance_of(performance, model, name, f"calibration_{what}")
                     for what in ("slope", "intercept")
                 )
-                numbers = f"slope {number(slope.value)}, intercept {number(intercept.value)}"
+                numbers = (
+                    f"slope {quantity('calibration_slope', slope.value)}, "
+                    f"intercept {quantity('calibration_intercept', intercept.value)}"
+                )
                 axes.set_title(plain(f"{SET_NAMES[name]}: {model}\n{numbers}"), fontsize=7)
                 rug = figure.add_subplot(grid[2 * i + 1, j], sharex=axes)
                 _distribution(rug, mean_probabilities(predictions, model, name))
@@ -87,8 +91,8 @@ def draw_calibration(
                     axes.set_ylabel("Observed proportion")
                 words.append(
                     f"{title_of(model)}, {SET_NAMES[name].lower()} ({size.words}): slope "
-                    f"{estimate(slope.value, slope.low, slope.high)}, intercept "
-                    f"{estimate(intercept.value, intercept.low, intercept.high)}"
+                    f"{_with_limits(slope)}, intercept "
+                    f"{_with_limits(intercept)}"
                 )
     caption = (
         f"Calibration of the probability of {outcome_of(summary)} by the {listing(models)} "
@@ -100,6 +104,11 @@ def draw_calibration(
         f"{'; '.join(words)}."
     )
     return figure, caption
+
+
+def _with_limits(found: Estimate) -> str:
+    """Slope or intercept, which have the same decimals, with its interval."""
+    return quantity_estimate("calibration_slope", found.value, found.low, found.high)
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:

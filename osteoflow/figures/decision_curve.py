@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from osteoflow.figures.model_tables import SET_NAMES, outcome_of, sets_present, title_of
 from osteoflow.figures.style import BLACK, GREY, look, model_style, new_figure, panel_title
-from osteoflow.figures.wording import listing, number
 from osteoflow.settings.figures import Figures
+from osteoflow.wording import listing, number, quantity
 
 FLOOR = -0.05
 
@@ -87,7 +87,7 @@ def _numbers(rows: pd.DataFrame, models: list[str], name: str) -> str:
     thresholds = rows["threshold"].drop_duplicates()
     at = float(thresholds.iloc[(thresholds - middle).abs().argmin()])
     here = rows[rows["threshold"] == at].set_index("strategy")["net_benefit"]
-    words = [f"{model} {number(here[model], 3)}" for model in models if model in here]
+    words = [f"{model} {quantity('net_benefit', here[model])}" for model in models if model in here]
     if "all" in here:
-        words.append(f"treating all {number(here['all'], 3)}")
+        words.append(f"treating all {quantity('net_benefit', here['all'])}")
     return f"{SET_NAMES[name]}, threshold {number(at)}: {listing(words)}."

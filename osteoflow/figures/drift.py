@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from osteoflow.figures.style import BLACK, GREY, VERMILION, look, new_figure, panel_title, plain
-from osteoflow.figures.wording import number
 from osteoflow.settings.figures import Figures
+from osteoflow.wording import quantity, quantity_interval
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -55,8 +55,8 @@ def draw_drift(scans: pd.DataFrame, settings: Figures) -> tuple[Figure, str]:
             panel_title(axes, letter, name)
             text = (f"({letter}) " if letter else "") + f"{name} (n = {len(own)}): {out.sum()} out"
             if pd.notna(first["trend"]):
-                low, high = number(first["trend_low"], 2), number(first["trend_high"], 2)
-                text += f", trend {number(first['trend'], 2)} % a year ({low} to {high})"
+                limits = quantity_interval("trend", first["trend_low"], first["trend_high"])
+                text += f", trend {quantity('trend', first['trend'])} % a year ({limits})"
             words.append(text)
     caption = (
         "Calibration by separate phantom scans over time: change of a density of 100 mg/cm³ "

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from osteoflow.figures.style import BLACK, GREY, look, new_figure, page_axes, plain, wrap
-from osteoflow.figures.wording import count, listing, step_name
 from osteoflow.settings.figures import Figures
+from osteoflow.wording import count, listing, step_name
 
 LINE_MM = 3.3
 PAD_MM = 1.8

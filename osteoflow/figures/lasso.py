@@ -22,8 +22,8 @@ from osteoflow.figures.style import (
     plain,
     text_width,
 )
-from osteoflow.figures.wording import count, feature_name, listing, number, significant
 from osteoflow.settings.figures import Figures
+from osteoflow.wording import count, feature_name, listing, number, quantity, significant
 
 NAMED = 2 * len(CYCLE)
 MARKS = {"lambda_min": "$\\lambda_{min}$", "lambda_1se": "$\\lambda_{1se}$"}
@@ -183,7 +183,7 @@ def _caption(
         parts.append(
             f"{name} = {significant(value, 3)} (log {number(np.log(value))}; "
             f"{count(int(row['n_nonzero']), 'feature')}; deviance "
-            f"{number(row['deviance'], 3)}, SE {number(row['se'], 3)})"
+            f"{quantity('deviance', row['deviance'])}, SE {quantity('deviance', row['se'])})"
         )
     names = listing([feature_name(name) for name in selected])
     chosen = f"{count(len(selected), 'feature')}" + (f": {names}" if selected else "")

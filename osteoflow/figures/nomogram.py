@@ -26,8 +26,8 @@ from osteoflow.figures.style import (
     text_width,
     wrap,
 )
-from osteoflow.figures.wording import MINUS, count, listing, number, significant
 from osteoflow.settings.figures import Figures
+from osteoflow.wording import MINUS, count, listing, number, significant
 
 LABEL_GAP_MM = 1.4
 LINE_MM = 3.0

@@ -29,8 +29,8 @@ from osteoflow.figures.style import (
     panel_title,
     plain,
 )
-from osteoflow.figures.wording import estimate, listing, p_value, sentence
 from osteoflow.settings.figures import Figures
+from osteoflow.wording import listing, p_value, quantity_estimate, sentence
 
 # Room around the square panels, so that their sides are equal whatever stands beneath.
 LEFT_MM, RIGHT_MM, TOP_MM, LABELS_MM, LINE_MM = 11.5, 3.0, 5.5, 10.0, 3.6
@@ -149,7 +149,9 @@ def _legend(
     for position, model in enumerate(models):
         auc = performance_of(performance, model, name, "auc")
         handles.append(Line2D([], [], **model_style(model, position)))
-        labels.append(f"{title_of(model)}: {estimate(auc.value, auc.low, auc.high)}")
+        labels.append(
+            f"{title_of(model)}: {quantity_estimate('auc', auc.value, auc.low, auc.high)}"
+        )
     axes.legend(
         handles,
         labels,
@@ -185,7 +187,7 @@ def differences_of(comparisons: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _difference(row: Any, name: str) -> str:
-    text = estimate(row.difference, row.ci_low, row.ci_high)
+    text = quantity_estimate("auc", row.difference, row.ci_low, row.ci_high)
     return f"{text}, {p_value(row.p)}" if name == "holdout" else text
 
 
@@ -201,7 +203,7 @@ def _panel_caption(
     aucs = []
     for model in models:
         auc = performance_of(performance, model, name, "auc")
-        aucs.append(f"{model} {estimate(auc.value, auc.low, auc.high)}")
+        aucs.append(f"{model} {quantity_estimate('auc', auc.value, auc.low, auc.high)}")
     start = f"({letter}) " if letter else ""
     method = methods_of(performance, name, "auc")
     if name == "cv":

@@ -11,8 +11,8 @@ from scipy import stats
 
 from osteoflow.figures.notice import draw_notice
 from osteoflow.figures.style import BLACK, BLUE, look, new_figure, plain, wrap
-from osteoflow.figures.wording import count, interval, listing, number, p_value, significant
 from osteoflow.settings.figures import Figures
+from osteoflow.wording import count, listing, p_value, quantity, quantity_interval, significant
 
 _MIN_POINTS = 3
 
@@ -115,16 +115,16 @@ def _correlation_words(
         names = [name.strip() for name in given.split(",") if name.strip()]
         symbol = "ρ" if row["method"] == "spearman" else "r"
         partial = "partial " if names else ""
+        value = quantity("correlation", row["r"])
+        limits = quantity_interval("correlation", row["ci_low"], row["ci_high"])
         short.append(
-            f"{partial}{symbol} = {number(row['r'])} "
-            f"({interval(row['ci_low'], row['ci_high'])}), {p_value(row['p'])}, n = {row['n']}"
+            f"{partial}{symbol} = {value} ({limits}), {p_value(row['p'])}, n = {row['n']}"
             + (f", given {listing([_bare(label(name)) for name in names])}" if names else "")
         )
         long.append(
             f"{'Partial ' if names else ''}{row['method'].capitalize()} correlation"
             + (f" given {listing([_bare(label(name)) for name in names])}" if names else "")
-            + f": {symbol} = {number(row['r'])} (95 % interval "
-            f"{interval(row['ci_low'], row['ci_high'])}), {p_value(row['p'])}, n = {row['n']}."
+            + f": {symbol} = {value} (95 % interval {limits}), {p_value(row['p'])}, n = {row['n']}."
         )
     return short, long
 

@@ -21,6 +21,7 @@ from osteoflow.models.radiomics import RadiomicsModel
 from osteoflow.models.repeated import TWICE
 from osteoflow.statistics.agreement import form_of
 from osteoflow.statistics.intervals import Z95
+from osteoflow.wording import count, significant
 
 if TYPE_CHECKING:
     from osteoflow.models.validate import FittedModels
@@ -310,7 +311,8 @@ def summary(
         if ratio < _ENOUGH_EVENTS:
             sentences.append(
                 f"{model} model: {limiting} events (or non-events, the fewer) for {parameters} "
-                f"candidate parameters, {ratio:.2g} each; {_ENOUGH_EVENTS} or more are advised"
+                f"candidate parameters, {significant(ratio, 2)} each; "
+                f"{_ENOUGH_EVENTS} or more are advised"
             )
     bias = incorporation_bias(analysis.outcome, analysis.columns, analysis.images)
     return {
@@ -363,7 +365,7 @@ def _reliability_words(analysis: Analysis) -> str:
 
 def methods(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
     """Each step in words, with its parameters."""
-    folds = f"{analysis.outer_folds}-fold cross-validation, {analysis.repeats} times"
+    folds = f"{analysis.outer_folds}-fold cross-validation, {count(analysis.repeats, 'time')}"
     words = {
         "reliability": _reliability_words(analysis),
         "imputation": "training median for missing features and numbers, commonest training "
@@ -391,8 +393,8 @@ def methods(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
         words["holdout"] = f"participants with {analysis.holdout_rule}"
     else:
         words["holdout"] = (
-            f"{analysis.holdout_fraction:.0%} of the participants, drawn at random within events "
-            "and non-events"
+            f"{significant(100 * analysis.holdout_fraction, 3)} % of the participants, drawn at "
+            "random within events and non-events"
         )
     if analysis.prevalence is not None:
         words["prevalence"] = f"decision curves for a prevalence of {analysis.prevalence:g}"

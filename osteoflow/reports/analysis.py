@@ -9,20 +9,11 @@ from typing import Any
 import pandas as pd
 
 from osteoflow.figures.model_tables import SET_NAMES, models_present, sets_present
-from osteoflow.figures.wording import estimate, feature_name, number, sentence
 from osteoflow.reports.html import HtmlTable, given, make_table
 from osteoflow.reports.picture import ReportFigure
+from osteoflow.wording import MEASURES, feature_name, quantity, quantity_estimate, sentence
 
 TOP_FEATURES = 20
-MEASURES = {
-    "auc": "AUC",
-    "brier": "Brier score",
-    "calibration_slope": "Calibration slope",
-    "calibration_intercept": "Calibration intercept",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "threshold": "Threshold",
-}
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,7 @@ def describe_analysis(item: AnalysisReport, label: Callable[[str], str]) -> dict
             make_table(
                 item.tables["comparisons"],
                 "Differences in AUC between models",
-                digits={"difference": 3, "ci_low": 3, "ci_high": 3, "z": 2},
+                digits={"difference": 3, "ci_low": 3, "ci_high": 3},
             )
         )
     if given(item.tables.get("filters")):
@@ -106,7 +97,7 @@ def volume_notes(selection: pd.DataFrame, volume: pd.DataFrame | None) -> list[s
     confounded = volume[volume["feature"].isin(selected) & (volume["volume_confounded"] == "yes")]
     names = [f"{feature_name(name)} (the volume itself)" for name in sorted(own)]
     names += [
-        f"{feature_name(row.feature)} (rho {number(row.rho, 2)})"
+        f"{feature_name(row.feature)} (rho {quantity('correlation', row.rho)})"
         for row in confounded.sort_values("feature").itertuples()
     ]
     if not names:
@@ -153,7 +144,7 @@ def _performance(performance: pd.DataFrame, summary: dict[str, Any]) -> HtmlTabl
                     line[model] = None
                     continue
                 row = found.iloc[0]
-                line[model] = estimate(row["value"], row["ci_low"], row["ci_high"])
+                line[model] = quantity_estimate(metric, row["value"], row["ci_low"], row["ci_high"])
                 if isinstance(row["method"], str) and row["method"]:
                     place = f"{line['metric']} ({SET_NAMES[name].lower()})"
                     methods.setdefault(row["method"], {})[place] = None
@@ -184,9 +175,8 @@ def _selection(selection: pd.DataFrame) -> HtmlTable:
     return make_table(
         top.assign(
             feature=top["feature"].map(feature_name),
-            frequency=[f"{number(100 * share, 0)} %" for share in top["frequency"]],
+            frequency=[f"{quantity('share', share)} %" for share in top["frequency"]],
         ),
         "Selected radiomic features",
         note=note,
-        digits={"icc": 2, "icc_low": 2},
     )

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from osteoflow.figures.wording import sentence, step_name
 from osteoflow.reports.analysis import AnalysisReport, describe_analysis
 from osteoflow.reports.html import HtmlTable, environment, given, make_table
 from osteoflow.reports.picture import ReportFigure
 from osteoflow.reports.reviewed import describe_review
 from osteoflow.reports.truth import quantity_label
+from osteoflow.wording import sentence, step_name
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class CohortReport:
         Outcome models.
     truth_summary, truth_figure
         Comparison with simulated values.
+    manuscript
+        Tables for a manuscript: title, and kind of file -> address.
     methods
         Name of a step -> what it does, in words with parameters.
     versions
@@ -84,6 +86,7 @@ class CohortReport:
     analyses: Sequence[AnalysisReport] = ()
     truth_summary: pd.DataFrame | None = None
     truth_figure: ReportFigure | None = None
+    manuscript: Sequence[tuple[str, Mapping[str, str]]] = ()
     methods: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
@@ -116,6 +119,7 @@ def render_cohort(report: CohortReport) -> str:
             modalities=list(dict.fromkeys(m for s in report.subjects for m in s.statuses)),
             subjects=report.subjects,
             steps=list(dict.fromkeys(step for s in report.subjects for step in s.steps)),
+            manuscript=[(title, dict(links)) for title, links in report.manuscript],
             methods={name: sentence(text) for name, text in report.methods.items()},
             versions=dict(report.versions),
             warnings=report.warnings,
@@ -209,12 +213,10 @@ def _truth(summary: pd.DataFrame | None) -> HtmlTable | None:
         metric=[quantity_label(name, unit=False) for name in summary["metric"]],
         scan_model=summary["scan_model"].str.replace("_", " "),
     )
-    columns = ["mean_absolute_error", "mean_error", "sd_error", "max_absolute_error"]
     return make_table(
         shown,
         "Measured against simulated values, per vertebra",
         headings={"n": "Vertebrae", "metric": "Quantity"},
-        digits=dict.fromkeys(columns, 2),
         note="Limits are for scans that follow the fitted model; others break it on purpose. "
         "Accuracy on simulated scans is not clinical accuracy.",
     )

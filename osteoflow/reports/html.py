@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from osteoflow.figures.wording import NOT_ESTIMABLE, number, p_value, significant
+from osteoflow.wording import DASH, NOT_ESTIMABLE, number, p_number, quantity, region_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +77,13 @@ HEADINGS = {
     "dice": "Dice",
 }
 P_COLUMNS = {"p", "p_fdr", "p-value", "p value"}
+# What a column holds whose numbers have decimals of their own.
+QUANTITIES = {
+    **dict.fromkeys(("icc", "icc_low"), "icc"),
+    **dict.fromkeys(("r", "rho"), "correlation"),
+    **dict.fromkeys(("effect", "effect_low", "effect_high"), "effect"),
+    **dict.fromkeys(("statistic", "z"), "statistic"),
+}
 WHOLE_COLUMNS = {"n", "n_in", "n_out", "n_missing", "n_voxels", "rater"}
 
 
@@ -121,7 +128,7 @@ def make_table(
     label
         Names of variables for the cells of ``label_columns``.
     digits
-        Decimals of a column; others get three significant digits, counts none.
+        Decimals of a column; others get those of :mod:`osteoflow.wording`, counts none.
     """
     # A subject's page has no such table, and each page is made by a process of its own.
     import pandas as pd
@@ -163,20 +170,20 @@ def _heading(column: str, names: Mapping[str, str]) -> str:
 def cell_text(value: object, column: str = "", digits: int | None = None) -> str:
     """One value as text."""
     if is_missing(value):
-        return "–"
+        return DASH
     if isinstance(value, bool) or type(value).__name__ == "bool":
         return "yes" if value else "no"
     if isinstance(value, Integral) or (column in WHOLE_COLUMNS and isinstance(value, Real)):
-        return f"{value:.0f}"
+        return number(float(value), 0)
     if isinstance(value, Real):
         if column in P_COLUMNS:
-            return p_value(float(value)).removeprefix("p = ").removeprefix("p ")
+            return p_number(float(value))
         if digits is not None:
             return number(float(value), digits)
-        text = significant(float(value), 3)
-        return "–" if text == NOT_ESTIMABLE else text
+        text = quantity(QUANTITIES.get(column, column), float(value))
+        return DASH if text == NOT_ESTIMABLE else text
     if column == "roi":
-        return str(value).replace("-", "–").replace("_", " ")
+        return region_name(str(value))
     if column == "covariates":
         return ", ".join(part.strip() for part in str(value).split(","))
     return str(value)

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from osteoflow.ct.certificate import phantom
-from osteoflow.figures.wording import listing, step_name
 from osteoflow.seeded import SEEDED_FLAG
 from osteoflow.segmentation.backends.tasks import find_task
+from osteoflow.wording import listing, step_name
 
 # Images of MRI in words, in the order of the text.
 MRI_IMAGES = {

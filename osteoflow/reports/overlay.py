@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from osteoflow.figures.wording import significant
 from osteoflow.io.nifti import orientations
 from osteoflow.io.volume import Volume
 from osteoflow.reports.canvas import Canvas, outline
 from osteoflow.reports.colours import colour_table, coloured
 from osteoflow.segmentation.boxes import label_boxes
 from osteoflow.segmentation.schemes import level_name
+from osteoflow.wording import significant
 
 MAX_BYTES = 150_000
 WIDTH_PX = 440

@@ -6,18 +6,19 @@ from collections.abc import Callable, Collection
 
 import pandas as pd
 
-from osteoflow.figures.wording import NOT_ESTIMABLE, estimate, feature_name, significant
-from osteoflow.measurements import levels_of
 from osteoflow.radiomics.dictionary import family_of
 from osteoflow.reports.html import HtmlTable, given, make_table
 from osteoflow.statistics.agreement import form_of
+from osteoflow.statistics.pooled import of_pooled_regions
+from osteoflow.wording import (
+    COMPARISON_WORDS,
+    DASH,
+    NOT_ESTIMABLE,
+    agreement_words,
+    feature_name,
+    quantity_estimate,
+)
 
-COMPARISON_WORDS = {
-    "inter_rater": "two raters",
-    "intra_rater": "one rater, twice",
-    "scan_rescan": "repeated scans",
-    "perturbation": "perturbed images",
-}
 FORMS_NOTE = "ICC(1,1) of perturbed images, whose repetitions have no order; ICC(2,1) otherwise."
 HEADINGS = {
     "family": "Family",
@@ -36,7 +37,6 @@ BANDS = (("< 0.50", -2.0, 0.5), ("0.50 to 0.75", 0.5, 0.75), ("0.75 to 0.90", 0.
          ("≥ 0.90", 0.9, 2.0))  # fmt: skip
 # Least lower limits of features that count as excellent, good and moderate (Koo and Li).
 LEAST = (0.9, 0.75, 0.5)
-DASH = "–"
 
 
 def reproducibility_tables(
@@ -95,7 +95,7 @@ def volume_table(table: pd.DataFrame | None, threshold: float) -> HtmlTable | No
     if not given(table):
         return None
     rows = []
-    table = _of_pooled_regions(table)
+    table = of_pooled_regions(table)
     keys = [table["image"], table["roi"], table["feature"].map(family_of).rename("family")]
     for (image, roi, family), group in table.groupby(keys, sort=True):
         marks = group["volume_confounded"]
@@ -117,20 +117,14 @@ def volume_table(table: pd.DataFrame | None, threshold: float) -> HtmlTable | No
     )
 
 
-def with_interval(value: float, low: float, high: float) -> str:
-    """``12.3 (11.8 to 12.9)`` in three significant digits; a dash where there is no number."""
-    text = significant(value, 3)
-    if text == NOT_ESTIMABLE:
-        return DASH
-    limits = [significant(limit, 3) for limit in (low, high)]
-    return text if NOT_ESTIMABLE in limits else f"{text} ({limits[0]} to {limits[1]})"
-
-
 def _column(table: pd.DataFrame, name: str) -> list[str]:
     rows = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
-    if name.startswith("icc"):
-        return [estimate(*row, 3) if pd.notna(row[0]) else DASH for row in rows]
-    return [with_interval(*row) for row in rows]
+    kind = "icc" if name.startswith("icc") else name
+    return [_or_dash(quantity_estimate(kind, *row)) for row in rows]
+
+
+def _or_dash(text: str) -> str:
+    return DASH if text == NOT_ESTIMABLE else text
 
 
 def _keys(table: pd.DataFrame, label: Callable[[str], str]) -> pd.DataFrame:
@@ -144,15 +138,16 @@ def _keys(table: pd.DataFrame, label: Callable[[str], str]) -> pd.DataFrame:
 
 
 def _agreement(table: pd.DataFrame, label: Callable[[str], str]) -> HtmlTable:
-    limits = [
-        f"{significant(low, 3)} to {significant(high, 3)}" if pd.notna(low) else DASH
-        for low, high in zip(table["loa_low"], table["loa_high"], strict=True)
+    names = ("bias", "bias_low", "bias_high", "loa_low", "loa_high")
+    words = [
+        [_or_dash(text) for text in agreement_words(*row)]
+        for row in table[list(names)].itertuples(index=False)
     ]
     shown = _keys(table, label).assign(
         icc21=_column(table, "icc21"),
         icc31=_column(table, "icc31"),
-        bias=_column(table, "bias"),
-        limits=limits,
+        bias=[bias for bias, _ in words],
+        limits=[limits for _, limits in words],
     )
     return make_table(
         shown,
@@ -204,20 +199,10 @@ def _lower_limit(table: pd.DataFrame, comparison: str) -> pd.Series:
     return table[f"{form_of(comparison)}_low"]
 
 
-def _of_pooled_regions(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of each image's regions that pool several levels, if it has any: those that models use.
-
-    With a row for every level and family the page would be longer than anybody reads.
-    """
-    pooled = [len(levels_of(roi)) > 1 and "_each" not in roi for roi in table["roi"]]
-    some = pd.Series(pooled, table.index).groupby(table["image"]).transform("any")
-    return table[pd.Series(pooled, table.index) | ~some]
-
-
 def _families(table: pd.DataFrame) -> HtmlTable:
     """How many features of each family are robust."""
     rows = []
-    table = _of_pooled_regions(table)
+    table = of_pooled_regions(table)
     family = table["feature"].map(family_of)
     keys = [table["comparison"], table["image"], table["roi"], family]
     for (comparison, image, roi, name), group in table.groupby(keys, sort=False):

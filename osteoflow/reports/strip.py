@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from osteoflow.figures.wording import significant
 from osteoflow.io.nifti import orientations
 from osteoflow.io.volume import Volume
 from osteoflow.reports.colours import coloured, rgb
 from osteoflow.reports.overlay import PLANES, TRABECULAR, WHOLE, Overlay, compress
 from osteoflow.scipy_parts import ndimage
 from osteoflow.segmentation.boxes import label_boxes
+from osteoflow.wording import significant
 
 MARGIN_MM = 15.0
 HEIGHT_PX = 190

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from osteoflow.figures.wording import number, sentence, step_name
 from osteoflow.reports.html import Cell, HtmlTable, environment, is_missing
 from osteoflow.reports.overlay import RODS, TRABECULAR, WHOLE, ImageView, draw_overlays
+from osteoflow.wording import decimals_for, number, sentence, step_name
 
 STATUS_WORDS = {
     "ok": "✓ done",
@@ -212,9 +212,7 @@ def _pivot(rows: Sequence[_Measured], caption: str, label: Callable[[str], str])
 def _decimals(values: Iterable[float]) -> int:
     """Decimals that give a column's largest value four digits."""
     largest = max((abs(value) for value in values if not math.isnan(value)), default=0.0)
-    if not largest > 0:
-        return 1
-    return int(min(max(3 - math.floor(math.log10(largest)), 0), 6))
+    return min(decimals_for(largest, 4), 6) if largest > 0 else 1
 
 
 def _methods(measurements: Iterable[Mapping[str, Any]], label: Callable[[str], str]) -> list[str]:

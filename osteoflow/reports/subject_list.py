@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from osteoflow.figures.wording import step_name
 from osteoflow.images import is_further_reading
 from osteoflow.reports.cohort import SubjectEntry
+from osteoflow.wording import step_name
 
 MODALITIES = ("ct", "mri")
 # The worst state of a modality's items stands for it.

@@ -25,6 +25,7 @@ from osteoflow.measurements import TRABECULAR
 from osteoflow.resources import ROOT
 from osteoflow.seeded import is_seeded
 from osteoflow.segmentation.fingerprint import WHOLE_IMAGE
+from osteoflow.wording import quantity
 
 # The map that is shown beside the image of each grid; the first one that exists.
 MAPS = {
@@ -130,7 +131,9 @@ def _flags(files: SubjectFiles) -> dict[tuple[str, int, str], set[str]]:
         if row["comparison"] == COMPARISONS["_rater2"] and float(row["dice"]) < LOW_DICE:
             for rater in (1, 2):
                 place = row["image"].removeprefix("seg_"), rater, row["roi"]
-                found.setdefault(place, set()).add(f"raters overlap by {float(row['dice']):.2f}")
+                found.setdefault(place, set()).add(
+                    f"raters overlap by {quantity('dice', float(row['dice']))}"
+                )
     return found
 
 

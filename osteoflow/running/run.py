@@ -28,6 +28,7 @@ TOLD = {
 TO_LOOK_AT = {
     "report": "report/index.html",
     "figures": "figures",
+    "paper tables": "manuscript/tables",
     "cohort tables": "cohort",
     "workflow report": "report/workflow.html",
     "exclusions": "cohort/exclusions.tsv",

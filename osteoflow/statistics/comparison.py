@@ -19,6 +19,7 @@ from scipy.special import gammaln
 from osteoflow.statistics.intervals import benjamini_hochberg, percentile_interval
 from osteoflow.statistics.roc import auc_interval
 from osteoflow.statistics.rules import group_labels, holds_numbers, unknown_column
+from osteoflow.wording import mean_sd, median_quartiles
 
 if TYPE_CHECKING:
     from osteoflow.settings.statistics import GroupComparison
@@ -288,7 +289,7 @@ def summarise(values: ArrayLike, by_mean: bool) -> str:
     if not len(values):
         return "n/a"
     if by_mean:
-        spread = f"{values.std(ddof=1):.4g}" if len(values) > 1 else "n/a"
-        return f"{values.mean():.4g} ({spread})"
+        spread = values.std(ddof=1) if len(values) > 1 else float("nan")
+        return mean_sd(values.mean(), spread)
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-    return f"{middle:.4g} [{low:.4g}, {high:.4g}]"
+    return median_quartiles(low, middle, high)

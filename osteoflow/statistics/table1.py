@@ -18,6 +18,7 @@ from tableone import TableOne
 
 from osteoflow.statistics.comparison import compare_groups
 from osteoflow.statistics.rules import group_labels, holds_numbers, unknown_column
+from osteoflow.wording import spread_decimals, true_minus
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,12 @@ def _summaries(
     levels = {name: sorted(everyone[name].dropna().unique()) for name in categorical}
     cells: dict[tuple[str, str], str] = {}
     usable = [name for name in variables if data[name].notna().any()]
+    # Every column of the table has the decimals that the whole cohort's spread asks for.
+    decimals = {
+        name: _decimals(everyone[name].astype(float), name in nonnormal)
+        for name in usable
+        if name not in categorical
+    }
     if usable:
         with warnings.catch_warnings():
             # tableone's own use of pandas; nothing a reader could act on.
@@ -141,19 +148,28 @@ def _summaries(
                 nonnormal=[name for name in nonnormal if name in usable],
                 missing=False,
                 include_null=False,
+                decimals=decimals,
             ).tableone
         for (title, level), value in made.iloc[:, 0].items():
             for name in usable:
                 if title == name or title.startswith(f"{name}, "):
-                    cells[(name, str(level))] = (
-                        str(value).replace(",", ", ", 1) if name in nonnormal else str(value)
-                    )
+                    text = str(value) if name in categorical else true_minus(str(value))
+                    spaced = text.replace(",", ", ", 1) if name in nonnormal else text
+                    cells[(name, str(level))] = spaced
     ordered = {}
     for name in variables:
         for level in levels.get(name, [""]) or [""]:
             empty = "0 (0.0)" if name in categorical and name in usable else "n/a"
             ordered[(name, str(level))] = cells.get((name, str(level)), empty)
     return ordered
+
+
+def _decimals(values: pd.Series, by_median: bool) -> int:
+    """Decimals of a variable's summaries, by its spread over everyone."""
+    low, middle, high = values.quantile([0.25, 0.5, 0.75])
+    if by_median:
+        return spread_decimals(high - low, middle)
+    return spread_decimals(values.std(), values.mean())
 
 
 def _test(

@@ -22,6 +22,7 @@ from osteoflow.models.decision import net_benefit, treat_all
 from osteoflow.models.harmonise import CombatHarmoniser
 from osteoflow.models.lasso import binomial_deviance, choose_penalty, fit_path
 from osteoflow.models.logistic import fit_logistic
+from osteoflow.models.nested import ML, PENALISED, likelihood_ratio_test
 from osteoflow.models.nomogram import Predictor, nomogram
 from osteoflow.models.optimism import optimism_bootstrap
 from osteoflow.statistics.agreement import FORMS, icc
@@ -29,7 +30,6 @@ from osteoflow.statistics.comparison import compare_groups
 from osteoflow.statistics.correlation import correlate
 from osteoflow.statistics.intervals import benjamini_hochberg, wilson
 from osteoflow.statistics.limits import bland_altman
-from osteoflow.statistics.nested import ML, PENALISED, likelihood_ratio_test
 from osteoflow.statistics.reclassification import reclassification
 from osteoflow.statistics.roc import (
     auc,

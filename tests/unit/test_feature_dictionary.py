@@ -10,7 +10,6 @@ import pytest
 
 from osteoflow.code_version import code_parts
 from osteoflow.cohort.feature_dictionary import feature_dictionary
-from osteoflow.figures.wording import feature_name
 from osteoflow.io.tables import FEATURE_KEYS, feature_columns, read_table, write_table
 from osteoflow.radiomics.columns import feature_names, names_by_class
 from osteoflow.radiomics.dictionary import (
@@ -24,6 +23,7 @@ from osteoflow.radiomics.dictionary import (
 from osteoflow.radiomics.filters import FILTERS, derived_images
 from osteoflow.radiomics.settings import FeatureClass, RadiomicsSettings, read_settings
 from osteoflow.resources import ROOT, read_resource
+from osteoflow.wording import feature_name
 
 BASE = {"name": "test", "image": "vBMD", "unit": "mg/cm3", "range": (-200, 600), "bin_width": 10}
 FILTERED = {"log_sigma_mm": [1.5], "wavelet": "coif1"}

@@ -13,8 +13,9 @@ import report_tables
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from osteoflow import wording
 from osteoflow.cohort.flow import count_flow
-from osteoflow.figures import style, wording
+from osteoflow.figures import style
 from osteoflow.figures.agreement import draw_bland_altman, draw_truth
 from osteoflow.figures.calibration import draw_calibration
 from osteoflow.figures.decision_curve import draw_decision_curve
@@ -181,11 +182,11 @@ def test_roc_two_panels_and_its_numbers(tables):
     assert len(figure.axes) == 2
     combined = tables["performance"].query("model == 'combined' and metric == 'auc'")
     for value in combined["value"]:
-        assert f"combined {value:.2f} (" in caption
+        assert f"combined {value:.3f} (" in caption
     assert "80 participants" in caption and "5 folds, 2 repeats" in caption
-    assert "combined minus clinical 0.09 (−0.02 to 0.20), p = 0.11" in caption
+    assert "combined minus clinical 0.090 (−0.020 to 0.200), p = 0.110" in caption
     # Differences between folds have an interval but no test.
-    assert "combined minus clinical 0.05 (−0.04 to 0.14)." in caption
+    assert "combined minus clinical 0.050 (−0.040 to 0.140)." in caption
     # The drawn hold-out curve is the table's, point by point.
     curve = tables["roc"].query("model == 'combined' and set == 'holdout'")
     drawn = [line.get_xydata() for line in figure.axes[1].lines]
@@ -205,7 +206,7 @@ def test_roc_longest_differences_fit(tables):
         SETTINGS,
     )
     check_page(figure, 174)
-    assert "−0.20 (−0.50 to −0.10), p < 0.001" in caption
+    assert "−0.200 (−0.500 to −0.100), p < 0.001" in caption
 
 
 def test_roc_without_hold_out_is_one_column(tables):
@@ -284,7 +285,7 @@ def test_bland_altman():
         assert len(figure.axes) == n
         assert [a.get_ylabel()[:17] for a in figure.axes] == ["Rater 2 − rater 1"] * n
     row = limits.iloc[0]
-    assert f"bias {row['bias']:.1f} mg/cm³" in caption
+    assert f"bias {row['bias']:.2f} mg/cm³" in caption
     assert "proportional bias" not in caption
     scans = limits.assign(comparison="scan_rescan", slope=0.31, slope_p=0.012)
     figure, caption = draw_bland_altman(scans, points, SETTINGS)
@@ -396,9 +397,9 @@ def test_words():
     assert wording.number(-0.001) == "0.00" and wording.number(-1.5, 1) == "−1.5"
     assert wording.number(float("nan")) == "not estimable"
     assert wording.significant(1234.567) == "1235" and wording.significant(0.012345, 3) == "0.0123"
-    assert wording.significant(100.0) == "100" and wording.significant(2.5e-7, 3) == "2.5e−07"
-    assert wording.p_value(0.0004) == "p < 0.001" and wording.p_value(0.0996) == "p = 0.10"
-    assert wording.p_value(0.0123) == "p = 0.012" and wording.p_value(0.995) == "p > 0.99"
+    assert wording.significant(100.0) == "100" and wording.significant(2.5e-7, 3) == "2.5 × 10⁻⁷"
+    assert wording.p_value(0.0004) == "p < 0.001" and wording.p_value(0.0996) == "p = 0.100"
+    assert wording.p_value(0.0123) == "p = 0.012" and wording.p_value(0.9995) == "p > 0.999"
     assert wording.interval(-1, 0.5) == "−1.00 to 0.50"
     assert wording.listing(["a", "b", "c"]) == "a, b and c" and wording.listing([]) == ""
     assert wording.feature_name("original_glcm_JointEnergy") == "GLCM JointEnergy"

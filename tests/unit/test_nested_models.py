@@ -9,8 +9,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from scipy.stats import chi2
 
+from osteoflow.models.nested import ML, PENALISED, likelihood_ratio_test
 from osteoflow.models.performance import bootstrap_weights
-from osteoflow.statistics.nested import ML, PENALISED, likelihood_ratio_test
 from osteoflow.statistics.reclassification import INDICES, reclassification
 
 

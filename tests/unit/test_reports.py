@@ -258,7 +258,7 @@ def test_cells():
     assert cell_text(-0.5, digits=2) == "−0.50"
     assert cell_text("L1-L4_trabecular", "roi") == "L1–L4 trabecular"
     table = make_table(pd.DataFrame({"variable": ["a"], "value": [1.5]}), "t", label=str.upper)
-    assert [cell.text for cell in table.rows[0]] == ["A", "1.5"]
+    assert [cell.text for cell in table.rows[0]] == ["A", "1.50"]
     assert [cell.numeric for cell in table.rows[0]] == [False, True]
 
 
@@ -294,6 +294,7 @@ def cohort_report(flow, figure, reproducibility, tables) -> CohortReport:
         ],
         flow_figure=figure,
         figures=[figure] * 6,
+        manuscript=[(f"Table 1. {EVIL}", {"Word": "../manuscript/tables/a.docx"})],
         table1=pd.DataFrame({"": ["age, mean (SD)"], "Overall": ["66.1 (8.2)"]}),
         correlations=pd.DataFrame(
             [["pdff", "vbmd", "spearman", "age,sex", 39, -0.61, -0.8, -0.3, 0.0002, 0.0004]],
@@ -350,9 +351,10 @@ def test_cohort_page_holds_everything_below_its_size(tmp_path):
     assert "Radiomic features that depart from the IBSI standard" in page.words
     assert "what every feature is" in page.words
     assert "../cohort/features_dictionary.tsv" in page.addresses
+    assert "../manuscript/tables/a.docx" in page.addresses and "#manuscript" in page.addresses
     assert sum(a.startswith("../subjects/") for a in page.addresses) == 40
     auc = tables["performance"].query("model == 'combined' and set == 'cv' and metric == 'auc'")
-    assert f"{auc['value'].iloc[0]:.2f} (" in text
+    assert f"{auc['value'].iloc[0]:.3f} (" in text
     assert "Radiomic features by the lower 95 % limit of the intraclass correlation" in page.words
 
 

@@ -1,0 +1,1 @@
+"""Machine tables in words: one module per subject."""
