@@ -1,7 +1,15 @@
 """Figures for a manuscript, each with a caption beside it that states method and numbers."""
 
 FIGURES = "results/figures"
-MODEL_FIGURES = ("nomogram", "roc", "calibration", "decision_curve", "lasso")
+MODEL_FIGURES = (
+    "stard",
+    "nomogram",
+    "nomogram_calibration",
+    "roc",
+    "calibration",
+    "decision_curve",
+    "lasso",
+)
 # Further Bland-Altman figures, of what a study repeats.
 REPEAT_FIGURES = [
     *["bland_altman_intra_rater"] * STUDY.has_repeats,
@@ -77,6 +85,7 @@ rule draw_cohort_figure:
 rule draw_model_figure:
     input:
         **rules.fit_models.output,
+        stard=rules.count_stard.output.stard,
     output:
         png=report(
             f"{MODEL_STEM}.png",

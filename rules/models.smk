@@ -14,6 +14,10 @@ MODEL_TABLES = (
     "calibration",
     "decision_curve",
     "roc",
+    "nomogram_points",
+    "nomogram_calibration",
+    "signature",
+    "classification",
 )
 
 
@@ -42,3 +46,44 @@ rule fit_models:
         code=code_version("fit_models.py"),
     script:
         "../scripts/fit_models.py"
+
+
+rule write_calculator:
+    """The nomogram as a page that computes; its text changes without the models fitted anew."""
+    input:
+        nomogram=rules.fit_models.output.nomogram,
+        summary=rules.fit_models.output.summary,
+        performance=rules.fit_models.output.performance,
+    output:
+        calculator=f"{MODEL}/calculator.html",
+    log:
+        f"{LOGS}/write_calculator/{{analysis}}.log",
+    benchmark:
+        f"{BENCHMARKS}/write_calculator/{{analysis}}.tsv"
+    conda:
+        "../envs/core.yaml"
+    params:
+        code=code_version("write_calculator.py"),
+    script:
+        "../scripts/write_calculator.py"
+
+
+rule count_stard:
+    """Who reached which stage of an analysis, and why the others did not."""
+    input:
+        participants=rules.assemble_cohort.output.participants,
+        statuses=rules.assemble_cohort.output.status,
+        summary=rules.fit_models.output.summary,
+        classification=rules.fit_models.output.classification,
+    output:
+        stard=f"{MODEL}/stard.json",
+    log:
+        f"{LOGS}/count_stard/{{analysis}}.log",
+    benchmark:
+        f"{BENCHMARKS}/count_stard/{{analysis}}.tsv"
+    conda:
+        "../envs/core.yaml"
+    params:
+        code=code_version("count_stard.py"),
+    script:
+        "../scripts/count_stard.py"

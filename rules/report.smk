@@ -56,6 +56,7 @@ rule report_cohort:
         ),
         truth=rules.compare_truth.output if CONFIG.study.truth else [],
         manuscript=rules.write_manuscript_tables.output.index,
+        calculators=expand(rules.write_calculator.output, analysis=ANALYSES),
     output:
         index=f"{REPORT}/index.html",
     log:
@@ -96,6 +97,8 @@ rule cohort:
         rules.compare_truth.output if CONFIG.study.truth else [],
         rules.track_ct_drift.output if CONFIG.ct.calibration == "asynchronous" else [],
         expand(rules.fit_models.output, analysis=ANALYSES),
+        expand(rules.write_calculator.output, analysis=ANALYSES),
+        expand(rules.count_stard.output, analysis=ANALYSES),
         expand(rules.draw_cohort_figure.output, figure=COHORT_FIGURES),
         expand(rules.draw_model_figure.output, analysis=ANALYSES, figure=MODEL_FIGURES),
         COMPLIANCE,

@@ -1,4 +1,4 @@
-"""Draw one figure of one analysis: nomogram, ROC, calibration, decision curve or LASSO.
+"""Draw one figure of one analysis: flow, nomogram, ROC, calibration, decision curve or LASSO.
 
 Reads the analysis's tables; writes the figure in every format with its caption.
 """
@@ -10,20 +10,37 @@ from osteoflow.figures.calibration import draw_calibration
 from osteoflow.figures.decision_curve import draw_decision_curve
 from osteoflow.figures.lasso import draw_lasso
 from osteoflow.figures.nomogram import draw_nomogram
+from osteoflow.figures.nomogram_calibration import draw_nomogram_calibration
 from osteoflow.figures.notice import draw_notice
 from osteoflow.figures.roc import draw_roc
+from osteoflow.figures.stard import draw_stard
 from osteoflow.figures.style import save_as_wanted
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 from osteoflow.settings.figures import Figures
 from osteoflow.step_log import log_to
 
+NO_NOMOGRAM = "No predictor has an effect: there is no nomogram."
+
+
+def stard(inputs, summary, settings, params):
+    """Participants from eligibility to the cross tabulation of index test and outcome."""
+    return draw_stard(read_json(inputs.stard), summary, settings)
+
 
 def nomogram(inputs, summary, settings, params):
     """Points and probabilities of the combined model."""
     if Path(inputs.nomogram).stat().st_size == 0:
-        return draw_notice("No predictor has an effect: there is no nomogram.", settings)
+        return draw_notice(NO_NOMOGRAM, settings)
     return draw_nomogram(read_json(inputs.nomogram), summary, settings)
+
+
+def nomogram_calibration(inputs, summary, settings, params):
+    """Apparent and bias-corrected calibration of the nomogram's model."""
+    if Path(inputs.nomogram).stat().st_size == 0:
+        return draw_notice(NO_NOMOGRAM, settings)
+    curve, found = read_table(inputs.nomogram_calibration), read_json(inputs.nomogram)
+    return draw_nomogram_calibration(curve, found["calibration"], summary, settings)
 
 
 def roc(inputs, summary, settings, params):
@@ -53,7 +70,9 @@ def lasso(inputs, summary, settings, params):
 
 
 DRAW = {
+    "stard": stard,
     "nomogram": nomogram,
+    "nomogram_calibration": nomogram_calibration,
     "roc": roc,
     "calibration": calibration,
     "decision_curve": decision_curve,

@@ -39,6 +39,11 @@ def analysis(name, figures, volume):
         for table in ("performance", "comparisons", "filters", "selection")
     }
     drawn = [saved_figure(item, FIGURES / name, f"../figures/{name}") for item in figures]
+    page = f"../models/{name}/calculator.html"
+    drawn = [
+        figure.also("Calculator", page) if item == "nomogram" else figure
+        for item, figure in zip(figures, drawn, strict=True)
+    ]
     if len(volume):
         about = summary["radiomics"]
         mine = (volume["image"] == about["image"]) & (volume["roi"] == about["roi"])

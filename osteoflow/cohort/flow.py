@@ -52,7 +52,18 @@ def cohort_flow(
     acquired = set(used.loc[used["status"] != "absent", "modality"])
     further = {key: label for key, label in FURTHER_MODALITIES.items() if key in acquired}
     flow = count_flow(pd.concat([used, unseen], ignore_index=True), {**MODALITIES, **further})
+    flow = _with_participants(flow, table)
     return flow if review is None else _with_review(flow, review, used)
+
+
+def _with_participants(flow: pd.DataFrame, table: SubjectsTable) -> pd.DataFrame:
+    """The flow with how many participants its scan sessions are of, where these differ."""
+    people = {subject.participant_id for subject in table.subjects}
+    if len(people) == len(table.subjects):
+        return flow
+    first = flow.iloc[0]
+    row = (first["modality"], first["label"], "participants", "", "", "", len(people))
+    return pd.concat([flow, pd.DataFrame([row], columns=list(FLOW_COLUMNS))], ignore_index=True)
 
 
 def _with_review(flow: pd.DataFrame, review: pd.DataFrame, statuses: pd.DataFrame) -> pd.DataFrame:
@@ -104,8 +115,8 @@ def count_flow(statuses: pd.DataFrame, modalities: Mapping[str, str]) -> pd.Data
     -------
     DataFrame
         Columns ``modality``, ``label``, ``outcome`` (``enrolled``, ``absent``, ``excluded``,
-        ``analysed``; :func:`cohort_flow` adds ``reviewed``, ``level_rejected``), ``step``,
-        ``code``, ``reason``, ``n``.
+        ``analysed``; :func:`cohort_flow` adds ``reviewed``, ``level_rejected``, and
+        ``participants`` where some have several sessions), ``step``, ``code``, ``reason``, ``n``.
 
     Raises
     ------

@@ -19,6 +19,7 @@ from osteoflow.figures.style import (
     new_figure,
     panel_title,
     plain,
+    rasterised,
 )
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import (
@@ -96,7 +97,7 @@ def draw_bland_altman(
             letter = LETTERS[position] if len(limits) > 1 else ""
             name = label(row["variable"])
             _bland_altman_panel(axes, points[same], row)
-            panel_title(axes, letter, name)
+            panel_title(axes, letter, name, width / n_columns - 19)
             unit, digits = row["unit"], limits_decimals(row["loa_low"], row["loa_high"])
             axes.set_xlabel(plain(f"{of_means} ({unit})"))
             axes.set_ylabel(plain(f"{of_differences} ({unit})"))
@@ -138,7 +139,11 @@ def _bland_altman_panel(axes: Axes, points: pd.DataFrame, row: dict) -> None:
         span = row[f"{limit}_low"], row[f"{limit}_high"]
         axes.axhspan(*span, color=GREY, alpha=0.15, linewidth=0)
     axes.axhline(0, color=GREY, linewidth=0.5, linestyle=(0, (1, 2)))
-    axes.scatter(points["mean"], points["difference"], s=9, color=BLUE, linewidths=0, zorder=3)
+    many = rasterised(len(points))
+    axes.scatter(
+        points["mean"], points["difference"], s=3 if many else 9, color=BLUE, linewidths=0,
+        zorder=3, rasterized=many,
+    )  # fmt: skip
     for key, style in (("bias", "-"), ("loa_low", (0, (4, 2))), ("loa_high", (0, (4, 2)))):
         axes.axhline(row[key], color=BLACK, linewidth=0.8, linestyle=style)
         # Numbers stand outside the data, at the right end of their line.
@@ -216,10 +221,11 @@ def draw_truth(
                     edgecolors=GREY if model == "matched" else CYCLE[index % len(CYCLE)],
                     linewidths=0.6,
                     zorder=2 if model == "matched" else 3,
+                    rasterized=rasterised(len(rows)),
                 )
             axes.set(xlim=span, ylim=span, aspect="equal")
             letter = LETTERS[position] if len(metrics) > 1 else ""
-            panel_title(axes, letter, label(metric))
+            panel_title(axes, letter, label(metric), panel - 17)
             axes.set(xlabel="Simulated", ylabel="Measured")
         ordered = [name for name in models if name in handles]
         figure.legend(

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from osteoflow.figures.model_names import in_sentence, model_name
 from osteoflow.figures.model_tables import (
     SET_NAMES,
     Estimate,
@@ -18,13 +19,13 @@ from osteoflow.figures.model_tables import (
     performance_of,
     set_size,
     sets_present,
-    title_of,
 )
-from osteoflow.figures.style import GREY, look, model_style, new_figure, plain
+from osteoflow.figures.style import GREY, PAGE_MM, look, model_style, new_figure, plain, wrap
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import listing, quantity, quantity_estimate
 
 RUG_BINS = 25
+MOST_IN_ROW = 4
 
 
 def draw_calibration(
@@ -34,7 +35,7 @@ def draw_calibration(
     summary: dict[str, Any],
     settings: Figures,
 ) -> tuple[Figure, str]:
-    """Observed against predicted, one column per model and one row per set.
+    """Observed against predicted, one panel per model and set, up to four in a row.
 
     Points are groups of participants with their interval, the curve is a smooth, the dotted line
     is perfect calibration; the histogram beneath shows where predictions lie, events upwards.
@@ -62,19 +63,14 @@ def draw_calibration(
         raise ValueError("the calibration table is empty")
     models = models_present(calibration, summary)
     width = settings.double_column_mm if len(models) > 1 else settings.single_column_mm
-    panel = width / len(models)
+    in_row = len(models) if len(models) < 4 else MOST_IN_ROW
+    per_set = -(-len(models) // in_row)
+    panel = width / in_row
     words = []
     with look():
-        figure = new_figure(width, (1.22 * panel) * len(sets) + 4)
-        figure.get_layout_engine().set(hspace=0.04)
-        grid = figure.add_gridspec(2 * len(sets), len(models), height_ratios=[5, 1] * len(sets))
-        for i, name in enumerate(sets):
-            size = set_size(predictions, name)
-            for j, model in enumerate(models):
-                axes = figure.add_subplot(grid[2 * i, j])
-                rows = calibration[(calibration["set"] == name) & (calibration["model"] == model)]
-                _curve(axes, rows, model_style(model, j))
-                axes.tick_params(labelbottom=False)
+        titles = {}
+        for name in sets:
+            for model in models:
                 slope, intercept = (
                     performance_of(performance, model, name, f"calibration_{what}")
                     for what in ("slope", "intercept")
@@ -83,19 +79,39 @@ def draw_calibration(
                     f"slope {quantity('calibration_slope', slope.value)}, "
                     f"intercept {quantity('calibration_intercept', intercept.value)}"
                 )
-                axes.set_title(plain(f"{SET_NAMES[name]}: {model}\n{numbers}"), fontsize=7)
-                rug = figure.add_subplot(grid[2 * i + 1, j], sharex=axes)
-                _distribution(rug, mean_probabilities(predictions, model, name))
-                rug.set_xlabel("Predicted probability")
-                if j == 0:
-                    axes.set_ylabel("Observed proportion")
+                room = panel - 14
+                titles[name, model] = [*wrap(model_name(model), room), *wrap(numbers, room)]
                 words.append(
-                    f"{title_of(model)}, {SET_NAMES[name].lower()} ({size.words}): slope "
+                    f"{model_name(model)}, {SET_NAMES[name].lower()} "
+                    f"({set_size(predictions, name).words}): slope "
                     f"{_with_limits(slope)}, intercept "
                     f"{_with_limits(intercept)}"
                 )
+        rows_of_panels = len(sets) * per_set
+        lines = max(len(title) for title in titles.values()) - 2
+        height = (1.22 * panel + 3 * lines) * rows_of_panels + 4
+        figure = new_figure(width, min(height, PAGE_MM - 1e-6))
+        figure.get_layout_engine().set(hspace=0.04)
+        grid = figure.add_gridspec(
+            2 * rows_of_panels, in_row, height_ratios=[5, 1] * rows_of_panels
+        )
+        for i, name in enumerate(sets):
+            for j, model in enumerate(models):
+                row, column = i * per_set + j // in_row, j % in_row
+                axes = figure.add_subplot(grid[2 * row, column])
+                rows = calibration[(calibration["set"] == name) & (calibration["model"] == model)]
+                _curve(axes, rows, model_style(model, j, models))
+                axes.tick_params(labelbottom=False)
+                axes.set_title(plain("\n".join(titles[name, model])), fontsize=7)
+                rug = figure.add_subplot(grid[2 * row + 1, column], sharex=axes)
+                _distribution(rug, mean_probabilities(predictions, model, name))
+                if j + in_row >= len(models):
+                    rug.set_xlabel("Predicted probability")
+                if column == 0:
+                    axes.set_ylabel(f"{SET_NAMES[name]}:\nobserved proportion")
     caption = (
-        f"Calibration of the probability of {outcome_of(summary)} by the {listing(models)} "
+        f"Calibration of the probability of {outcome_of(summary)} by the "
+        f"{listing([in_sentence(model) for model in models])} "
         f"{'models' if len(models) > 1 else 'model'}. Points: groups of participants with similar "
         "predictions, with 95 % intervals of the observed proportion; curve: smooth; dotted: "
         "perfect calibration (slope 1, intercept 0). Below: predictions of participants with "

@@ -7,8 +7,18 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from osteoflow.figures.model_tables import SET_NAMES, outcome_of, sets_present, title_of
-from osteoflow.figures.style import BLACK, GREY, look, model_style, new_figure, panel_title
+from osteoflow.figures.model_names import in_sentence, model_name
+from osteoflow.figures.model_tables import SET_NAMES, outcome_of, sets_present
+from osteoflow.figures.style import (
+    BLACK,
+    GREY,
+    legend_columns,
+    look,
+    model_style,
+    new_figure,
+    panel_title,
+    plain,
+)
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import listing, number, quantity
 
@@ -49,7 +59,9 @@ def draw_decision_curve(
     top = max(float(decision_curve["net_benefit"].max()) * 1.08, 0.1)
     parts = []
     with look():
-        figure = new_figure(width, 0.8 * width / len(sets) + 8)
+        names = ["Treat all", "Treat none", *map(model_name, order)]
+        columns = legend_columns(names, width)
+        figure = new_figure(width, 0.8 * width / len(sets) + 4 + 3.8 * -(-len(names) // columns))
         for position, name in enumerate(sets):
             axes = figure.add_subplot(1, len(sets), position + 1)
             rows = decision_curve[decision_curve["set"] == name]
@@ -58,11 +70,11 @@ def draw_decision_curve(
             for strategy, style in (
                 ("all", {"color": GREY, "linestyle": "-", "linewidth": 0.7}),
                 ("none", {"color": BLACK, "linestyle": "-", "linewidth": 0.5}),
-                *((model, model_style(model, i)) for i, model in enumerate(order)),
+                *((model, model_style(model, i, order)) for i, model in enumerate(order)),
             ):
                 curve = rows[rows["strategy"] == strategy].sort_values("threshold")
-                label = f"Treat {strategy}" if strategy in {"all", "none"} else title_of(strategy)
-                axes.plot(curve["threshold"], curve["net_benefit"], label=label, **style)
+                label = f"Treat {strategy}" if strategy in {"all", "none"} else model_name(strategy)
+                axes.plot(curve["threshold"], curve["net_benefit"], label=plain(label), **style)
             axes.set(
                 xlim=(float(rows["threshold"].min()), float(rows["threshold"].max())),
                 ylim=(FLOOR, top),
@@ -71,11 +83,12 @@ def draw_decision_curve(
             )
             parts.append(_numbers(rows, order, name))
             handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     caption = (
         f"Decision curves for {outcome_of(summary)}: net benefit of treating by the "
-        f"{listing(order)} {'models' if len(order) > 1 else 'model'}, of treating all and of "
-        "treating none, against the threshold probability. "
+        f"{listing([in_sentence(name) for name in order])} "
+        f"{'models' if len(order) > 1 else 'model'}, of treating all and of treating none, "
+        "against the threshold probability. "
         f"{' '.join(parts)} The axis starts at {number(FLOOR)}; curves below it leave the panel."
     )
     return figure, caption
@@ -87,7 +100,11 @@ def _numbers(rows: pd.DataFrame, models: list[str], name: str) -> str:
     thresholds = rows["threshold"].drop_duplicates()
     at = float(thresholds.iloc[(thresholds - middle).abs().argmin()])
     here = rows[rows["threshold"] == at].set_index("strategy")["net_benefit"]
-    words = [f"{model} {quantity('net_benefit', here[model])}" for model in models if model in here]
+    words = [
+        f"{in_sentence(model)} {quantity('net_benefit', here[model])}"
+        for model in models
+        if model in here
+    ]
     if "all" in here:
         words.append(f"treating all {quantity('net_benefit', here['all'])}")
     return f"{SET_NAMES[name]}, threshold {number(at)}: {listing(words)}."

@@ -52,7 +52,7 @@ def draw_drift(scans: pd.DataFrame, settings: Figures) -> tuple[Figure, str]:
             first = own.iloc[0]
             letter = LETTERS[position] if len(groups) > 1 else ""
             name = f"{first['scanner']}, {first['kvp']:g} kV, {first['kernel']}"
-            panel_title(axes, letter, name)
+            panel_title(axes, letter, name, width - 18)
             text = (f"({letter}) " if letter else "") + f"{name} (n = {len(own)}): {out.sum()} out"
             if pd.notna(first["trend"]):
                 limits = quantity_interval("trend", first["trend_low"], first["trend_high"])

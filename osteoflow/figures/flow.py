@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from osteoflow.figures.style import BLACK, GREY, look, new_figure, page_axes, plain, wrap
+from osteoflow.figures.boxes import (
+    GAP_MM,
+    MARGIN_MM,
+    Box,
+    arrow,
+    draw_box,
+    grouped,
+    line,
+    listed,
+    titled,
+)
+from osteoflow.figures.style import PAGE_MM, look, new_figure, page_axes
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, listing, step_name
 
-LINE_MM = 3.3
-PAD_MM = 1.8
-GAP_MM = 5.0
-MARGIN_MM = 1.5
-
-
-@dataclass(frozen=True)
-class Box:
-    """A box of the diagram; lines whose numbers are in ``bold`` stand out."""
-
-    lines: tuple[str, ...]
-    bold: frozenset[int] = frozenset({0})
-
-    @property
-    def height(self) -> float:
-        return len(self.lines) * LINE_MM + 2 * PAD_MM
+# Reasons that a side box names one by one; the caption names all.
+MOST_REASONS = 10
+MOST_ANALYSES = 5
+MOST_ASIDE = 2
+STEM_MM = 3.0
 
 
 def draw_flow(
@@ -60,68 +57,68 @@ def draw_flow(
     width = settings.double_column_mm
     modalities = list(dict.fromkeys(flow["modality"]))
     column = (width - 2 * MARGIN_MM - GAP_MM * (len(modalities) - 1)) / len(modalities)
-    box_width = min((0.42 if len(modalities) < 3 else 0.36) * column, 48)
-    side_width = column - box_width - GAP_MM
+    # Two columns have room for boxes aside; more have them indented beneath the box they left.
+    aside = len(modalities) <= MOST_ASIDE
+    box_width = min(0.42 * column, 48) if aside else column
+    indent = box_width + GAP_MM if aside else 2 * STEM_MM
+    side_width = column - indent
     n = int(flow.loc[flow["outcome"] == "enrolled", "n"].iloc[0])
-    top = Box(("Participants in the study", f"n = {n}"))
-    heads, sides, ends = [], [], []
+    top = _top(flow, n)
+    heads, ends = [], []
     for modality in modalities:
         rows = flow[flow["modality"] == modality]
-        label = str(rows["label"].iloc[0])
-        heads.append(_titled(label, [f"n = {n}"], box_width))
-        sides.append(_side_box(rows, side_width))
+        heads.append(titled(str(rows["label"].iloc[0]), [f"n = {n}"], box_width))
         analysed = int(rows.loc[rows["outcome"] == "analysed", "n"].iloc[0])
-        ends.append(_titled("Analysed", [f"n = {analysed}", *_review_words(rows)], box_width))
-    gaps = GAP_MM * (len(analyses) - 1)
-    each = (width - 2 * MARGIN_MM - gaps) / len(analyses) if analyses else 0.0
-    finals = [_analysis_box(item, each) for item in analyses]
+        ends.append(titled("Analysed", [f"n = {analysed}", *_review_words(rows)], box_width))
+    finals = _analysis_boxes(analyses, width)
 
     head_height = max(box.height for box in heads)
-    side_height = max((box.height for box in sides if box), default=0.0)
     end_height = max(box.height for box in ends)
     final_height = max((box.height for box in finals), default=0.0)
-    height = 2 * MARGIN_MM + top.height + GAP_MM + head_height + GAP_MM
-    height += (side_height + GAP_MM if side_height else 0) + end_height
-    height += 2 * GAP_MM + final_height if finals else 0
+    without_sides = 2 * MARGIN_MM + top.height + 2 * GAP_MM + head_height + end_height
+    without_sides += 2 * GAP_MM + final_height if finals else 0
+    # As many reasons as the page has room for.
+    for most in range(MOST_REASONS, 1, -1):
+        sides = [_side_box(flow[flow["modality"] == m], side_width, most) for m in modalities]
+        side_height = max((box.height for box in sides if box), default=0.0)
+        height = without_sides + (side_height + GAP_MM if side_height else 0)
+        if height <= PAGE_MM:
+            break
     with look():
         figure = new_figure(width, height, layout=None)
         axes = page_axes(figure)
         y = height - MARGIN_MM
-        _box(axes, top, width / 2 - 27, y, 54)
+        draw_box(axes, top, width / 2 - 27, y, 54)
         y -= top.height
         lefts = [MARGIN_MM + i * (column + GAP_MM) for i in range(len(modalities))]
+        stems = [left + (box_width / 2 if aside else STEM_MM) for left in lefts]
         centres = [left + box_width / 2 for left in lefts]
         bus = y - GAP_MM / 2
-        _line(axes, (width / 2, y), (width / 2, bus))
-        _line(axes, (min(*centres, width / 2), bus), (max(*centres, width / 2), bus))
+        line(axes, (width / 2, y), (width / 2, bus))
+        line(axes, (min(*centres, width / 2), bus), (max(*centres, width / 2), bus))
         y -= GAP_MM
         end_top = y - head_height - GAP_MM - (side_height + GAP_MM if side_height else 0)
-        for left, centre, head, side, end in zip(lefts, centres, heads, sides, ends, strict=True):
-            _arrow(axes, (centre, bus), (centre, y))
-            _box(axes, head, left, y, box_width)
-            _arrow(axes, (centre, y - head.height), (centre, end_top))
+        for i, (left, head, side, end) in enumerate(zip(lefts, heads, sides, ends, strict=True)):
+            arrow(axes, (centres[i], bus), (centres[i], y))
+            draw_box(axes, head, left, y, box_width)
+            arrow(axes, (stems[i], y - head.height), (stems[i], end_top))
             if side:
                 middle = y - head_height - GAP_MM - side_height / 2
-                _arrow(axes, (centre, middle), (left + box_width + GAP_MM, middle))
-                _box(
-                    axes,
-                    side,
-                    left + box_width + GAP_MM,
-                    middle + side.height / 2,
-                    side_width,
-                    "left",
-                )
-            _box(axes, end, left, end_top, box_width)
+                arrow(axes, (stems[i], middle), (left + indent, middle))
+                top_edge = middle + side.height / 2
+                draw_box(axes, side, left + indent, top_edge, side_width, "left")
+            draw_box(axes, end, left, end_top, box_width)
         if finals:
+            each = (width - 2 * MARGIN_MM - GAP_MM * (len(finals) - 1)) / len(finals)
             y = end_top - end_height
             bus = y - GAP_MM
             middles = [MARGIN_MM + i * (each + GAP_MM) + each / 2 for i in range(len(finals))]
             for centre, end in zip(centres, ends, strict=True):
-                _line(axes, (centre, end_top - end.height), (centre, bus))
-            _line(axes, (min(centres + middles), bus), (max(centres + middles), bus))
+                line(axes, (centre, end_top - end.height), (centre, bus))
+            line(axes, (min(centres + middles), bus), (max(centres + middles), bus))
             for middle, box in zip(middles, finals, strict=True):
-                _arrow(axes, (middle, bus), (middle, bus - GAP_MM))
-                _box(axes, box, middle - each / 2, bus - GAP_MM, each)
+                arrow(axes, (middle, bus), (middle, bus - GAP_MM))
+                draw_box(axes, box, middle - each / 2, bus - GAP_MM, each)
     return figure, _caption(flow, modalities, n)
 
 
@@ -136,85 +133,60 @@ def _review_words(rows: pd.DataFrame) -> list[str]:
     return words
 
 
-def _side_box(rows: pd.DataFrame, width: float) -> Box | None:
-    """Absent and excluded participants; none where nobody was lost."""
-    lost = rows[rows["outcome"].isin(["absent", "excluded"])]
-    if lost.empty:
-        return None
-    lines: list[str] = []
-    bold: set[int] = set()
-
-    def title(text: str, n: int) -> None:
-        space = width - 2 * PAD_MM
-        wrapped = wrap(f"{text} (n = {n})", space, weight="bold")
-        if len(wrapped) > 1:  # the number stays in one piece
-            wrapped = [*wrap(text, space, weight="bold"), f"(n = {n})"]
-        bold.update(range(len(lines), len(lines) + len(wrapped)))
-        lines.extend(wrapped)
-
-    excluded = lost[lost["outcome"] == "excluded"]
-    absent = int(lost.loc[lost["outcome"] == "absent", "n"].sum())
+def _side_box(rows: pd.DataFrame, width: float, most: int) -> Box | None:
+    """Absent and excluded participants, by ``most`` reasons; none where nobody was lost."""
+    excluded = rows[rows["outcome"] == "excluded"]
+    absent = int(rows.loc[rows["outcome"] == "absent", "n"].sum())
+    blocks = []
     if len(excluded):
-        title("Excluded", int(excluded["n"].sum()))
-        for row in excluded.itertuples():
-            text = f"{row.n} {row.reason} ({step_name(str(row.step))})"
-            lines += wrap(text, width - 2 * PAD_MM)
+        reasons = [
+            (f"{row.reason} ({step_name(str(row.step))})", int(row.n))
+            for row in excluded.itertuples()
+        ]
+        blocks.append(("Excluded", int(excluded["n"].sum()), grouped(reasons, most)))
     if absent:
-        title("Not acquired", absent)
-    return Box(tuple(lines), frozenset(bold))
+        blocks.append(("Not acquired", absent, []))
+    return listed(blocks, width)
 
 
-def _titled(title: str, texts: Sequence[str], width: float) -> Box:
-    head = wrap(title, width - 2 * PAD_MM, weight="bold")
-    body = [line for text in texts for line in wrap(text, width - 2 * PAD_MM)]
-    return Box((*head, *body), frozenset(range(len(head))))
+def _top(flow: pd.DataFrame, n: int) -> Box:
+    """Participants; with several sessions, scans and how many participants they are of."""
+    people = flow.loc[flow["outcome"] == "participants", "n"]
+    if people.empty:
+        return Box(("Participants in the study", f"n = {n}"))
+    return Box(
+        (
+            "Scan sessions in the study",
+            f"n = {n}",
+            f"of {count(int(people.iloc[0]), 'participant')}",
+        )
+    )
 
 
-def _analysis_box(summary: Mapping, width: float) -> Box:
-    texts = [
-        f"{count(int(summary['n']), 'participant')}, {count(int(summary['n_events']), 'event')}"
+def _analysis_boxes(analyses: Sequence[Mapping], width: float) -> list[Box]:
+    """One box per analysis, or one that lists them where they are too many for a row."""
+    if len(analyses) > MOST_ANALYSES:
+        lines = [f"{_analysis_name(item)}: {'; '.join(_size_words(item))}" for item in analyses]
+        return [titled("Analyses", lines, width - 2 * MARGIN_MM)]
+    gaps = GAP_MM * (len(analyses) - 1)
+    each = (width - 2 * MARGIN_MM - gaps) / max(len(analyses), 1)
+    return [
+        titled(f"Analysis: {_analysis_name(item)}", _size_words(item), each) for item in analyses
     ]
-    if summary.get("n_holdout"):
-        events = count(int(summary["n_events_holdout"]), "event")
-        texts.append(
-            f"of these in the hold-out: {count(int(summary['n_holdout']), 'participant')}, {events}"
-        )
-    return _titled(f"Analysis: {str(summary['name']).replace('_', ' ')}", texts, width)
 
 
-def _box(
-    axes: Axes, box: Box, left: float, top: float, width: float, align: str = "center"
-) -> None:
-    edge = {"facecolor": "white", "edgecolor": BLACK, "linewidth": 0.7}
-    axes.add_patch(Rectangle((left, top - box.height), width, box.height, **edge))
-    x = left + width / 2 if align == "center" else left + PAD_MM
-    for index, line in enumerate(box.lines):
-        axes.text(
-            x,
-            top - PAD_MM - (index + 0.5) * LINE_MM,
-            plain(line),
-            ha=align,
-            va="center_baseline",
-            weight="bold" if index in box.bold else "normal",
-        )
+def _analysis_name(summary: Mapping) -> str:
+    return str(summary["name"]).replace("_", " ")
 
 
-def _line(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axes.plot(*zip(start, end, strict=True), color=GREY, linewidth=0.7, zorder=0)
+def _size_words(summary: Mapping) -> list[str]:
+    def size(ending: str) -> str:
+        words = count(int(summary[f"n{ending}"]), "participant")
+        events = summary.get(f"n_events{ending}")
+        return words if events is None else f"{words}, {count(int(events), 'event')}"
 
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axes.annotate(
-        "",
-        end,
-        start,
-        arrowprops={
-            "arrowstyle": "-|>,head_width=0.12,head_length=0.25",
-            "color": GREY,
-            "linewidth": 0.7,
-            "shrinkA": 0,
-            "shrinkB": 0,
-        },
+    return [size("")] + [f"of these in the hold-out: {size('_holdout')}"] * bool(
+        summary.get("n_holdout")
     )
 
 
@@ -230,7 +202,10 @@ def _caption(flow: pd.DataFrame, modalities: list[str], n: int) -> str:
         lost = f"; not analysed: {listing(words)}" if words else ""
         review = "".join(f"; {text}" for text in _review_words(rows))
         parts.append(f"{rows['label'].iloc[0]}: {analysed} analysed{lost}{review}.")
+    people = flow.loc[flow["outcome"] == "participants", "n"]
+    noun = "participant" if people.empty else "scan session"
+    of = "" if people.empty else f" of {count(int(people.iloc[0]), 'participant')}"
     return (
-        f"Flow of {count(n, 'participant')} through the study. {' '.join(parts)} A participant "
-        "excluded from one modality still counts for the others."
+        f"Flow of {count(n, noun)}{of} through the study. {' '.join(parts)} A {noun} excluded "
+        "from one modality still counts for the others."
     )

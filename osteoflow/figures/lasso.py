@@ -16,11 +16,12 @@ from osteoflow.figures.style import (
     GREY,
     LIGHT,
     VERMILION,
+    legend_columns,
     look,
     new_figure,
     panel_title,
     plain,
-    text_width,
+    rasterised,
 )
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, feature_name, listing, number, quantity, significant
@@ -71,7 +72,7 @@ def draw_lasso(
         chosen = path.iloc[int(np.argmin(np.abs(path.index.to_numpy(float) - marks[penalty])))]
         selected = chosen[chosen != 0].abs().sort_values(ascending=False).index.tolist()
     named = selected[:NAMED]
-    columns = _legend_columns(named, settings.double_column_mm)
+    columns = legend_columns([feature_name(name) for name in named], settings.double_column_mm)
     lines = int(np.ceil(len(named) / columns)) if named else 0
     with look():
         figure = new_figure(settings.double_column_mm, 68 + 3.6 * lines)
@@ -116,17 +117,13 @@ def _marks(lasso_cv: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _legend_columns(named: list[str], width_mm: float) -> int:
-    widest = max((text_width(feature_name(name)) for name in named), default=0) + 14
-    return max(1, min(len(named), int(width_mm // widest)))
-
-
 def _path(axes: Axes, path: pd.DataFrame, named: list[str]) -> list[Any]:
     x = np.log(path.index.to_numpy(float))
     others = [name for name in path.columns if name not in named]
     axes.axhline(0, color=GREY, linewidth=0.5)
     if others:
-        axes.plot(x, path[others].to_numpy(), color=LIGHT, linewidth=0.5)
+        values = path[others].to_numpy()
+        axes.plot(x, values, color=LIGHT, linewidth=0.5, rasterized=rasterised(values.size))
     handles = []
     for position, name in enumerate(named):
         style = "-" if position < len(CYCLE) else (0, (3, 1))

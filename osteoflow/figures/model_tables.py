@@ -101,11 +101,6 @@ def mean_probabilities(predictions: pd.DataFrame, model: str, name: str) -> pd.D
     return rows.groupby("participant_id", sort=True)[["outcome", "probability"]].mean()
 
 
-def title_of(model: str) -> str:
-    """``combined`` -> ``Combined``."""
-    return model[:1].upper() + model[1:]
-
-
 def outcome_of(summary: dict[str, Any]) -> str:
     """The event's name."""
     return str(summary.get("outcome_label") or summary.get("outcome") or "event")

@@ -111,8 +111,10 @@ def draw_nomogram(
     width = settings.double_column_mm
     event = outcome_of(summary)
     labels = {p["name"]: _axis_label(p) for p in predictors}
-    wanted = [*labels.values(), "Total points", f"Probability of {_lower(event)}"]
-    column = min(max(text_width(text) for text in wanted) + 1, 0.3 * width)
+    bold = ["Total points", f"Probability of {_lower(event)}"]
+    wanted = [text_width(text) for text in labels.values()]
+    wanted += [text_width(text, weight="bold") for text in bold]
+    column = min(max(wanted) + 1, 0.3 * width)
     left = MARGIN_MM + column + 5
     right = width - MARGIN_MM - 5
 
@@ -140,7 +142,7 @@ def draw_nomogram(
     ]
     ticks.sort(key=lambda tick: tick.x)
     _thin_by_importance(ticks)
-    label = wrap(f"Probability of {_lower(event)}", column)
+    label = wrap(f"Probability of {_lower(event)}", column, weight="bold")
     rows.append(_Row(label, ticks, bold=True))
 
     height = 2 * MARGIN_MM + sum(r.height_above + r.height_below for r in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from osteoflow.figures.model_names import in_sentence, model_name
 from osteoflow.figures.model_tables import (
     SET_NAMES,
     methods_of,
@@ -17,7 +19,6 @@ from osteoflow.figures.model_tables import (
     performance_of,
     set_size,
     sets_present,
-    title_of,
 )
 from osteoflow.figures.style import (
     FONT_SIZE,
@@ -28,6 +29,8 @@ from osteoflow.figures.style import (
     new_figure,
     panel_title,
     plain,
+    text_width,
+    wrap,
 )
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import listing, p_value, quantity_estimate, sentence
@@ -35,6 +38,9 @@ from osteoflow.wording import listing, p_value, quantity_estimate, sentence
 # Room around the square panels, so that their sides are equal whatever stands beneath.
 LEFT_MM, RIGHT_MM, TOP_MM, LABELS_MM, LINE_MM = 11.5, 3.0, 5.5, 10.0, 3.6
 OUTDENT_MM = 9.0
+HANDLE_MM = 9.5
+# Beyond so many pairs of models, the figure and its caption compare the last model alone.
+MOST_PAIRS = 6
 
 
 def draw_roc(
@@ -74,11 +80,17 @@ def draw_roc(
         raise ValueError("the table of ROC curves is empty")
     width = settings.double_column_mm if len(sets) > 1 else settings.single_column_mm
     models = models_present(roc, summary)
-    pairs = max(len(differences_of(comparisons, name)) for name in sets)
-    lines = len(models) + 1 + (pairs + 1 if pairs else 0)
-    caption = [f"ROC curves for {outcome_of(summary)}."]
     panel = width / len(sets)
     side = panel - LEFT_MM - RIGHT_MM
+    room = side + OUTDENT_MM
+    beneath = {
+        name: _Beneath.of(
+            performance, shown_differences(comparisons, name, models), models, name, room
+        )
+        for name in sets
+    }
+    lines = max(found.lines for found in beneath.values())
+    caption = [f"ROC curves for {outcome_of(summary)}."]
     height = TOP_MM + side + LABELS_MM + LINE_MM * lines + RIGHT_MM
     with look():
         figure = new_figure(width, height, layout=None)
@@ -90,7 +102,7 @@ def draw_roc(
             size = set_size(predictions, name)
             panel_title(axes, letter, f"{SET_NAMES[name]} ({size.words})")
             _curves(axes, roc[roc["set"] == name], models)
-            _legend(axes, performance, comparisons, models, name, side)
+            _legend(axes, beneath[name], models, side)
             caption.append(
                 _panel_caption(letter, name, performance, comparisons, models, predictions)
             )
@@ -101,7 +113,7 @@ def _curves(axes: Axes, roc: pd.DataFrame, models: list[str]) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
     for position, model in enumerate(models):
         rows = roc[roc["model"] == model]
-        style = model_style(model, position)
+        style = model_style(model, position, models)
         axes.plot(rows["fpr"], rows["tpr"], **style, clip_on=False, zorder=3)
         # Three overlapping bands cannot be read: only the last model's, the combined one, is shown.
         if position == len(models) - 1 and rows["tpr_low"].notna().any():
@@ -123,14 +135,47 @@ def _curves(axes: Axes, roc: pd.DataFrame, models: list[str]) -> None:
     )
 
 
-def _legend(
-    axes: Axes,
-    performance: pd.DataFrame,
-    comparisons: pd.DataFrame,
-    models: list[str],
-    name: str,
-    side: float,
-) -> None:
+@dataclass(frozen=True)
+class _Beneath:
+    """What stands beneath a panel: a legend entry for each model, and lines on differences."""
+
+    entries: list[str]
+    differences: list[str]
+
+    @property
+    def lines(self) -> int:
+        return 1 + sum(text.count("\n") + 1 for text in self.entries) + len(self.differences)
+
+    @staticmethod
+    def of(
+        performance: pd.DataFrame,
+        differences: pd.DataFrame,
+        models: list[str],
+        name: str,
+        room: float,
+    ) -> _Beneath:
+        entries = []
+        for model in models:
+            auc = performance_of(performance, model, name, "auc")
+            text = f"{model_name(model)}: {quantity_estimate('auc', auc.value, auc.low, auc.high)}"
+            entries.append("\n".join(wrap(text, room - HANDLE_MM)))
+        texts = []
+        if len(differences):
+            test = ", paired DeLong test" if name == "holdout" else ""
+            texts += wrap(f"Difference in AUC (95 % interval){test}", room)
+        for row in differences.itertuples():
+            pair = f"{model_name(row.model_a)} − {in_sentence(row.model_b)}:"
+            numbers = _difference(row, name)
+            if text_width(f"{pair} {numbers}") <= room:
+                texts.append(f"{pair} {numbers}")
+                continue
+            # The numbers stay in one piece.
+            first, *rest = wrap(pair, room)
+            texts += [first, *(f"   {line}" for line in [*rest, numbers])]
+        return _Beneath(entries, texts)
+
+
+def _legend(axes: Axes, beneath: _Beneath, models: list[str], side: float) -> None:
     """AUCs (and on the hold-out the tests) beneath the panel, where no curve can run into them."""
 
     def write(line: int, text: str) -> None:
@@ -145,16 +190,10 @@ def _legend(
         )
 
     write(0, "AUC (95 % interval)")
-    handles, labels = [], []
-    for position, model in enumerate(models):
-        auc = performance_of(performance, model, name, "auc")
-        handles.append(Line2D([], [], **model_style(model, position)))
-        labels.append(
-            f"{title_of(model)}: {quantity_estimate('auc', auc.value, auc.low, auc.high)}"
-        )
+    handles = [Line2D([], [], **model_style(m, i, models)) for i, m in enumerate(models)]
     axes.legend(
         handles,
-        labels,
+        [plain(text) for text in beneath.entries],
         loc="upper left",
         bbox_to_anchor=(-OUTDENT_MM / side, -(LABELS_MM + LINE_MM) / side),
         borderpad=0,
@@ -162,16 +201,9 @@ def _legend(
         # The legend's lines get the spacing of the text around them.
         labelspacing=LINE_MM / MM_PER_POINT / FONT_SIZE - 1.0,
     )
-    differences = differences_of(comparisons, name)
-    if differences.empty:
-        return
-    test = ", paired DeLong test" if name == "holdout" else ""
-    write(len(models) + 1, f"Difference in AUC (95 % interval){test}")
-    for index, row in enumerate(differences.itertuples()):
-        write(
-            len(models) + 2 + index,
-            f"{title_of(row.model_a)} − {row.model_b}: {_difference(row, name)}",
-        )
+    start = beneath.lines - len(beneath.differences)
+    for index, text in enumerate(beneath.differences):
+        write(start + index, text)
 
 
 def differences_of(comparisons: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -184,6 +216,17 @@ def differences_of(comparisons: pd.DataFrame, name: str) -> pd.DataFrame:
         return comparisons
     held = comparisons["test"].str.contains("hold-out")
     return comparisons[held if name == "holdout" else ~held]
+
+
+def shown_differences(comparisons: pd.DataFrame, name: str, models: list[str]) -> pd.DataFrame:
+    """Comparisons of one set between models drawn; of many, those with the last model."""
+    found = differences_of(comparisons, name)
+    if found.empty:
+        return found
+    found = found[found["model_a"].isin(models) & found["model_b"].isin(models)]
+    if len(found) <= MOST_PAIRS:
+        return found
+    return found[(found["model_a"] == models[-1]) | (found["model_b"] == models[-1])]
 
 
 def _difference(row: Any, name: str) -> str:
@@ -203,14 +246,15 @@ def _panel_caption(
     aucs = []
     for model in models:
         auc = performance_of(performance, model, name, "auc")
-        aucs.append(f"{model} {quantity_estimate('auc', auc.value, auc.low, auc.high)}")
+        words = quantity_estimate("auc", auc.value, auc.low, auc.high)
+        aucs.append(f"{in_sentence(model)} {words}")
     start = f"({letter}) " if letter else ""
     method = methods_of(performance, name, "auc")
     if name == "cv":
         text = (
             f"{start}Nested cross-validation split by participant ({size.words}; {size.scheme}): "
             "average of the folds' curves at equal false-positive fraction; band: interval of the "
-            f"{models[-1]} model's sensitivity. AUC (95 % interval): {listing(aucs)}."
+            f"{in_sentence(models[-1])} model's sensitivity. AUC (95 % interval): {listing(aucs)}."
         )
     else:
         text = (
@@ -219,14 +263,16 @@ def _panel_caption(
         )
     if method:
         text += f" AUC and interval: {sentence(method, capital=False)}"
-    differences = differences_of(comparisons, name)
+    differences = shown_differences(comparisons, name, models)
     if len(differences):
         words = listing(
             [str(word).removeprefix("none: ") for word in pd.unique(differences["test"])]
         )
         pairs = [
-            f"{row.model_a} minus {row.model_b} {_difference(row, name)}"
+            f"{in_sentence(row.model_a)} minus {in_sentence(row.model_b)} {_difference(row, name)}"
             for row in differences.itertuples()
         ]
         text += f" Differences in AUC ({words}): {'; '.join(pairs)}."
+        if len(differences) < len(differences_of(comparisons, name)):
+            text += " Further pairs of models are in comparisons.tsv."
     return text

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from osteoflow.figures.notice import draw_notice
-from osteoflow.figures.style import BLACK, BLUE, look, new_figure, plain, wrap
+from osteoflow.figures.style import BLACK, BLUE, look, new_figure, plain, rasterised, wrap
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, listing, p_value, quantity, quantity_interval, significant
 
@@ -66,9 +66,15 @@ def draw_scatter(
         grid = np.linspace(complete[x].min(), complete[x].max(), 100)
         axes.fill_between(grid, *band(grid), color=BLUE, alpha=0.12, linewidth=0)
         axes.plot(grid, intercept + slope * grid, color=BLUE)
-        axes.scatter(complete[x], complete[y], s=10, color=BLACK, alpha=0.75, linewidths=0)
-        axes.set_xlabel(plain(label(x)))
-        axes.set_ylabel(plain(label(y)))
+        many = rasterised(len(complete))
+        size, alpha = (2, 0.35) if many else (10, 0.75)
+        axes.scatter(
+            complete[x], complete[y], s=size, color=BLACK, alpha=alpha, linewidths=0,
+            rasterized=many,
+        )  # fmt: skip
+        along = settings.single_column_mm - 16
+        axes.set_xlabel(plain("\n".join(wrap(label(x), along))))
+        axes.set_ylabel(plain("\n".join(wrap(label(y), 0.7 * along))))
         short, long = _correlation_words(correlations, x, y, label)
         room = settings.single_column_mm - 14
         lines = [line for text in short for line in wrap(text, room)]

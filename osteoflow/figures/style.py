@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import FT2Font, LoadFlags
 
+from osteoflow.figures.model_names import BASELINE
 from osteoflow.io.whole import whole_file, write_text
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 MM_PER_INCH = 25.4
 MM_PER_POINT = MM_PER_INCH / 72
-FONT_SIZE = 7.0
+FONT_SIZE, TITLE_SIZE = 7.0, 8.0
+# The height of a journal's page: figures with many parts are made to fit it.
+PAGE_MM = 235.0
+MOST_VECTOR_POINTS = 2000
 
 BLACK, GREY, LIGHT = "#000000", "#6E6E6E", "#D0D0D0"
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -39,15 +43,24 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 MODEL_STYLES = {
     "clinical": {"color": BLUE, "linestyle": (0, (4, 1.5))},
+    "measurements": {"color": GREEN, "linestyle": (0, (2, 1))},
     "radiomics": {"color": VERMILION, "linestyle": (0, (6, 1.2, 1.2, 1.2))},
+    "radiomics_lasso": {"color": PURPLE, "linestyle": (0, (5, 1))},
+    "radiomics_elastic_net": {"color": ORANGE, "linestyle": (0, (5, 1, 1, 1))},
+    "radiomics_logistic": {"color": SKY, "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    "radiomics_svm": {"color": PURPLE, "linestyle": (0, (1.6, 1))},
+    "radiomics_random_forest": {"color": ORANGE, "linestyle": (0, (1.6, 1))},
+    "radiomics_gradient_boosting": {"color": SKY, "linestyle": (0, (1.6, 1))},
     "combined": {"color": BLACK, "linestyle": "-"},
 }
+# Single columns, in the order of the analysis: without colour, told apart by their dashes.
+_BASELINES = ((0, (1, 1)), (0, (3, 1)), (0, (6, 2)), (0, (1, 1, 4, 1)))
 
 _RC = {
     "font.family": "DejaVu Sans",
     "font.size": FONT_SIZE,
     "mathtext.fontset": "dejavusans",
-    "axes.titlesize": 8,
+    "axes.titlesize": TITLE_SIZE,
     "axes.titlelocation": "left",
     "axes.labelsize": FONT_SIZE,
     "axes.linewidth": 0.6,
@@ -143,9 +156,22 @@ def wrap(text: str, width_mm: float, size: float = FONT_SIZE, weight: str = "nor
     return [*lines, line] if line else lines
 
 
-def panel_title(axes: Axes, letter: str, text: str) -> None:
-    """Bold panel letter and a plain title above the axes."""
+def panel_title(axes: Axes, letter: str, text: str, room_mm: float | None = None) -> None:
+    """Bold panel letter and a plain title above the axes, broken into lines that fit the room."""
+    if room_mm is not None:
+        text = "\n".join(wrap(text, room_mm - (5 if letter else 0), TITLE_SIZE))
     axes.set_title(f"$\\bf{{{letter}}}$   {plain(text)}" if letter else plain(text))
+
+
+def rasterised(n: int) -> bool:
+    """Whether so many points are drawn as pixels inside vector files, which stay small."""
+    return n > MOST_VECTOR_POINTS
+
+
+def legend_columns(labels: Sequence[str], width_mm: float) -> int:
+    """How many columns of a legend with these labels fit a width."""
+    widest = max((text_width(label) for label in labels), default=0.0) + 14
+    return max(1, min(len(labels), int(width_mm // widest)))
 
 
 def plain(text: str) -> str:
@@ -153,11 +179,25 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def model_style(model: str, position: int = 0) -> dict:
-    """Colour and line style of a model, the same in every figure."""
-    return MODEL_STYLES.get(
-        model, {"color": CYCLE[position % len(CYCLE)], "linestyle": (0, (1, 1))}
-    )
+def model_style(model: str, position: int = 0, models: Sequence[str] = ()) -> dict:
+    """Colour and line style of a model, the same in every figure.
+
+    Parameters
+    ----------
+    model
+        Its name in the tables.
+    position
+        Its place among the models drawn, which tells apart models of unknown names.
+    models
+        All models of the analysis, which tell apart its baselines.
+    """
+    if model in MODEL_STYLES:
+        return MODEL_STYLES[model]
+    if model.startswith(BASELINE):
+        others = [name for name in models if name.startswith(BASELINE)]
+        place = others.index(model) if model in others else position
+        return {"color": GREY, "linestyle": _BASELINES[place % len(_BASELINES)]}
+    return {"color": CYCLE[position % len(CYCLE)], "linestyle": (0, (1, 1))}
 
 
 def save_as_wanted(figure: Figure, png: str | Path, settings: Figures, caption: str) -> None:

@@ -39,6 +39,12 @@ class LogisticFit:
         Positions of columns that are constant or repeat the ones before them.
     method
         ``"ml"`` or ``"firth"``.
+    centre
+        Means of the columns, shape (p,).
+    centred_covariance
+        Of (log odds at the centre, coefficients), shape (p + 1, p + 1), NaN as in ``covariance``:
+        the same model with centred columns, whose variances of predictions do not cancel where a
+        column's mean is large against its spread.
     """
 
     intercept: float
@@ -46,10 +52,20 @@ class LogisticFit:
     covariance: Array
     dropped: tuple[int, ...]
     method: Literal["ml", "firth"]
+    centre: Array
+    centred_covariance: Array
 
     def linear_predictor(self, columns: ArrayLike) -> Array:
         """Log odds, shape (n,)."""
         return self.intercept + np.asarray(columns, dtype=float) @ self.coefficients
+
+    def linear_predictor_error(self, columns: ArrayLike) -> Array:
+        """Standard error of the log odds, shape (n,); dropped columns play no part."""
+        X = np.asarray(columns, dtype=float) - self.centre
+        places = [0, *(i + 1 for i in range(X.shape[1]) if i not in self.dropped)]
+        Z = np.column_stack([np.ones(len(X)), X])[:, places]
+        covariance = self.centred_covariance[np.ix_(places, places)]
+        return np.sqrt(np.einsum("ij,jk,ik->i", Z, covariance, Z))
 
     @property
     def standard_errors(self) -> Array:
@@ -82,7 +98,8 @@ def fit_logistic(columns: ArrayLike, outcome: ArrayLike) -> LogisticFit:
         raise ValueError("columns have missing or infinite values")
     if set(np.unique(y)) != {0.0, 1.0}:
         raise ValueError("the outcome needs events and non-events, coded 1 and 0")
-    mean, scale = X.mean(axis=0), X.std(axis=0)
+    centre = X.mean(axis=0)
+    mean, scale = centre, X.std(axis=0)
     kept = independent_columns(X, mean, scale)
     mean, scale = mean[kept], scale[kept]
     Z = np.column_stack([np.ones(len(X)), (X[:, kept] - mean) / scale])
@@ -105,11 +122,13 @@ def fit_logistic(columns: ArrayLike, outcome: ArrayLike) -> LogisticFit:
     p = X.shape[1]
     coefficients = np.zeros(p)
     coefficients[kept] = original[1:]
-    full = np.full((p + 1, p + 1), np.nan)
     places = np.concatenate([[0], kept + 1])
+    to_centred = np.diag(np.diag(to_original))
+    full, centred = np.full((2, p + 1, p + 1), np.nan)
     full[np.ix_(places, places)] = to_original @ covariance @ to_original.T
+    centred[np.ix_(places, places)] = to_centred @ covariance @ to_centred
     dropped = tuple(sorted(set(range(p)) - set(kept.tolist())))
-    return LogisticFit(float(original[0]), coefficients, full, dropped, method)
+    return LogisticFit(float(original[0]), coefficients, full, dropped, method, centre, centred)
 
 
 def fit_offset_intercept(offset: ArrayLike, outcome: ArrayLike) -> tuple[float, float]:

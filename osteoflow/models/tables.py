@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from osteoflow.models.calibration import calibration_curve, calibration_points
 from osteoflow.models.clinical import RAD_SCORE, ClinicalModel, CombinedModel
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.decision import THRESHOLDS, net_benefit, treat_all
-from osteoflow.models.nomogram import Predictor, nomogram
 from osteoflow.models.outcome import incorporation_bias
 from osteoflow.models.performance import CrossValidated
 from osteoflow.models.radiomics import RadiomicsModel
@@ -193,30 +192,6 @@ def decision_curve(
                 )
             )
     return pd.concat(parts, ignore_index=True)
-
-
-def nomogram_document(
-    model: CombinedModel, training: pd.DataFrame, labels: Mapping[str, str]
-) -> dict[str, Any] | None:
-    """Nomogram of the combined model over the training rows' ranges; None without any effect."""
-    effect = dict(zip(model.terms_, model.logistic_.coefficients, strict=True))
-    predictors = []
-    for name in model.columns:
-        label = labels.get(name, name)
-        if name in model.clinical_.levels_:
-            levels = model.clinical_.levels_[name]
-            effects = {level: float(effect.get(f"{name}={level}", 0.0)) for level in levels}
-            if any(effects.values()):
-                predictors.append(Predictor(name, label, effects=effects))
-        elif effect[name] != 0:
-            values = training[name].dropna().astype(float).tolist()
-            predictors.append(Predictor(name, label, "", float(effect[name]), values))
-    if effect[RAD_SCORE] != 0:
-        values = model.radiomics_.rad_score(training).tolist()
-        predictors.append(Predictor(RAD_SCORE, "Rad-score", "", float(effect[RAD_SCORE]), values))
-    if not predictors:
-        return None
-    return nomogram(model.logistic_.intercept, predictors)
 
 
 def fit_warnings(

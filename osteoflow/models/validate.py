@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from osteoflow.models import performance, tables
+from osteoflow.models.classification import classification
 from osteoflow.models.clinical import ClinicalModel, CombinedModel
 from osteoflow.models.dataset import Dataset, assemble
 from osteoflow.models.folds import (
@@ -20,7 +21,9 @@ from osteoflow.models.folds import (
     random_holdout,
     stratified_folds,
 )
+from osteoflow.models.nomogram_document import nomogram_results
 from osteoflow.models.radiomics import RadiomicsModel
+from osteoflow.models.signature import signature_table
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
@@ -185,8 +188,9 @@ def run_analysis(
     -------
     AnalysisResult
         Tables ``predictions, performance, comparisons, selection, filters, coefficients,
-        lasso_path, lasso_cv, calibration, decision_curve, roc`` and documents ``summary`` and,
-        if any predictor has an effect, ``nomogram``.
+        lasso_path, lasso_cv, calibration, decision_curve, roc, nomogram_points,
+        nomogram_calibration, signature, classification`` and documents ``summary`` and, if any
+        predictor has an effect, ``nomogram``.
 
     Raises
     ------
@@ -195,7 +199,7 @@ def run_analysis(
     """
     data = assemble(participants, features, analysis, roi, repeat_sessions, perturbed)
     root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(analysis.name.encode()),))
-    split_seed, outer_seed, final_seed, bootstrap_seed = root.spawn(4)
+    split_seed, outer_seed, final_seed, bootstrap_seed, nomogram_seed = root.spawn(5)
     train, test = hold_out(data, analysis, np.random.default_rng(split_seed))
     validated, folds = cross_validate(data, train, analysis, outer_seed)
     final_rng = np.random.default_rng(final_seed)
@@ -224,11 +228,22 @@ def run_analysis(
         "calibration": tables.calibration(validated, held),
         "decision_curve": tables.decision_curve(validated, held, analysis.prevalence),
         "roc": pd.concat(curves, ignore_index=True),
+        "signature": signature_table(final.radiomics),
+        "classification": classification(validated, held, final.thresholds()),
     }
     words = dict(labels or {})
     warnings = list(data.warnings)
     documents = {}
-    nomogram = tables.nomogram_document(final.combined, data.table.iloc[train], words)
+    nomogram, more = nomogram_results(
+        final.combined,
+        data.table.iloc[train],
+        data.outcome[train],
+        data.groups[train],
+        words,
+        analysis.bootstraps,
+        np.random.default_rng(nomogram_seed),
+    )
+    found |= more
     if nomogram is None:
         warnings.append("no predictor of the combined model has an effect: there is no nomogram")
     else:

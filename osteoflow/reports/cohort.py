@@ -150,6 +150,7 @@ OUTCOMES = {
     "absent": "not acquired",
     "reviewed": "analysed, all regions reviewed",
     "level_rejected": "analysed without a rejected region",
+    "participants": "in the study, each counted once",
 }
 
 

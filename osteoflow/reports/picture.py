@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
@@ -27,7 +27,9 @@ TITLES = {
     "bland_altman_scan_rescan": "Agreement of repeated scans",
     "truth": "Measured and known values",
     "ct_drift": "Stability of the CT calibration",
+    "stard": "Flow of the analysis",
     "nomogram": "Nomogram",
+    "nomogram_calibration": "Calibration of the nomogram",
     "roc": "ROC curves",
     "calibration": "Calibration",
     "decision_curve": "Decision curves",
@@ -59,6 +61,10 @@ class ReportFigure:
             if stem.with_name(f"{stem.name}.{kind}").exists()
         }
         return cls(title, stem.with_name(f"{stem.name}.png").read_bytes(), caption, links)
+
+    def also(self, name: str, href: str) -> ReportFigure:
+        """The figure with a further link beneath it."""
+        return replace(self, links={**self.links, name: href})
 
     def embed(self) -> dict[str, object]:
         """What the template shows: the picture made small, as wide as its printed size asks."""

@@ -477,7 +477,8 @@ def test_pretty(low, high, expected):
 def test_tables_of_an_analysis(result):
     assert set(result.tables) == {
         "predictions", "performance", "comparisons", "selection", "filters", "coefficients",
-        "lasso_path", "lasso_cv", "calibration", "decision_curve", "roc",
+        "lasso_path", "lasso_cv", "calibration", "decision_curve", "roc", "nomogram_points",
+        "nomogram_calibration", "signature", "classification",
     }  # fmt: skip
     predictions = result.tables["predictions"]
     train = set(predictions.loc[predictions["set"] == "cv", "participant_id"])
@@ -500,6 +501,15 @@ def test_tables_of_an_analysis(result):
     roc = result.tables["roc"]
     curve = roc[(roc["set"] == "holdout") & (roc["model"] == "combined")]
     assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(found)
+
+    called = result.tables["classification"].set_index(["model", "set"])
+    row = called.loc[("combined", "holdout")]
+    right = row["true_positive"] / (row["true_positive"] + row["false_negative"])
+    assert right == performance.loc[("combined", "holdout", "sensitivity"), "value"]
+    names = ["true_positive", "false_positive", "false_negative", "true_negative"]
+    assert (
+        row[names].sum() == 27 and (called.loc[("combined", "cv")][names].sum(axis=1) == 63).all()
+    )
 
     filters = result.tables["filters"]
     assert filters["step"].tolist()[0] == "reliability"

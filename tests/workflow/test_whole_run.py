@@ -91,9 +91,15 @@ COHORT_FILES = [
             "calibration",
             "decision_curve",
             "roc",
+            "nomogram_points",
+            "nomogram_calibration",
+            "signature",
+            "classification",
         )
     ),
     "models/osteoporosis/nomogram.json",
+    "models/osteoporosis/stard.json",
+    "models/osteoporosis/calculator.html",
     "models/osteoporosis/summary.json",
     *(
         f"figures/{figure}.{ending}"
@@ -104,7 +110,15 @@ COHORT_FILES = [
             "truth",
             *(
                 f"osteoporosis/{name}"
-                for name in ("nomogram", "roc", "calibration", "decision_curve", "lasso")
+                for name in (
+                    "stard",
+                    "nomogram",
+                    "nomogram_calibration",
+                    "roc",
+                    "calibration",
+                    "decision_curve",
+                    "lasso",
+                )
             ),
         )
         for ending in ("png", "pdf", "svg", "rst")

@@ -1,0 +1,38 @@
+"""The radiomic signature as a formula that others can apply."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from osteoflow.models.radiomics import RadiomicsModel
+
+SIGNATURE_COLUMNS = ("term", "coefficient", "mean", "sd")
+
+
+def signature_table(model: RadiomicsModel) -> pd.DataFrame:
+    """Rad-score = intercept + sum of coefficient * (feature - mean) / sd.
+
+    Parameters
+    ----------
+    model
+        The fitted signature.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``term`` (``intercept`` or a selected feature), ``coefficient`` (per standard deviation),
+        ``mean``, ``sd`` (1/n) of the training rows.
+    """
+    scaling = model.filters_.named_steps["scaling"]
+    place = {str(name): i for i, name in enumerate(scaling.columns_out_)}
+    rows = [("intercept", model.intercept_, float("nan"), float("nan"))]
+    rows += [
+        (
+            name,
+            float(model.coefficients_[name]),
+            float(scaling.mean_[place[name]]),
+            float(scaling.scale_[place[name]]),
+        )
+        for name in model.selected_
+    ]
+    return pd.DataFrame(rows, columns=list(SIGNATURE_COLUMNS))
