@@ -17,6 +17,7 @@ include: "rules/common.smk"
 
 onstart:
     lift_default_limit(workflow.scheduler)
+    use_warm_process()
 
 
 # Subjects of a study in batches are made by its shards; here they are input, not work.

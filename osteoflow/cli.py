@@ -78,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="build the cohort without subjects whose steps fail, and list them as failed",
     )
+    run.add_argument(
+        "--no-warm",
+        dest="warm",
+        action="store_false",
+        help="start Python anew for every step, also on this machine",
+    )
 
     plan = commands.add_parser(
         "plan", help="divide a large study into shards that run on their own, as a job array"
@@ -209,6 +215,7 @@ def _run(options: argparse.Namespace) -> int:
         options.snakemake,
         options.without_failed,
         _say,
+        options.warm,
     )
 
 
@@ -337,7 +344,7 @@ def _demo(options: argparse.Namespace) -> int:
     if not listed.exists() or listed.read_text(encoding="utf-8") != table:
         listed.parent.mkdir(parents=True, exist_ok=True)
         listed.write_text(table, encoding="utf-8")
-    options.profile, options.without_failed = "default", False
+    options.profile, options.without_failed, options.warm = "default", False, True
     code = _run(options)
     truth = options.study / "results" / "cohort" / "truth.txt"
     if code == 0 and truth.exists():

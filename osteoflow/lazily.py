@@ -84,12 +84,25 @@ def executed() -> list[str]:
     return [name for name, module in list(sys.modules.items()) if type(module) not in waiting]
 
 
+def execute(name: str) -> None:
+    """Import a module and have it executed now if it waits for its first use."""
+    module = import_module(name)
+    if type(module) is _BarePackage:
+        _execute_package(module)
+    elif type(module) is _LazyModule:
+        _ = module.__spec__  # any attribute will do
+
+
 class _BarePackage(ModuleType):
     """A package whose ``__init__`` was not executed yet."""
 
     def __getattr__(self, name: str) -> Any:
         if PathFinder.find_spec(f"{self.__name__}.{name}", self.__path__) is not None:
             return import_module(f"{self.__name__}.{name}")
-        self.__class__ = ModuleType
-        self.__spec__.loader.exec_module(self)
+        _execute_package(self)
         return getattr(self, name)
+
+
+def _execute_package(package: ModuleType) -> None:
+    package.__class__ = ModuleType
+    package.__spec__.loader.exec_module(package)

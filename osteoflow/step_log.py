@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import re
 import resource
 import sys
@@ -16,7 +17,16 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-_STARTED = time.monotonic()
+_started = time.monotonic()
+
+
+def _start_anew() -> None:
+    global _started
+    _started = time.monotonic()
+
+
+# A process that was forked begins with the fork.
+os.register_at_fork(after_in_child=_start_anew)
 # Lines of a traceback that name code, and paths in others: quoted, where they may hold spaces,
 # or not.
 CODE_LINE = re.compile(r'\s*File "[^"]+", line \d+')
@@ -64,9 +74,12 @@ def _hidden(match: re.Match[str]) -> str:
 
 
 def _log_cost() -> None:
-    """What the process took: the figures that requests for memory and time rest on."""
+    """What the process took: the figures that requests for memory and time rest on.
+
+    Memory that a fork shares with its parent counts in both.
+    """
     used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = time.monotonic() - _STARTED
+    seconds = time.monotonic() - _started
     # Linux counts in kB, macOS in bytes.
     megabytes = used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
     logging.info(

@@ -20,6 +20,7 @@ from osteoflow.radiomics.settings import RadiomicsSettings
 from osteoflow.resources import share_package
 from osteoflow.running.owner import MARKER
 from osteoflow.running.scheduling import lift_default_limit
+from osteoflow.running.warm.start import use_warm_process
 from osteoflow.segmentation.backends.plan import planned_outlines
 from osteoflow.study import frozen_study, load_study
 

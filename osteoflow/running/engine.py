@@ -12,6 +12,7 @@ from pathlib import Path
 from osteoflow.resources import ROOT
 from osteoflow.running.events import EVENTS, note_stop
 from osteoflow.running.owner import MARKER, job_prefix
+from osteoflow.running.warm import WARM
 
 PLUGINS = Path(__file__).parent / "plugins"
 # Exit code of programs that Ctrl-C ended.
@@ -76,6 +77,7 @@ def snakemake(
     options: Sequence[str] = (),
     record: bool = False,
     started: Callable[[int], None] = lambda pid: None,
+    warm: bool = False,
 ) -> int:
     """Run Snakemake in a study with a profile of this clone.
 
@@ -93,6 +95,8 @@ def snakemake(
         Keep what happens to each job for :mod:`osteoflow.running.events`.
     started
         Called with the process number.
+    warm
+        On this machine, run jobs in children of one process that has loaded the libraries.
 
     Returns
     -------
@@ -112,6 +116,7 @@ def snakemake(
         str(ROOT / "profiles" / profile),
     ]
     environment = {**os.environ, MARKER: str(study)}
+    environment[WARM] = str(int(warm and profile == "default"))
     if profile == "slurm":
         command += ["--slurm-jobname-prefix", job_prefix(study)]
     if record:

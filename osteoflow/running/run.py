@@ -46,6 +46,7 @@ def run_study(
     options: Sequence[str] = (),
     without_failed: bool = False,
     say: Callable[[str], None] = print,
+    warm: bool = True,
 ) -> int:
     """Inventory, workflow and, after the whole of it, Snakemake's report; Snakemake's exit code.
 
@@ -61,6 +62,8 @@ def run_study(
         Where steps of some subjects fail, build the cohort without these subjects.
     say
         Takes every message.
+    warm
+        As for :func:`osteoflow.running.engine.snakemake`.
 
     Raises
     ------
@@ -75,14 +78,14 @@ def run_study(
         if not asked.runs:
             return snakemake(study, profile, cores, options)
         begun = begin(study)
-        code, failed = _run(study, owner, profile, cores, options)
+        code, failed = _run(study, owner, profile, cores, options, warm)
         left = [end for end in failed if end.subject]
         if asked.subjects and every_subject_ended(study):
             finish(study, begun, {end.subject for end in left})
         if code != 0 and without_failed and left:
             leave_out(study, left)
             say(f"Building the cohort without {len(left)} subjects that failed.")
-            code, later = _run(study, owner, profile, cores, options)
+            code, later = _run(study, owner, profile, cores, options, warm)
             failed = left + later
         if code == 0 and asked.whole:
             code = _workflow_report(study)
@@ -98,11 +101,16 @@ def run_study(
 
 
 def _run(
-    study: Path, owner: Ownership, profile: str, cores: int, options: Sequence[str]
+    study: Path,
+    owner: Ownership,
+    profile: str,
+    cores: int,
+    options: Sequence[str],
+    warm: bool,
 ) -> tuple[int, list[JobEnd]]:
     """Exit code, and the jobs that failed."""
     (study / EVENTS).unlink(missing_ok=True)
-    code = snakemake(study, profile, cores, options, True, owner.add_process)
+    code = snakemake(study, profile, cores, options, True, owner.add_process, warm)
     if code < 0:
         owner.say(f"Snakemake was ended by signal {-code} (too little memory, or by hand).")
         owner.recover(owner.on_cluster)

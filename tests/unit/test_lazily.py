@@ -67,3 +67,16 @@ except ModuleNotFoundError as error:
     print(error.name)
 """
     assert run(code) in ("json.none", "no_such_package")
+
+
+def test_what_waits_can_be_executed_at_once():
+    code = """
+from osteoflow.lazily import bare_package, execute, executed, lazily
+lazily("xml.sax")
+bare_package("wsgiref")
+print("xml.sax" in executed(), "wsgiref" in executed(), end=" ")
+execute("xml.sax")
+execute("wsgiref")
+print("xml.sax" in executed(), "wsgiref" in executed())
+"""
+    assert run(code).split() == ["False", "False", "True", "True"]

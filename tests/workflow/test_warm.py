@@ -1,0 +1,114 @@
+"""Steps in children of the warm process make what steps make that start Python themselves."""
+
+import os
+import signal
+import sys
+import time
+
+import psutil
+import pytest
+
+from osteoflow.running.owner import MARKER
+
+from .conftest import osteoflow
+from .three import new_study, simulate_three, start, tables
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the warm process is Linux' own")
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    return simulate_three(tmp_path_factory.mktemp("raw"))
+
+
+def processes_of(study):
+    """Processes that a run of this study started and that live."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            zombie = process.status() == psutil.STATUS_ZOMBIE
+            if not zombie and process.environ().get(MARKER) == str(study):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def servers(study):
+    return [p for p in processes_of(study) if any("warm/server.py" in w for w in p.cmdline())]
+
+
+def wait_for(reached, seconds=90):
+    until = time.monotonic() + seconds
+    while not (found := reached()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
+
+
+def steps_under_way(study):
+    """The warm process and its children, once there are some."""
+    for server in servers(study):
+        try:
+            if children := server.children():
+                return server, children
+        except psutil.NoSuchProcess:
+            continue
+    return None
+
+
+def files(study):
+    """Bytes of all that was made of the subjects, by path."""
+    folder = study / "results" / "subjects"
+    found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {str(name): path.read_bytes() for name, path in found.items()}
+
+
+def test_both_ways_make_the_same_files(raw, tmp_path):
+    found = []
+    for way in ([], ["--no-warm"]):
+        study = new_study(tmp_path / f"study{len(found)}", raw)
+        # What stands for the identity of raw data depends on it, and is drawn by chance.
+        (study / "results" / "inventory").mkdir(parents=True)
+        (study / "results" / "inventory" / "salt").write_text("the same for both\n")
+        osteoflow("run", study, *way, "--cores", 2, "--", "participants")
+        found.append((files(study), tables(study)))
+    assert len(found[0][0]) > 100
+    assert found[0][0].keys() == found[1][0].keys()
+    assert [name for name, made in found[0][0].items() if made != found[1][0][name]] == []
+    assert found[0][1] == found[1][1] != {}
+
+
+def test_steps_run_in_children_and_a_killed_run_leaves_none(raw, tmp_path):
+    study = new_study(tmp_path, raw)
+    process = start(study)
+    wait_for(lambda: steps_under_way(study))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: not processes_of(study), seconds=10)
+    done = osteoflow("run", study, "--cores", 2, "--", "participants")
+    assert "Done in" in done.stdout
+    assert not processes_of(study)
+
+
+def test_snakemake_killed_alone_takes_the_steps_along(raw, tmp_path):
+    study = new_study(tmp_path, raw)
+    process = start(study)
+    server, _ = wait_for(lambda: steps_under_way(study))
+    server.parent().kill()
+    assert process.wait(60) != 0
+    wait_for(lambda: not processes_of(study), seconds=10)
+
+
+def test_a_run_goes_on_without_its_warm_process(raw, tmp_path):
+    """The step that it was running failed; the others start Python themselves."""
+    study = new_study(tmp_path, raw)
+    process = start(study)
+    server, children = wait_for(lambda: steps_under_way(study))
+    server.kill()
+    assert process.wait(300) == 1
+    assert not any(child.is_running() for child in children)
+    log = (study / "run.log").read_text()
+    assert "The process that ran this job was ended from outside." in log
+    assert 1 <= int(log.split(" jobs failed")[0].split()[-1] if " jobs failed" in log else 1) <= 2
+    assert "Done in" in osteoflow("run", study, "--cores", 2, "--", "participants").stdout
