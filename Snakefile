@@ -38,6 +38,8 @@ include: "rules/models.smk"
 include: "rules/truth.smk"
 include: "rules/drift.smk"
 include: "rules/figures.smk"
+include: "rules/compliance.smk"
+include: "rules/manuscript_text.smk"
 include: "rules/manuscript.smk"
 include: "rules/report.smk"
 

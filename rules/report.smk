@@ -1,31 +1,7 @@
 """The study's report: one page with tables, figures and a link to every subject's page."""
 
-REPORT = "results/report"
-
 
 report: "captions/workflow.rst"
-
-
-rule check_radiomics:
-    """Features of the IBSI-1 digital phantom, in the environment that made the study's."""
-    output:
-        compliance=f"{REPORT}/ibsi_compliance.json",
-    log:
-        f"{LOGS}/check_radiomics.log",
-    benchmark:
-        f"{BENCHMARKS}/check_radiomics.tsv"
-    conda:
-        "../envs/core.yaml"
-    params:
-        code=code_version("check_radiomics.py"),
-    script:
-        "../scripts/check_radiomics.py"
-
-
-# A study without radiomics has no features to vouch for.
-COMPLIANCE = (
-    [rules.check_radiomics.output.compliance] if CONFIG.radiomics.images else []
-)
 
 
 rule report_cohort:
@@ -102,5 +78,6 @@ rule cohort:
         expand(rules.draw_cohort_figure.output, figure=COHORT_FIGURES),
         expand(rules.draw_model_figure.output, analysis=ANALYSES, figure=MODEL_FIGURES),
         COMPLIANCE,
+        rules.write_manuscript_text.output,
         rules.write_manuscript_tables.output,
         rules.report_cohort.output,

@@ -26,6 +26,14 @@ from osteoflow.settings.cohort import Summary
 from osteoflow.step_log import log_to
 
 FIGURES = Path("results/figures")
+# What else the study has for a manuscript, as seen from the page.
+MANUSCRIPT = {
+    "methods with sources": "../manuscript/methods.md",
+    "checklists CLEAR": "../manuscript/checklist_clear.md",
+    "METRICS": "../manuscript/checklist_metrics.md",
+    "TRIPOD+AI": "../manuscript/checklist_tripod_ai.md",
+    "STARD": "../manuscript/checklist_stard.md",
+}
 
 
 def analysis(name, figures, volume):
@@ -104,7 +112,7 @@ def main(inputs, output, params, log):
             ),
             versions=software_versions(),
             warnings=ibsi.warnings,
-            files=ibsi.files,
+            files={**ibsi.files, **MANUSCRIPT},
             label=lambda name: column_label(name, columns),
         )
     )

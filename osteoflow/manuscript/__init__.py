@@ -1,1 +1,1 @@
-"""The tables of a manuscript."""
+"""What a manuscript needs of a study: tables, methods, checklists."""

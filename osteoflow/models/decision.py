@@ -1,8 +1,8 @@
 """Decision curves: net benefit of acting on a model (Vickers and Elkin, 2006).
 
 Med Decis Making 2006;26:565. Case-control data do not have the population's prevalence; it is
-then given, and enters with the sensitivity and specificity (Pfeiffer and Gail, Biometrics
-2020;76:1061).
+then given, and enters with the sensitivity and specificity (Pfeiffer and Gail, Biom J
+2020;62:764).
 """
 
 from __future__ import annotations

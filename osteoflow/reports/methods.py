@@ -72,7 +72,7 @@ def describe_methods(
         f"moved inwards by {erosion:g} mm, equally in all directions"
         + (f". {SEEDED_TEXT}" if seeded else ""),
         "map_mri": _mri_text(methods),
-        "calibrate_ct": _ct_text(settings["ct"]),
+        "calibrate_ct": ct_text(settings["ct"]),
     }
     if not methods.get("vbmd"):
         del texts["calibrate_ct"]
@@ -88,12 +88,14 @@ def describe_methods(
             + (f". {compliance}" if compliance else "")
         )
         if settings["radiomics"].get("perturbation"):
-            texts["extract_radiomics"] += f". {_perturbation_text(settings['radiomics'])}"
+            texts["extract_radiomics"] += f". {perturbation_text(settings['radiomics'])}"
     return {step: text for step, text in texts.items() if text}
 
 
-def _perturbation_text(radiomics: Mapping[str, Any]) -> str:
-    """How robustness was assessed."""
+def perturbation_text(
+    radiomics: Mapping[str, Any], source: str = "(Zwanenburg et al., Sci Rep 2019;9:614)"
+) -> str:
+    """How robustness was assessed, with its source as the text cites it."""
     chain = radiomics["perturbation"]
     noise = chain["noise"]
     parts = []
@@ -116,8 +118,7 @@ def _perturbation_text(radiomics: Mapping[str, Any]) -> str:
     return (
         f"Robustness of features was assessed in {chain['repetitions']} perturbed versions of the "
         f"images ({', '.join(chain['images'] or radiomics['images'])}) of {share}, with "
-        f"{listing(parts)}, each drawn at random, by ICC(1,1) (Zwanenburg et al., Sci Rep "
-        "2019;9:614)"
+        f"{listing(parts)}, each drawn at random, by ICC(1,1) {source}"
     )
 
 
@@ -137,7 +138,7 @@ def _outlined_text(back_ends: Mapping[str, Any]) -> str:
     )
 
 
-def _ct_text(ct: Mapping[str, Any]) -> str:
+def ct_text(ct: Mapping[str, Any]) -> str:
     """How CT numbers became densities."""
     certificate = phantom(ct["phantom"])
     internal = ct["internal"]

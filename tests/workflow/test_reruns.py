@@ -29,6 +29,7 @@ COHORT_RULES = {
     "fit_models",
     "draw_cohort_figure",
     "draw_model_figure",
+    "write_manuscript_text",
     "report_cohort",
 }
 

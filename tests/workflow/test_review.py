@@ -18,6 +18,7 @@ from .three import new_study, simulate_three
 
 COHORT_RULES = {"assemble_cohort", "describe_cohort", "compare_truth", "fit_models"}
 COHORT_RULES |= {"draw_cohort_figure", "draw_model_figure", "report_cohort"}
+COHORT_RULES |= {"write_manuscript_text"}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The words of a manuscript: methods with their sources, and reporting checklists."""

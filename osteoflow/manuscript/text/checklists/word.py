@@ -1,0 +1,86 @@
+"""A checklist as a Word document, to be completed in Word."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+_HEADS = {"item": "Item", "subject": "Subject", "weight": "Weight", "status": "Status",
+          "text": "Text", "where": "Where"}  # fmt: skip
+# Width of each column in cm on A4 across, with margins of 2 cm.
+_WIDTHS = {"item": 1.2, "subject": 4.8, "weight": 1.6, "status": 2.2, "text": 11.2, "where": 4.7}
+_SIZE = 9
+# A document's parts carry a time; two runs make the same bytes.
+_DAY = (2000, 1, 1, 0, 0, 0)
+
+
+def word(title: str, lines: Sequence[str], rows: Sequence[Mapping[str, str]]) -> bytes:
+    """The document: title, lines, and one table whose sections are rows of their own.
+
+    Parameters
+    ----------
+    title
+        Of the checklist.
+    lines
+        Paragraphs above the table.
+    rows
+        As :func:`osteoflow.manuscript.text.checklists.write.rows_of` makes them.
+    """
+    from docx import Document
+    from docx.enum.section import WD_ORIENT
+    from docx.shared import Cm, Pt
+
+    document = Document()
+    about = document.core_properties
+    about.author = about.last_modified_by = about.comments = about.keywords = ""
+    about.title = title
+    about.created = about.modified = datetime(*_DAY)
+    page = document.sections[0]
+    page.orientation = WD_ORIENT.LANDSCAPE
+    page.page_width, page.page_height = Cm(29.7), Cm(21)
+    for side in ("left_margin", "right_margin", "top_margin", "bottom_margin"):
+        setattr(page, side, Cm(2))
+    document.styles["Normal"].font.size = Pt(_SIZE)
+    document.add_heading(title, level=1)
+    for line in lines:
+        document.add_paragraph(line)
+
+    columns = [name for name in _HEADS if name in rows[0]]
+    table = document.add_table(rows=1, cols=len(columns), style="Table Grid")
+    table.autofit = False
+    _fill(table.rows[0].cells, [_HEADS[name] for name in columns], bold=True)
+    section = None
+    for row in rows:
+        if row["section"] != section:
+            section = row["section"]
+            cells = table.add_row().cells
+            _fill([cells[0].merge(cells[-1])], [section], bold=True)
+        _fill(table.add_row().cells, [row[name] for name in columns])
+    for name, column in zip(columns, table.columns, strict=True):
+        column.width = Cm(_WIDTHS[name])
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return _of_one_day(buffer.getvalue())
+
+
+def _fill(cells: Sequence, texts: Sequence[str], bold: bool = False) -> None:
+    for cell, text in zip(cells, texts, strict=True):
+        run = cell.paragraphs[0].add_run("".join(c if c.isprintable() else " " for c in text))
+        run.bold = bold or None
+
+
+def _of_one_day(content: bytes) -> bytes:
+    """The same archive, every part of one day."""
+    buffer = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as source,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            part = zipfile.ZipInfo(name, _DAY)
+            part.compress_type = zipfile.ZIP_DEFLATED
+            part.create_system, part.external_attr = 0, 0
+            target.writestr(part, source.read(name))
+    return buffer.getvalue()
