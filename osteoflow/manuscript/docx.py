@@ -5,13 +5,12 @@ The bytes depend on the tables alone: no names, no machine, and one fixed day.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from osteoflow.manuscript.table import Column, ManuscriptTable
+from osteoflow.manuscript.word_file import document_bytes
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -55,9 +54,7 @@ def docx_bytes(tables: Sequence[ManuscriptTable]) -> bytes:
         document.add_paragraph("Without content:").paragraph_format.space_before = Pt(12)
         for text in words:
             document.add_paragraph(text)
-    buffer = io.BytesIO()
-    document.save(buffer)
-    return _fixed_zip(buffer.getvalue())
+    return document_bytes(document)
 
 
 def _new_document() -> Document:
@@ -229,18 +226,3 @@ def _sequence_field(paragraph: Paragraph, number: str) -> None:
             run.text = number
         else:
             run._r.append(_element("w:fldChar", fldCharType=kind))
-
-
-def _fixed_zip(content: bytes) -> bytes:
-    """The same archive with one day for every part."""
-    buffer = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(content)) as source,
-        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target,
-    ):
-        for name in source.namelist():
-            part = zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0))
-            part.compress_type = zipfile.ZIP_DEFLATED
-            part.create_system, part.external_attr = 0, 0
-            target.writestr(part, source.read(name))
-    return buffer.getvalue()

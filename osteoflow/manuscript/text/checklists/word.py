@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+
+from osteoflow.manuscript.word_file import document_bytes
 
 _HEADS = {"item": "Item", "subject": "Subject", "weight": "Weight", "status": "Status",
           "text": "Text", "where": "Where"}  # fmt: skip
 # Width of each column in cm on A4 across, with margins of 2 cm.
 _WIDTHS = {"item": 1.2, "subject": 4.8, "weight": 1.6, "status": 2.2, "text": 11.2, "where": 4.7}
 _SIZE = 9
-# A document's parts carry a time; two runs make the same bytes.
-_DAY = (2000, 1, 1, 0, 0, 0)
 
 
 def word(title: str, lines: Sequence[str], rows: Sequence[Mapping[str, str]]) -> bytes:
@@ -36,7 +34,7 @@ def word(title: str, lines: Sequence[str], rows: Sequence[Mapping[str, str]]) ->
     about = document.core_properties
     about.author = about.last_modified_by = about.comments = about.keywords = ""
     about.title = title
-    about.created = about.modified = datetime(*_DAY)
+    about.created = about.modified = datetime(2000, 1, 1)
     page = document.sections[0]
     page.orientation = WD_ORIENT.LANDSCAPE
     page.page_width, page.page_height = Cm(29.7), Cm(21)
@@ -60,27 +58,10 @@ def word(title: str, lines: Sequence[str], rows: Sequence[Mapping[str, str]]) ->
         _fill(table.add_row().cells, [row[name] for name in columns])
     for name, column in zip(columns, table.columns, strict=True):
         column.width = Cm(_WIDTHS[name])
-    buffer = io.BytesIO()
-    document.save(buffer)
-    return _of_one_day(buffer.getvalue())
+    return document_bytes(document)
 
 
 def _fill(cells: Sequence, texts: Sequence[str], bold: bool = False) -> None:
     for cell, text in zip(cells, texts, strict=True):
         run = cell.paragraphs[0].add_run("".join(c if c.isprintable() else " " for c in text))
         run.bold = bold or None
-
-
-def _of_one_day(content: bytes) -> bytes:
-    """The same archive, every part of one day."""
-    buffer = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(content)) as source,
-        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target,
-    ):
-        for name in source.namelist():
-            part = zipfile.ZipInfo(name, _DAY)
-            part.compress_type = zipfile.ZIP_DEFLATED
-            part.create_system, part.external_attr = 0, 0
-            target.writestr(part, source.read(name))
-    return buffer.getvalue()
