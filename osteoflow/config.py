@@ -68,6 +68,12 @@ class Config(Section):
                     f"cohort.summaries: '{item.column}' needs '{item.voi}' in "
                     "segmentation.further_voi"
                 )
+        for model in self.statistics.mixed_models:
+            if model.voi not in ("trabecular", *self.segmentation.further_voi):
+                raise ValueError(
+                    f"statistics.mixed_models: '{model.name}' needs '{model.voi}' in "
+                    "segmentation.further_voi"
+                )
         for analysis in self.analyses:
             problem = self._unsupported_radiomics(analysis)
             if problem:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from osteoflow.cohort.made_columns import made_columns
 from osteoflow.config import Config
 from osteoflow.errors import StudyError
+from osteoflow.models.measurements import roc_problems
 from osteoflow.models.outcome import refusals
-from osteoflow.statistics.column_checks import column_problems
+from osteoflow.settings.statistics import TESTS_OF_TWO
+from osteoflow.statistics.column_checks import column_problems, columns_used
 from osteoflow.statistics.rules import columns_in_rule, unknown_column
 from osteoflow.subjects import SubjectsTable, is_number
 
@@ -23,21 +25,8 @@ def agreement_problems(config: Config, table: SubjectsTable) -> list[str]:
         *(summary.column for summary in config.cohort.summaries),
         *made_columns(config.cohort),
     ]
-    statistics = config.statistics
-    used: list[tuple[str, str]] = []
-    if statistics.table1_group:
-        used.append(("statistics.table1_group", statistics.table1_group))
-    used += [("statistics.table1_variables", name) for name in statistics.table1_variables]
-    used += [("statistics.nonnormal", name) for name in statistics.nonnormal]
-    for comparison in statistics.comparisons:
-        place = f"statistics.comparisons.{comparison.name}"
-        used.append((place, comparison.group))
-        used += [(place, name) for name in comparison.variables]
-    for correlation in statistics.correlations:
-        names = [correlation.x, correlation.y, *correlation.covariates]
-        used += [("statistics.correlations", name) for name in names]
     problems = []
-    for place, text in used:
+    for place, text in columns_used(config.statistics):
         try:
             for name in columns_in_rule(text):
                 if name not in columns:
@@ -46,14 +35,37 @@ def agreement_problems(config: Config, table: SubjectsTable) -> list[str]:
             problems.append(f"config: {place}: {error}")
     problems.extend(_session_problems(config, table))
     problems.extend(_table_problems(config, table))
+    problems.extend(_group_problems(config, table))
     problems.extend(
         f"config: cohort.dxa: {unknown_column(item.column, table.clinical_columns)}"
         for item in config.cohort.dxa
         if item.column not in table.clinical_columns
     )
     problems.extend(f"config: {text}" for text in refusals(config.analyses, columns))
+    tested = config.statistics.measurement_roc
+    problems.extend(f"config: {text}" for text in roc_problems(tested, columns))
     problems.extend(f"config: {text}" for text in _type_problems(config, table))
     return list(dict.fromkeys(problems))
+
+
+def _group_problems(config: Config, table: SubjectsTable) -> list[str]:
+    """Groups of a column of the subjects table: too few of them, or too many for the test."""
+    problems = []
+    for item in config.statistics.comparisons:
+        if item.group not in table.clinical_columns:
+            continue
+        cells = {subject.clinical[item.group] for subject in table.subjects} - {""}
+        if all(is_number(cell) for cell in cells):
+            cells = {str(float(cell)) for cell in cells}
+        place = f"config: statistics.comparisons.{item.name}.group"
+        if len(cells) < 2:
+            problems.append(f"{place}: column '{item.group}' makes fewer than two groups")
+        elif len(cells) > 2 and item.test in TESTS_OF_TWO:
+            problems.append(
+                f"{place}: column '{item.group}' makes {len(cells)} groups, which {item.test} does "
+                "not compare (anova, welch_anova or kruskal do)"
+            )
+    return problems
 
 
 def _table_problems(config: Config, table: SubjectsTable) -> list[str]:

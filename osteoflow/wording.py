@@ -36,6 +36,8 @@ MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
+_UNITS = {"K2HPO4": "K₂HPO₄", "H2O": "H₂O", "um2": "µm²"}
+
 # Decimals of quantities that have a scale of their own, by the name that tables give them.
 DECIMALS = {
     **dict.fromkeys(("auc", "c_index", "brier", "icc", "dice", "net_benefit", "deviance"), 3),
@@ -277,9 +279,23 @@ def step_name(step: str) -> str:
     return STEPS.get(step, step.replace("_", " "))
 
 
-def unit_name(unit: str) -> str:
-    """``mg/cm3 K2HPO4`` -> ``mg/cm³ K₂HPO₄``."""
-    return unit.replace("cm3", "cm³").replace("K2HPO4", "K₂HPO₄")
+def unit_name(unit: object, *, difference: bool = False) -> str:
+    """A unit with raised and lowered digits: ``mg/cm3 K2HPO4`` -> ``mg/cm³ K₂HPO₄``.
+
+    Parameters
+    ----------
+    unit
+        As in the measurements; what is no text prints as nothing.
+    difference
+        Whether two values are subtracted: per cent become percentage points.
+    """
+    if not isinstance(unit, str):
+        return ""
+    if difference and unit == "%":
+        return "percentage points"
+    for plain, printed in _UNITS.items():
+        unit = unit.replace(plain, printed)
+    return re.sub(r"(?<=[cm]m)[23]\b", lambda found: found[0].translate(_RAISED), unit)
 
 
 def region_name(roi: str) -> str:

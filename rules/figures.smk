@@ -21,6 +21,8 @@ COHORT_FIGURES = (
     "bland_altman",
     *REPEAT_FIGURES,
     *(item.figure for item in CONFIG.statistics.correlations),
+    *(item.figure for item in CONFIG.statistics.correlation_matrices),
+    *(item.figure for item in CONFIG.statistics.measurement_roc),
     *(("truth",) if CONFIG.study.truth else ()),
     *(("ct_drift",) if CONFIG.ct.calibration == "asynchronous" else ()),
 )
@@ -36,8 +38,8 @@ COHORT_FIGURE_DATA = {
     ],
     **{
         figure: [
-            rules.describe_cohort.output.bland_altman,
-            rules.describe_cohort.output.bland_altman_points,
+            rules.compare_readings.output.bland_altman,
+            rules.compare_readings.output.bland_altman_points,
         ]
         for figure in ("bland_altman", *REPEAT_FIGURES)
     },
@@ -51,7 +53,33 @@ COHORT_FIGURE_DATA = {
         for figure in COHORT_FIGURES
         if figure.startswith("correlation_")
     },
+    **{
+        item.figure: [rules.describe_cohort.output.matrices]
+        for item in CONFIG.statistics.correlation_matrices
+    },
+    **{
+        item.figure: [
+            rules.test_measurements.output.points,
+            rules.test_measurements.output.roc,
+            rules.test_measurements.output.cutoffs,
+        ]
+        for item in CONFIG.statistics.measurement_roc
+    },
 }
+
+
+def declared_of_figure(wildcards):
+    """What the study declares of a figure: its correlation, matrix or ROC analysis."""
+    settings = CONFIG.statistics
+    found = {
+        key: [
+            item.model_dump(mode="json")
+            for item in getattr(settings, key)
+            if item.figure == wildcards.figure
+        ]
+        for key in ("correlations", "correlation_matrices", "measurement_roc")
+    }
+    return canonical({key: items for key, items in found.items() if items})
 
 
 rule draw_cohort_figure:
@@ -74,9 +102,7 @@ rule draw_cohort_figure:
         "../envs/core.yaml"
     params:
         settings=canonical(CONFIG.figures),
-        correlations=canonical(
-            [item.model_dump() for item in CONFIG.statistics.correlations]
-        ),
+        declared=declared_of_figure,
         code=code_version("draw_cohort_figure.py"),
     script:
         "../scripts/draw_cohort_figure.py"

@@ -18,7 +18,7 @@ rule write_manuscript_text:
     input:
         statuses=every_subject(FILES.status),
         cohort=rules.assemble_cohort.output,
-        statistics=rules.describe_cohort.output,
+        statistics=[*rules.describe_cohort.output, *rules.compare_readings.output],
         models=[
             path
             for table in TOLD_OF_MODELS

@@ -4,11 +4,25 @@
 report: "captions/workflow.rst"
 
 
+STATISTICS_TABLES = [
+    *rules.describe_cohort.output,
+    *rules.compare_readings.output,
+    *rules.test_measurements.output,
+]
+# What the study explains: the report says if it rests on a test of another day.
+OUTCOMES = [
+    *(analysis.outcome for analysis in CONFIG.analyses),
+    *(item.outcome for item in CONFIG.statistics.measurement_roc),
+    *(item.group for item in CONFIG.statistics.comparisons),
+    *filter(None, [CONFIG.statistics.table1_group]),
+]
+
+
 rule report_cohort:
     input:
         compliance=COMPLIANCE,
         cohort=rules.assemble_cohort.output,
-        statistics=rules.describe_cohort.output,
+        statistics=STATISTICS_TABLES,
         models=[
             path
             for table in (
@@ -48,6 +62,7 @@ rule report_cohort:
         model_figures=list(MODEL_FIGURES),
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
         levels=CONFIG.statistics.reproducibility.levels,
+        outcomes=list(dict.fromkeys(OUTCOMES)),
         reviewed=bool(STUDY.review),
         manuscript_formats=CONFIG.manuscript.formats,
         volume_confounding=CONFIG.statistics.volume_confounding,
@@ -69,7 +84,7 @@ rule cohort:
     """
     input:
         rules.assemble_cohort.output,
-        rules.describe_cohort.output,
+        STATISTICS_TABLES,
         rules.compare_truth.output if CONFIG.study.truth else [],
         rules.track_ct_drift.output if CONFIG.ct.calibration == "asynchronous" else [],
         expand(rules.fit_models.output, analysis=ANALYSES),

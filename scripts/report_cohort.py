@@ -7,19 +7,19 @@ radiomics of this installation are worth by the IBSI standard; writes one self-c
 import json
 from pathlib import Path
 
-from osteoflow.cohort.assemble import column_label, summary_regions
+from osteoflow.cohort.assemble import column_label
 from osteoflow.cohort.flow import read_flow
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 from osteoflow.io.whole import write_text
-from osteoflow.measurements import TRABECULAR, dictionary, level_range
 from osteoflow.reports.analysis import AnalysisReport
 from osteoflow.reports.cohort import CohortReport, render_cohort
 from osteoflow.reports.ibsi import read_compliance
 from osteoflow.reports.manuscript import manuscript_links
 from osteoflow.reports.methods import any_seeded, describe_methods, methods_by_image
 from osteoflow.reports.picture import saved_figure
-from osteoflow.reports.reproducibility import reproducibility_tables, volume_table
+from osteoflow.reports.reproducibility import read_reproducibility
+from osteoflow.reports.statistics import outcome_warnings, read_statistics
 from osteoflow.reports.subject_list import subject_entries
 from osteoflow.reports.versions import software_versions
 from osteoflow.settings.cohort import Summary
@@ -59,28 +59,15 @@ def analysis(name, figures, volume):
     return AnalysisReport(name, summary, tables, drawn, volume=volume)
 
 
-def reproducibility(folder, params):
-    """What the study summarises, and the same measurements of each level pooled."""
-    names = ("reproducibility", "reproducibility_features", "overlap")
-    tables = [read_table(folder / f"{name}.tsv") for name in names]
-    summaries = [Summary(**item) for item in json.loads(params.summaries)]
-    each = f"{level_range(params.levels)}_each{TRABECULAR}"
-    wanted = summary_regions(summaries) | {(item.metric, each) for item in summaries}
-    made = reproducibility_tables(*tables, wanted, lambda name: dictionary()[name]["label"])
-    volume = volume_table(read_table(folder / "feature_volume.tsv"), params.volume_confounding)
-    return [*made, *filter(None, [volume])]
-
-
 def main(inputs, output, params, log):
     """Write the page."""
     log_to(log)
     cohort, statistics = Path("results/cohort"), Path("results/statistics")
     columns = read_json(cohort / "participants.json")
-    about = read_json(statistics / "table1.json")
-    described = {
-        name: read_table(statistics / f"{name}.tsv")
-        for name in ("table1", "comparisons", "correlations")
-    }
+
+    def label(name):
+        return column_label(name, columns)
+
     others = [name for name in params.cohort_figures if name not in ("flow", "truth")]
     truth = "truth" in params.cohort_figures
     measured = read_table(cohort / "measurements.tsv")
@@ -95,10 +82,15 @@ def main(inputs, output, params, log):
             subjects=subject_entries(read_table(cohort / "status.tsv")),
             flow_figure=saved_figure("flow", FIGURES, "../figures"),
             figures=[saved_figure(name, FIGURES, "../figures") for name in others],
-            **described,
-            reproducibility=reproducibility(statistics, params),
-            table1_note=" ".join(
-                [f"Groups: {about['group']}."] * bool(about["group"]) + about["notes"]
+            statistics=read_statistics(statistics, label),
+            statistics_warnings=outcome_warnings(
+                params.outcomes, read_table(cohort / "participants.tsv")
+            ),
+            reproducibility=read_reproducibility(
+                statistics,
+                [Summary(**item) for item in json.loads(params.summaries)],
+                params.levels,
+                params.volume_confounding,
             ),
             analyses=[analysis(n, params.model_figures, volume) for n in params.analyses],
             truth_summary=read_table(cohort / "truth_summary.tsv") if truth else None,
@@ -113,7 +105,7 @@ def main(inputs, output, params, log):
             versions=software_versions(),
             warnings=ibsi.warnings,
             files={**ibsi.files, **MANUSCRIPT},
-            label=lambda name: column_label(name, columns),
+            label=label,
         )
     )
     write_text(output.index, page)

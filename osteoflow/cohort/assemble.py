@@ -216,11 +216,16 @@ CLINICAL_LABELS = {
     "site": ("Site", ""),
     "dxa_tscore": ("DXA T-score", "SD"),
     "fracture": ("Fracture", ""),
+    "reference_interval_days": ("Interval between scan and reference test", "days"),
+    "dxa_interval_days": ("Interval between scan and DXA", "days"),
+    "dxa_site": ("Site of DXA", ""),
+    "menopause": ("Menopause", ""),
+    "treatment": ("Treatment", ""),
 }
 
 
 def column_label(name: str, columns: dict[str, dict[str, str]]) -> str:
-    """Label with its unit, for axes and tables: ``vBMD L1–L2 (mg/cm³ K2HPO4)``."""
+    """Label with its unit, for axes and tables: ``vBMD L1–L2 (mg/cm³ K₂HPO₄)``."""
     entry = columns.get(name, {"label": name, "unit": ""})
     unit = unit_name(entry["unit"])
     return f"{entry['label']} ({unit})" if unit else entry["label"]

@@ -30,6 +30,7 @@ from osteoflow.wording import (
     p_value,
     quantity,
     significant,
+    unit_name,
 )
 
 # What is compared: in the caption, on the axis of means and on that of differences.
@@ -98,8 +99,9 @@ def draw_bland_altman(
             name = label(row["variable"])
             _bland_altman_panel(axes, points[same], row)
             panel_title(axes, letter, name, width / n_columns - 19)
-            unit, digits = row["unit"], limits_decimals(row["loa_low"], row["loa_high"])
-            axes.set_xlabel(plain(f"{of_means} ({unit})"))
+            unit = unit_name(row["unit"], difference=True)
+            digits = limits_decimals(row["loa_low"], row["loa_high"])
+            axes.set_xlabel(plain(f"{of_means} ({unit_name(row['unit'])})"))
             axes.set_ylabel(plain(f"{of_differences} ({unit})"))
             words.append(
                 (f"({letter}) " if letter else "")

@@ -56,7 +56,7 @@ def draw_scatter(
     if complete[x].nunique() < 2:
         sentence = (
             f"{label(y)} against {label(x)}: all {count(len(complete), 'participant')} with both "
-            f"values have the same {_bare(label(x))}."
+            f"values have the same {bare(label(x))}."
         )
         return draw_notice(sentence, settings)
     with look():
@@ -125,16 +125,16 @@ def _correlation_words(
         limits = quantity_interval("correlation", row["ci_low"], row["ci_high"])
         short.append(
             f"{partial}{symbol} = {value} ({limits}), {p_value(row['p'])}, n = {row['n']}"
-            + (f", given {listing([_bare(label(name)) for name in names])}" if names else "")
+            + (f", given {listing([bare(label(name)) for name in names])}" if names else "")
         )
         long.append(
             f"{'Partial ' if names else ''}{row['method'].capitalize()} correlation"
-            + (f" given {listing([_bare(label(name)) for name in names])}" if names else "")
+            + (f" given {listing([bare(label(name)) for name in names])}" if names else "")
             + f": {symbol} = {value} (95 % interval {limits}), {p_value(row['p'])}, n = {row['n']}."
         )
     return short, long
 
 
-def _bare(label: str) -> str:
+def bare(label: str) -> str:
     """A label without the unit in brackets at its end."""
     return label.rpartition(" (")[0] if label.endswith(")") and " (" in label else label

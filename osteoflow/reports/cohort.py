@@ -47,12 +47,12 @@ class CohortReport:
         What a review decided on every region; None without a review.
     flow_figure, figures
         Flow diagram, and the statistics' figures.
-    table1, comparisons, correlations
-        Tables of the statistics.
+    statistics
+        Tables of :func:`osteoflow.reports.statistics.statistics_tables`.
+    statistics_warnings
+        What to know before using them.
     reproducibility
         Tables of :func:`osteoflow.reports.reproducibility.reproducibility_tables`.
-    table1_note
-        Its groups and tests in words.
     analyses
         Outcome models.
     truth_summary, truth_figure
@@ -78,10 +78,8 @@ class CohortReport:
     review: pd.DataFrame | None = None
     flow_figure: ReportFigure | None = None
     figures: Sequence[ReportFigure] = ()
-    table1: pd.DataFrame | None = None
-    table1_note: str = ""
-    comparisons: pd.DataFrame | None = None
-    correlations: pd.DataFrame | None = None
+    statistics: Sequence[HtmlTable] = ()
+    statistics_warnings: Sequence[str] = ()
     reproducibility: Sequence[HtmlTable] = ()
     analyses: Sequence[AnalysisReport] = ()
     truth_summary: pd.DataFrame | None = None
@@ -110,7 +108,8 @@ def render_cohort(report: CohortReport) -> str:
             flow_figure=_embed(report.flow_figure),
             exclusions=_exclusions(report.exclusions),
             review=describe_review(report.review),
-            statistics=_statistics(report),
+            statistics=report.statistics,
+            statistics_warnings=report.statistics_warnings,
             reproducibility=report.reproducibility,
             figures=[figure.embed() for figure in report.figures],
             analyses=[describe_analysis(item, report.label) for item in report.analyses],
@@ -181,30 +180,6 @@ def _exclusions(table: pd.DataFrame) -> HtmlTable | None:
     if "session" in shown and not shown["session"].fillna("").astype(bool).any():
         shown = shown.drop(columns="session")
     return make_table(shown, "Exclusions")
-
-
-def _statistics(report: CohortReport) -> list[HtmlTable]:
-    tables = []
-    if given(report.table1):
-        # The first column of Table 1 is its row's name: without a heading of its own.
-        tables.append(
-            make_table(
-                report.table1,
-                "Table 1: characteristics of the participants",
-                label=report.label,
-                note=report.table1_note,
-            )
-        )
-    for table, caption, note in (
-        (report.comparisons, "Group comparisons", _FDR),
-        (report.correlations, "Correlations", _FDR),
-    ):
-        if given(table):
-            tables.append(make_table(table, caption, label=report.label, note=note))
-    return tables
-
-
-_FDR = "p (FDR): adjusted by Benjamini and Hochberg's method within this table."
 
 
 def _truth(summary: pd.DataFrame | None) -> HtmlTable | None:

@@ -75,8 +75,13 @@ HEADINGS = {
     "flag": "Flag",
     "rater": "Rater",
     "dice": "Dice",
+    "smd": "SMD",
+    "note": "Note",
+    "level": "Level",
+    "missing": "Missing",
+    "df": "df",
 }
-P_COLUMNS = {"p", "p_fdr", "p-value", "p value"}
+P_COLUMNS = {"p", "p_fdr", "p_holm", "p-value", "p value"}
 # What a column holds whose numbers have decimals of their own.
 QUANTITIES = {
     **dict.fromkeys(("icc", "icc_low"), "icc"),
@@ -84,7 +89,7 @@ QUANTITIES = {
     **dict.fromkeys(("effect", "effect_low", "effect_high"), "effect"),
     **dict.fromkeys(("statistic", "z"), "statistic"),
 }
-WHOLE_COLUMNS = {"n", "n_in", "n_out", "n_missing", "n_voxels", "rater"}
+WHOLE_COLUMNS = {"n", "n_in", "n_out", "n_missing", "n_voxels", "rater", "missing", "n_events"}
 
 
 @dataclass(frozen=True)

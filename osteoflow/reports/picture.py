@@ -36,6 +36,13 @@ TITLES = {
     "lasso": "LASSO",
 }
 
+# Of figures that a study may have several of: how their names begin.
+SEVERAL = {
+    "correlation_": "Correlation",
+    "heatmap_": "Correlations of all pairs",
+    "measurement_roc_": "ROC curves of single measurements",
+}
+
 
 @dataclass(frozen=True)
 class ReportFigure:
@@ -96,4 +103,7 @@ def saved_figure(name: str, folder: Path, href: str) -> ReportFigure:
     """
     stem = folder / name
     caption = rst_unescape(stem.with_suffix(".rst").read_text(encoding="utf-8").strip())
-    return ReportFigure.from_files(TITLES.get(name, "Correlation"), stem, caption, href)
+    title = TITLES.get(name) or next(
+        (words for start, words in SEVERAL.items() if name.startswith(start)), name
+    )
+    return ReportFigure.from_files(title, stem, caption, href)

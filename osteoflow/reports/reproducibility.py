@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from osteoflow.cohort.assemble import summary_regions
+from osteoflow.io.tables import read_table
+from osteoflow.measurements import TRABECULAR, dictionary, level_range
 from osteoflow.radiomics.dictionary import family_of
 from osteoflow.reports.html import HtmlTable, given, make_table
+from osteoflow.settings.cohort import Summary
 from osteoflow.statistics.agreement import form_of
 from osteoflow.statistics.pooled import of_pooled_regions
 from osteoflow.wording import (
@@ -17,6 +22,7 @@ from osteoflow.wording import (
     agreement_words,
     feature_name,
     quantity_estimate,
+    unit_name,
 )
 
 FORMS_NOTE = "ICC(1,1) of perturbed images, whose repetitions have no order; ICC(2,1) otherwise."
@@ -37,6 +43,31 @@ BANDS = (("< 0.50", -2.0, 0.5), ("0.50 to 0.75", 0.5, 0.75), ("0.75 to 0.90", 0.
          ("≥ 0.90", 0.9, 2.0))  # fmt: skip
 # Least lower limits of features that count as excellent, good and moderate (Koo and Li).
 LEAST = (0.9, 0.75, 0.5)
+
+
+def read_reproducibility(
+    folder: Path, summaries: Sequence[Summary], levels: Sequence[str], confounding: float
+) -> list[HtmlTable]:
+    """Tables of what the study summarises, and of the same measurements of each level pooled.
+
+    Parameters
+    ----------
+    folder
+        ``results/statistics``.
+    summaries
+        Declared means over levels.
+    levels
+        Levels that are pooled.
+    confounding
+        Limit from which a feature counts as confounded with volume.
+    """
+    names = ("reproducibility", "reproducibility_features", "overlap")
+    tables = [read_table(folder / f"{name}.tsv") for name in names]
+    each = f"{level_range(levels)}_each{TRABECULAR}"
+    wanted = summary_regions(summaries) | {(item.metric, each) for item in summaries}
+    made = reproducibility_tables(*tables, wanted, lambda name: dictionary()[name]["label"])
+    volume = volume_table(read_table(folder / "feature_volume.tsv"), confounding)
+    return [*made, *filter(None, [volume])]
 
 
 def reproducibility_tables(
@@ -128,7 +159,7 @@ def _or_dash(text: str) -> str:
 
 
 def _keys(table: pd.DataFrame, label: Callable[[str], str]) -> pd.DataFrame:
-    units = table["unit"].astype(object).where(table["unit"].notna(), "")
+    units = [unit_name(unit) for unit in table["unit"]]
     names = [
         label(metric) + (f" ({unit})" if unit else "")
         for metric, unit in zip(table["metric"], units, strict=True)
@@ -154,8 +185,9 @@ def _agreement(table: pd.DataFrame, label: Callable[[str], str]) -> HtmlTable:
         "Agreement of readings, with 95 % intervals",
         headings=HEADINGS,
         note="ICC(2,1) counts a bias between readings as error, ICC(3,1) does not. Bias: later "
-        "less earlier reading; limits of agreement: bias ± 1.96 SD. Each participant counts once; "
-        "where each level is a row of its own (“each”), intervals come from resampled people.",
+        "less earlier reading, percentage points of values in %; limits of agreement: bias ± 1.96 "
+        "SD. Each participant counts once; where each level is a row of its own (“each”), "
+        "intervals come from resampled people.",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from osteoflow.reports.html import Cell, HtmlTable, environment, is_missing
 from osteoflow.reports.overlay import RODS, TRABECULAR, WHOLE, ImageView, draw_overlays
-from osteoflow.wording import decimals_for, number, sentence, step_name
+from osteoflow.wording import decimals_for, number, sentence, step_name, unit_name
 
 STATUS_WORDS = {
     "ok": "✓ done",
@@ -195,7 +195,7 @@ def _pivot(rows: Sequence[_Measured], caption: str, label: Callable[[str], str])
         name = label(metric)
         if metric in shared:
             name = f"{name}, {SOURCES.get(image, image)}"
-        line = [Cell(f"{name} ({unit})" if unit else name)]
+        line = [Cell(f"{name} ({unit_name(unit)})" if unit else name)]
         decimals = _decimals(r.value for r in rows if (r.image, r.metric) == (image, metric))
         for level in levels:
             row = cells.get((level, image, metric))

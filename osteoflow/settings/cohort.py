@@ -13,6 +13,21 @@ from osteoflow.settings.section import Levels, Name, Section
 METRICS = tuple(row["metric"] for row in read_resource("measurements.tsv"))
 
 
+def known_metric(metric: str) -> str:
+    """The metric, if the dictionary of measurements has it.
+
+    Raises
+    ------
+    ValueError
+        With the nearest known one.
+    """
+    if metric not in METRICS:
+        near = difflib.get_close_matches(metric, METRICS, n=1, cutoff=0.5)
+        advice = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(METRICS)}"
+        raise ValueError(f"unknown metric '{metric}' ({advice})")
+    return metric
+
+
 class Summary(Section):
     """A measurement averaged over named levels: one column of the participants table."""
 
@@ -27,11 +42,7 @@ class Summary(Section):
     @field_validator("metric")
     @classmethod
     def _is_known(cls, metric: str) -> str:
-        if metric not in METRICS:
-            near = difflib.get_close_matches(metric, METRICS, n=1, cutoff=0.5)
-            advice = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(METRICS)}"
-            raise ValueError(f"unknown metric '{metric}' ({advice})")
-        return metric
+        return known_metric(metric)
 
     @property
     def suffix(self) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
-from osteoflow.statistics.rules import Comparison, parse_rule
+from osteoflow.settings.statistics import TESTS_OF_CATEGORIES
+from osteoflow.statistics.rules import Comparison, columns_in_rule, parse_rule
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
-    from osteoflow.settings.statistics import Statistics
+    from osteoflow.settings.statistics import GroupComparison, Statistics
 
 
 def column_problems(
@@ -57,6 +58,7 @@ def column_problems(
 
     if settings.table1_group:
         rule("statistics.table1_group", settings.table1_group, group=True)
+    problems += _table1_test_problems(settings, numeric, text, binary)
     for name in settings.nonnormal:
         numbers("statistics.nonnormal", [name])
         if name in binary:
@@ -67,10 +69,21 @@ def column_problems(
     for comparison in settings.comparisons:
         place = f"statistics.comparisons.{comparison.name}"
         rule(f"{place}.group", comparison.group, group=True)
-        numbers(f"{place}.variables", comparison.variables)
+        problems += _compared_with_itself(f"{place}.variables", comparison)
+        if comparison.test not in TESTS_OF_CATEGORIES:
+            numbers(f"{place}.variables", comparison.variables)
     for item in settings.correlations:
         place = f"statistics.correlations ({item.x}, {item.y})"
         numbers(place, [item.x, item.y])
+    for matrix in settings.correlation_matrices:
+        numbers(f"statistics.correlation_matrices.{matrix.name}", matrix.variables)
+    for model in settings.mixed_models:
+        for words in model.columns:
+            rule(f"statistics.mixed_models.{model.name}.fixed", words, group=True)
+    for roc in settings.measurement_roc:
+        place = f"statistics.measurement_roc.{roc.name}"
+        rule(f"{place}.outcome", roc.outcome)
+        numbers(f"{place}.measurements", roc.measurements)
     for analysis in analyses:
         place = f"analyses.{analysis.name}"
         if analysis.kind in ("binary", "survival"):
@@ -83,6 +96,65 @@ def column_problems(
         if analysis.holdout_rule is not None:
             rule(f"{place}.holdout_rule", analysis.holdout_rule)
     return list(dict.fromkeys(problems))
+
+
+def columns_used(settings: Statistics) -> list[tuple[str, str]]:
+    """Every column or rule that the statistics name, each with its place in the configuration.
+
+    Those of ``measurement_roc`` are checked beside their outcome.
+    """
+    used: list[tuple[str, str]] = []
+    if settings.table1_group:
+        used.append(("statistics.table1_group", settings.table1_group))
+    used += [("statistics.table1_variables", name) for name in settings.table1_variables]
+    used += [("statistics.nonnormal", name) for name in settings.nonnormal]
+    for comparison in settings.comparisons:
+        place = f"statistics.comparisons.{comparison.name}"
+        used += [(place, name) for name in (comparison.group, *comparison.variables)]
+    for correlation in settings.correlations:
+        names = [correlation.x, correlation.y, *correlation.covariates]
+        used += [("statistics.correlations", name) for name in names]
+    for matrix in settings.correlation_matrices:
+        place = f"statistics.correlation_matrices.{matrix.name}"
+        used += [(place, name) for name in (*matrix.variables, *matrix.covariates)]
+    for model in settings.mixed_models:
+        used += [(f"statistics.mixed_models.{model.name}.fixed", name) for name in model.columns]
+    return used
+
+
+def _compared_with_itself(place: str, comparison: GroupComparison) -> list[str]:
+    """Variables that make the groups that they are compared between."""
+    try:
+        makers = columns_in_rule(comparison.group)
+    except ValueError:
+        return []
+    return [
+        f"{place}: '{name}' makes the groups, and differs between them by construction"
+        for name in comparison.variables
+        if name in makers
+    ]
+
+
+def _table1_test_problems(
+    settings: Statistics,
+    numeric: AbstractSet[str],
+    text: AbstractSet[str],
+    binary: AbstractSet[str],
+) -> list[str]:
+    """Declared tests of Table 1 that the kind of their row cannot have."""
+    problems = []
+    for name, test in settings.table1_tests.items():
+        counted = name in text or (name in binary and name not in settings.nonnormal)
+        if counted and test not in TESTS_OF_CATEGORIES:
+            problems.append(
+                f"statistics.table1_tests: '{name}' is counted by category, which {test} does "
+                "not compare"
+            )
+        if name in numeric - binary and test in TESTS_OF_CATEGORIES:
+            problems.append(
+                f"statistics.table1_tests: '{name}' holds numbers, which {test} does not compare"
+            )
+    return problems
 
 
 def _misuse(

@@ -13,22 +13,33 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from scipy.optimize import brentq
-from scipy.special import gammaln
 
-from osteoflow.statistics.intervals import benjamini_hochberg, percentile_interval
-from osteoflow.statistics.roc import auc_interval
+from osteoflow.settings.statistics import TESTS_OF_CATEGORIES, TESTS_OF_MEANS, TESTS_OF_TWO
+from osteoflow.statistics.categories import category_test, cross_table
+from osteoflow.statistics.effects import (
+    epsilon_squared,
+    eta_squared,
+    hedges_g,
+    omega_squared,
+    rank_biserial,
+    welch_anova,
+)
+from osteoflow.statistics.intervals import benjamini_hochberg
+from osteoflow.statistics.posthoc import METHODS, post_hoc
 from osteoflow.statistics.rules import group_labels, holds_numbers, unknown_column
-from osteoflow.wording import mean_sd, median_quartiles
+from osteoflow.wording import mean_sd, median_quartiles, quantity
 
 if TYPE_CHECKING:
     from osteoflow.settings.statistics import GroupComparison
 
 Array = NDArray[np.float64]
 
-TWO_GROUP_TESTS = ("welch", "mann_whitney")
-_BOOTSTRAPS = 2000
 _MIN_GROUP = 2
+PAIR_COLUMNS = (
+    *("name", "group", "variable", "group_1", "group_2", "n_1", "n_2", "test"),
+    *("difference", "ci_low", "ci_high", "statistic", "df", "p"),
+    *("effect", "effect_name", "effect_low", "effect_high"),
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,7 @@ class GroupTest:
     effect_name: str
     low: float
     high: float
+    note: str = ""
 
 
 def compare_groups(groups: Sequence[ArrayLike], test: str, seed: int = 0) -> GroupTest:
@@ -53,9 +65,9 @@ def compare_groups(groups: Sequence[ArrayLike], test: str, seed: int = 0) -> Gro
         Values of each group, missing ones removed; the effect of two groups is first minus second.
     test
         ``welch`` (Hedges g), ``mann_whitney`` (rank-biserial correlation), ``anova`` (eta
-        squared) or ``kruskal`` (epsilon squared).
+        squared), ``welch_anova`` (omega squared) or ``kruskal`` (epsilon squared).
     seed
-        Of the bootstrap behind the limits of epsilon squared.
+        Of the bootstrap behind the limits of omega and epsilon squared.
 
     Raises
     ------
@@ -66,135 +78,81 @@ def compare_groups(groups: Sequence[ArrayLike], test: str, seed: int = 0) -> Gro
     samples = [np.asarray(group, dtype=float) for group in groups]
     if any(not np.isfinite(sample).all() for sample in samples):
         raise ValueError("groups have missing or infinite values")
-    if len(samples) < 2 or (test in TWO_GROUP_TESTS and len(samples) != 2):
+    if len(samples) < 2 or (test in TESTS_OF_TWO and len(samples) != 2):
         raise ValueError(f"test '{test}' does not compare {len(samples)} groups")
     if min(len(sample) for sample in samples) < _MIN_GROUP:
         raise ValueError(f"a group has fewer than {_MIN_GROUP} values")
     if np.ptp(np.concatenate(samples)) == 0:
-        nan = float("nan")
-        return GroupTest(_NAMES[test], nan, nan, nan, _EFFECTS[test], nan, nan)
-    result, effect = _TESTS[test](samples, seed)
-    statistic, p = float(result.statistic), float(result.pvalue)
-    return GroupTest(_NAMES[test], statistic, p, effect[0], _EFFECTS[test], *effect[1:])
+        return _undefined(test, "the variable does not vary")
+    if test == "welch_anova" and min(np.ptp(sample) for sample in samples) == 0:
+        return _undefined(test, "a group does not vary")
+    statistic, p, effect = _TESTS[test](samples, seed)
+    value, low, high = effect
+    return GroupTest(_NAMES[test], statistic, p, value, _EFFECTS[test], low, high)
 
 
-def hedges_g(first: Array, second: Array) -> tuple[float, float, float]:
-    """Standardised mean difference with limits from the noncentral t distribution.
-
-    Hedges, J Educ Stat 1981;6:107; Cumming and Finch, Educ Psychol Meas 2001;61:532. NaN where
-    neither group varies.
-    """
-    n, m = len(first), len(second)
-    df = n + m - 2
-    pooled = np.sqrt(((n - 1) * first.var(ddof=1) + (m - 1) * second.var(ddof=1)) / df)
-    if pooled == 0:
-        return float("nan"), float("nan"), float("nan")
-    correction = float(np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2))
-    scale = np.sqrt(n * m / (n + m))
-    t = float((first.mean() - second.mean()) / pooled * scale)
-
-    def limit(size: float, probability: float) -> float:
-        # The t statistic's distribution falls with its noncentrality.
-        reach = 10.0 + 2 * size
-        ends = size - reach, size + reach
-        return float(brentq(lambda c: stats.nct.cdf(size, df, c) - probability, *ends))
-
-    # Of a negative statistic scipy does not know the distribution far on the other side: NaN.
-    low, high = (limit(abs(t), probability) for probability in (0.975, 0.025))
-    if t < 0:
-        low, high = -high, -low
-    return tuple(correction * value / scale for value in (t, low, high))  # type: ignore[return-value]
-
-
-def rank_biserial(first: Array, second: Array) -> tuple[float, float, float]:
-    """P(first > second) - P(first < second), with DeLong limits of the area it stands for.
-
-    Kerby, Compr Psychol 2014;3:11.
-    """
-    outcome = np.concatenate([np.ones(len(first)), np.zeros(len(second))])
-    area = auc_interval(outcome, np.concatenate([first, second]))
-    return 2 * area.auc - 1, 2 * area.low - 1, 2 * area.high - 1
-
-
-def eta_squared(samples: Sequence[Array]) -> tuple[float, float, float]:
-    """Share of variance between groups, with limits from the noncentral F distribution.
-
-    Steiger, Psychol Methods 2004;9:164. A limit is 0 where no noncentrality fits.
-    """
-    everything = np.concatenate(samples)
-    n, k = len(everything), len(samples)
-    within = sum(float(((sample - sample.mean()) ** 2).sum()) for sample in samples)
-    total = float(((everything - everything.mean()) ** 2).sum())
-    if within == 0:
-        return 1.0, float("nan"), float("nan")
-    f = ((total - within) / (k - 1)) / (within / (n - k))
-
-    def limit(probability: float) -> float:
-        def excess(noncentrality: float) -> float:
-            return float(stats.ncf.cdf(f, k - 1, n - k, noncentrality)) - probability
-
-        if stats.f.cdf(f, k - 1, n - k) <= probability:
-            return 0.0
-        top = 10.0 + 4 * f * (k - 1)
-        while excess(top) > 0:
-            top *= 2
-        noncentrality = brentq(excess, 1e-12, top)
-        return float(noncentrality / (noncentrality + n))
-
-    return 1 - within / total, limit(0.975), limit(0.025)
-
-
-def epsilon_squared(
-    samples: Sequence[Array], seed: int, n_resamples: int = _BOOTSTRAPS
-) -> tuple[float, float, float]:
-    """H (n + 1) / (n^2 - 1) of Kruskal and Wallis, with a bootstrap within groups.
-
-    Tomczak and Tomczak, Trends Sport Sci 2014;1:19.
-    """
-    rng = np.random.default_rng(seed)
-    sizes = np.array([len(sample) for sample in samples])
-    draws = np.concatenate(
-        [sample[rng.integers(len(sample), size=(n_resamples, len(sample)))] for sample in samples],
-        axis=1,
-    )
-    observed = np.concatenate(samples)[None, :]
-    low, high, _ = percentile_interval(_kruskal_h(draws, sizes) / (sizes.sum() - 1))
-    return float(_kruskal_h(observed, sizes)[0] / (sizes.sum() - 1)), low, high
-
-
-def _kruskal_h(values: Array, sizes: NDArray[np.intp]) -> Array:
-    """Tie-corrected H of each row, whose columns are the groups side by side."""
-    n = values.shape[1]
-    ranks = stats.rankdata(values, axis=1)
-    edges = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    sums = np.add.reduceat(ranks, edges, axis=1)
-    between = (sizes * (sums / sizes - (n + 1) / 2) ** 2).sum(axis=1)
-    spread = ((ranks - (n + 1) / 2) ** 2).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (n - 1) * between / spread
+def _undefined(test: str, note: str) -> GroupTest:
+    nan = float("nan")
+    return GroupTest(_NAMES[test], nan, nan, nan, _EFFECTS.get(test, ""), nan, nan, note)
 
 
 _NAMES = {
     "welch": "Welch t",
     "mann_whitney": "Mann-Whitney U",
     "anova": "one-way ANOVA F",
+    "welch_anova": "Welch ANOVA F",
     "kruskal": "Kruskal-Wallis H",
+    "chi2": "chi-squared",
+    "fisher": "Fisher exact",
 }
 _EFFECTS = {
     "welch": "Hedges g",
     "mann_whitney": "rank-biserial r",
     "anova": "eta squared",
+    "welch_anova": "omega squared",
     "kruskal": "epsilon squared",
 }
+
+
+def _of_scipy(found: Any) -> tuple[float, float]:
+    return float(found.statistic), float(found.pvalue)
+
+
 _TESTS: dict[str, Any] = {
-    "welch": lambda s, _: (stats.ttest_ind(s[0], s[1], equal_var=False), hedges_g(s[0], s[1])),
+    "welch": lambda s, _: (
+        *_of_scipy(stats.ttest_ind(s[0], s[1], equal_var=False)),
+        hedges_g(s[0], s[1]),
+    ),
     "mann_whitney": lambda s, _: (
-        stats.mannwhitneyu(s[0], s[1], alternative="two-sided"),
+        *_of_scipy(stats.mannwhitneyu(s[0], s[1], alternative="two-sided")),
         rank_biserial(s[0], s[1]),
     ),
-    "anova": lambda s, _: (stats.f_oneway(*s), eta_squared(s)),
-    "kruskal": lambda s, seed: (stats.kruskal(*s), epsilon_squared(s, seed)),
+    "anova": lambda s, _: (*_of_scipy(stats.f_oneway(*s)), eta_squared(s)),
+    "welch_anova": lambda s, seed: (*welch_anova(s)[::2], omega_squared(s, seed)),
+    "kruskal": lambda s, seed: (*_of_scipy(stats.kruskal(*s)), epsilon_squared(s, seed)),
 }
+
+
+def compare_categories(values: pd.Series, groups: pd.Series, test: str, seed: int = 0) -> GroupTest:
+    """Compare the shares of levels between groups (see
+    :func:`osteoflow.statistics.categories.category_test`), with a note where counts are small.
+
+    Raises
+    ------
+    ValueError
+        With one group or level alone.
+    """
+    counts = cross_table(values, groups)
+    found = category_test(counts.to_numpy(), test, [str(name) for name in counts.columns], seed)
+    note = ""
+    if test == "chi2" and found.low_cells:
+        note = f"fewer than 5 expected in {found.low_cells} of {counts.size} cells"
+    if found.effect_name.startswith("odds ratio") and (counts.to_numpy() == 0).any():
+        note = "a cell is empty: the odds ratio is 0 or infinite"
+    return GroupTest(
+        *(found.test, found.statistic, found.p, found.effect, found.effect_name),
+        *(found.low, found.high, note),
+    )
 
 
 def comparisons_table(
@@ -222,41 +180,11 @@ def comparisons_table(
     Raises
     ------
     ValueError
-        For unknown columns or variables that are not numbers.
+        For unknown columns, or variables that are not numbers where the test needs them.
     """
     tables = []
     for item in comparisons:
-        labels = group_labels(item.group, table)
-        names = sorted(labels.dropna().unique())
-        rows = []
-        for variable in item.variables:
-            values = numeric_column(table, variable)
-            samples = [values[(labels == name) & values.notna()].to_numpy() for name in names]
-            row: dict[str, Any] = {"name": item.name, "group": item.group, "variable": variable}
-            for number, (name, sample) in enumerate(zip(names, samples, strict=True), start=1):
-                row[f"group_{number}"] = name
-                row[f"n_{number}"] = len(sample)
-                row[f"summary_{number}"] = summarise(sample, item.test in ("welch", "anova"))
-            try:
-                found = compare_groups(samples, item.test, seed)
-                note = "" if np.isfinite(found.p) else "the variable does not vary"
-            except ValueError as error:
-                nan = float("nan")
-                found = GroupTest(_NAMES[item.test], nan, nan, nan, _EFFECTS[item.test], nan, nan)
-                note = str(error)
-            row |= {
-                "test": found.test,
-                "statistic": found.statistic,
-                "p": found.p,
-                "effect": found.effect,
-                "effect_name": found.effect_name,
-                "effect_low": found.low,
-                "effect_high": found.high,
-                "n": sum(len(sample) for sample in samples),
-                "note": note,
-            }
-            rows.append(row)
-        part = pd.DataFrame(rows)
+        part = pd.DataFrame(_comparison_rows(table, item, seed))
         part.insert(part.columns.get_loc("p") + 1, "p_fdr", benjamini_hochberg(part["p"]))
         tables.append(part)
     if not tables:
@@ -266,6 +194,103 @@ def comparisons_table(
     others = [name for name in found_table if name not in per_group]
     per_group.sort(key=lambda name: int(name.rpartition("_")[2]))
     return found_table[[*others[:3], *per_group, *others[3:]]]
+
+
+def _comparison_rows(table: pd.DataFrame, item: GroupComparison, seed: int) -> list[dict[str, Any]]:
+    """One row per variable of a comparison."""
+    labels = group_labels(item.group, table)
+    names = sorted(labels.dropna().unique())
+    rows = []
+    for variable in item.variables:
+        row: dict[str, Any] = {"name": item.name, "group": item.group, "variable": variable}
+        if item.test in TESTS_OF_CATEGORIES:
+            values = category_column(table, variable)
+            cells = [values[(labels == name) & values.notna()] for name in names]
+            summaries = [count_levels(cell, sorted(values.dropna().unique())) for cell in cells]
+        else:
+            values = numeric_column(table, variable)
+            cells = [values[(labels == name) & values.notna()].to_numpy() for name in names]
+            summaries = [summarise(cell, item.test in TESTS_OF_MEANS) for cell in cells]
+        for number, name in enumerate(names):
+            row[f"group_{number + 1}"] = name
+            row[f"n_{number + 1}"] = len(cells[number])
+            row[f"summary_{number + 1}"] = summaries[number]
+        try:
+            if item.test in TESTS_OF_CATEGORIES:
+                found = compare_categories(values, labels, item.test, seed)
+            else:
+                found = compare_groups(cells, item.test, seed)
+        except ValueError as error:
+            found = _undefined(item.test, str(error))
+        rows.append(
+            row
+            | {
+                "test": found.test,
+                "statistic": found.statistic,
+                "p": found.p,
+                "effect": found.effect,
+                "effect_name": found.effect_name,
+                "effect_low": found.low,
+                "effect_high": found.high,
+                "n": sum(len(cell) for cell in cells),
+                "note": found.note,
+            }
+        )
+    return rows
+
+
+def pairs_table(table: pd.DataFrame, comparisons: Sequence[GroupComparison]) -> pd.DataFrame:
+    """Tests of all pairs of groups of comparisons that declare one.
+
+    Parameters
+    ----------
+    table
+        One row per participant.
+    comparisons
+        Those without ``post_hoc`` give no rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        :data:`PAIR_COLUMNS`; ``p`` is adjusted over the pairs of one variable by the test itself.
+        A variable that cannot be compared has no rows: the comparison's own row says why.
+    """
+    rows = []
+    for item in comparisons:
+        if item.post_hoc is None:
+            continue
+        labels = group_labels(item.group, table)
+        names = sorted(labels.dropna().unique())
+        for variable in item.variables:
+            values = numeric_column(table, variable)
+            samples = [values[(labels == name) & values.notna()].to_numpy() for name in names]
+            if len(samples) < 2 or min(map(len, samples)) < _MIN_GROUP:
+                continue
+            effect = "rank-biserial r" if item.post_hoc == "dunn" else "Hedges g"
+            for pair in post_hoc(samples, item.post_hoc):
+                rows.append(
+                    {
+                        "name": item.name,
+                        "group": item.group,
+                        "variable": variable,
+                        "group_1": names[pair.first],
+                        "group_2": names[pair.second],
+                        "n_1": len(samples[pair.first]),
+                        "n_2": len(samples[pair.second]),
+                        "test": METHODS[item.post_hoc],
+                        "difference": pair.difference,
+                        "ci_low": pair.low,
+                        "ci_high": pair.high,
+                        "statistic": pair.statistic,
+                        "df": pair.df,
+                        "p": pair.p,
+                        "effect": pair.effect,
+                        "effect_name": effect,
+                        "effect_low": pair.effect_low,
+                        "effect_high": pair.effect_high,
+                    }
+                )
+    return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
 
 
 def numeric_column(table: pd.DataFrame, name: str) -> pd.Series:
@@ -283,6 +308,25 @@ def numeric_column(table: pd.DataFrame, name: str) -> pd.Series:
     return table[name].astype(float)
 
 
+def category_column(table: pd.DataFrame, name: str) -> pd.Series:
+    """A column as the names of its categories; whole numbers without decimals.
+
+    Raises
+    ------
+    ValueError
+        If it is unknown.
+    """
+    if name not in table.columns:
+        raise ValueError(unknown_column(name, table.columns))
+    return table[name].map(level_text, na_action="ignore").astype(object)
+
+
+def level_text(value: object) -> str:
+    """Name of a category."""
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    return str(int(value)) if number and float(value).is_integer() else str(value)  # type: ignore[arg-type]
+
+
 def summarise(values: ArrayLike, by_mean: bool) -> str:
     """``mean (SD)`` or ``median [quartiles]``; "n/a" without values."""
     values = np.asarray(values, dtype=float)
@@ -293,3 +337,14 @@ def summarise(values: ArrayLike, by_mean: bool) -> str:
         return mean_sd(values.mean(), spread)
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     return median_quartiles(low, middle, high)
+
+
+def count_levels(values: pd.Series, levels: Sequence[str]) -> str:
+    """``F: 12 (60.0 %), M: 8 (40.0 %)``; "n/a" without values."""
+    if not len(values):
+        return "n/a"
+    counts = [int((values == level).sum()) for level in levels]
+    return ", ".join(
+        f"{level}: {n} ({quantity('share', n / len(values))} %)"
+        for level, n in zip(levels, counts, strict=True)
+    )

@@ -47,3 +47,17 @@ def percentile_interval(draws: Array, confidence: float = 0.95) -> tuple[float, 
         return float("nan"), float("nan"), len(defined)
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high), len(defined)
+
+
+def holm(p: ArrayLike) -> Array:
+    """Step-down adjusted p values; missing ones stay missing and do not count.
+
+    Holm, Scand J Stat 1979;6:65.
+    """
+    p = np.asarray(p, dtype=float)
+    adjusted = np.full(p.shape, np.nan)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    steps = p[order] * (len(order) - np.arange(len(order)))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted

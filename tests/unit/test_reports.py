@@ -22,6 +22,7 @@ from osteoflow.reports.html import cell_text, make_table
 from osteoflow.reports.overlay import ImageView, RodMark, best_slice, compress, draw_overlays
 from osteoflow.reports.picture import ReportFigure
 from osteoflow.reports.reproducibility import reproducibility_tables
+from osteoflow.reports.statistics import statistics_tables
 from osteoflow.reports.subject import measurement_tables, render_subject
 from osteoflow.reports.truth import compare_truth, quantity_label
 from osteoflow.settings.figures import Figures
@@ -245,7 +246,7 @@ def test_measurement_tables_give_units_flags_and_gaps():
     trabecular, whole = measurement_tables(measurements().to_dict("records"))
     assert [cell.text for cell in trabecular.headings] == ["Measurement", "L1", "L2", "L1–L2"]
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in trabecular.rows}
-    assert list(rows) == ["hu_mean (HU)", "vbmd_mean (mg/cm3 K2HPO4)", "pdff_mean (%)"]
+    assert list(rows) == ["hu_mean (HU)", "vbmd_mean (mg/cm³ K₂HPO₄)", "pdff_mean (%)"]
     assert rows["hu_mean (HU)"][:2] == ["145.2", "145.2"]
     assert rows["pdff_mean (%)"][:2] == ["52.34", "– [a]"]
     assert trabecular.note == "[a] few voxels" and len(whole.headings) == 2
@@ -295,11 +296,17 @@ def cohort_report(flow, figure, reproducibility, tables) -> CohortReport:
         flow_figure=figure,
         figures=[figure] * 6,
         manuscript=[(f"Table 1. {EVIL}", {"Word": "../manuscript/tables/a.docx"})],
-        table1=pd.DataFrame({"": ["age, mean (SD)"], "Overall": ["66.1 (8.2)"]}),
-        correlations=pd.DataFrame(
-            [["pdff", "vbmd", "spearman", "age,sex", 39, -0.61, -0.8, -0.3, 0.0002, 0.0004]],
-            columns=["x", "y", "method", "covariates", "n", "r", "ci_low", "ci_high", "p"]
-            + ["p_fdr"],
+        statistics=statistics_tables(
+            {
+                "table1": pd.DataFrame({"": ["age, mean (SD)"], "Overall": ["66.1 (8.2)"]}),
+                "correlations": pd.DataFrame(
+                    [["pdff", "vbmd", "spearman", "age,sex", 39, -0.61, -0.8, -0.3, 2e-4, 4e-4]],
+                    columns=["x", "y", "method", "covariates", "n", "r", "ci_low", "ci_high"]
+                    + ["p", "p_fdr"],
+                ),
+            },
+            {"group": None},
+            lambda name: {"pdff": "PDFF (%)"}.get(name, name),
         ),
         reproducibility=reproducibility,
         analyses=[

@@ -14,15 +14,9 @@ from osteoflow.settings.analysis import Analysis
 from osteoflow.settings.statistics import Correlation, GroupComparison, Statistics
 from osteoflow.statistics.agreement import icc, icc_of_columns
 from osteoflow.statistics.column_checks import column_problems
-from osteoflow.statistics.comparison import (
-    compare_groups,
-    comparisons_table,
-    epsilon_squared,
-    eta_squared,
-    hedges_g,
-    rank_biserial,
-)
+from osteoflow.statistics.comparison import compare_groups, comparisons_table
 from osteoflow.statistics.correlation import correlate, correlations_table
+from osteoflow.statistics.effects import epsilon_squared, eta_squared, hedges_g, rank_biserial
 from osteoflow.statistics.intervals import benjamini_hochberg, percentile_interval, wilson
 from osteoflow.statistics.roc import (
     auc,
@@ -168,6 +162,7 @@ def _columns_used(**changes: object) -> list[str]:
             },
             [
                 "statistics.comparisons.d.group: column 'site' holds text",
+                "statistics.comparisons.d.variables: 'site' makes the groups",
                 "statistics.comparisons.d.variables: column 'sex' holds text",
                 "statistics.comparisons.d.variables: column 'site' holds text",
             ],

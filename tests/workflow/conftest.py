@@ -28,6 +28,14 @@ statistics:
       variables: [vbmd_l1l2_mean, pdff_l1l2l3_mean]
   correlations:
     - {x: pdff_l1l2l3_mean, y: vbmd_l1l2_mean, covariates: [age, sex, bmi]}
+  correlation_matrices:
+    - {name: bone, variables: [age, vbmd_l1l2_mean, pdff_l1l2l3_mean]}
+  mixed_models:
+    - {name: vbmd, metric: vbmd_mean, levels: [L1, L2, L3], fixed: [level, age]}
+  measurement_roc:
+    outcome: dxa_tscore <= -2.5
+    measurements: [vbmd_l1l2_mean, pdff_l1l2l3_mean]
+    bootstraps: 100
 figures:
   formats: [pdf, svg]
   dpi: 100

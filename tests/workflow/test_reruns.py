@@ -25,6 +25,8 @@ SUBJECT_RULES = ("convert", "segment", "map_mri", "calibrate_ct", "extract_radio
 COHORT_RULES = {
     "assemble_cohort",
     "describe_cohort",
+    "compare_readings",
+    "test_measurements",
     "compare_truth",
     "fit_models",
     "draw_cohort_figure",
@@ -211,6 +213,36 @@ def test_a_setting_of_one_figure_draws_it_alone(study):
     assert "dpi: 100 -> 90" in said["cohort flow", "draw_cohort_figure"]
 
 
+@pytest.mark.parametrize(
+    ("change", "rule", "figure"),
+    [
+        (
+            ("    measurements: [vbmd", "    prevalence: 0.2\n    measurements: [vbmd"),
+            "test_measurements",
+            "measurement_roc_measurements",
+        ),
+        (
+            (
+                "  correlation_matrices:",
+                "  reproducibility: {levels: [L1]}\n  correlation_matrices:",
+            ),
+            "compare_readings",
+            "bland_altman",
+        ),
+        (("  table1_group:", "  table1_smd: true\n  table1_group:"), "describe_cohort", ""),
+    ],
+)
+def test_a_setting_of_one_topic_of_the_statistics_runs_it_alone(study, change, rule, figure):
+    with edited(study.folder / "config" / "config.yaml", change):
+        said = study.why()
+    statistics = {"describe_cohort", "compare_readings", "test_measurements"}
+    assert {name for _, name in said} & statistics == {rule}
+    assert "fit_models" not in {name for _, name in said}
+    if figure:
+        drawn = {who for who, name in said if name == "draw_cohort_figure"}
+        assert drawn == {f"cohort {figure}"}
+
+
 def test_a_comment_or_docstring_in_a_science_module_changes_nothing(study):
     module = study.clone / "osteoflow" / "mri" / "varpro.py"
     with edited(module, ('"""', '"""Another sentence. '), ("\nimport", "\n# a comment\nimport")):
@@ -224,7 +256,7 @@ def test_a_comment_or_docstring_in_a_science_module_changes_nothing(study):
         ("osteoflow/mri/varpro.py", {"map_mri"}),
         ("osteoflow/ct/rod_row.py", {"calibrate_ct"}),
         ("osteoflow/radiomics/preprocess.py", {"extract_radiomics", "check_radiomics"}),
-        ("osteoflow/statistics/roc.py", {"describe_cohort", "fit_models"}),
+        ("osteoflow/statistics/roc.py", {"describe_cohort", "test_measurements", "fit_models"}),
     ],
 )
 def test_a_constant_reruns_exactly_the_rules_that_import_it(study, module, rules):
@@ -317,7 +349,7 @@ def test_a_removed_table_of_the_cohort_is_made_again_alone(study):
     """Snakemake itself would not make what lies before a figure that is up to date."""
     (study.folder / "results" / "statistics" / "bland_altman_points.tsv").unlink()
     said = study.why()
-    assert said["cohort", "describe_cohort"] == "a result is gone"
+    assert said["cohort", "compare_readings"] == "a result is gone"
     assert {who for who, _ in said if who.startswith("sub-")} == set()
     study.osteoflow("run", study.folder, "--cores", 2)
     assert study.why() == {}

@@ -16,8 +16,14 @@ from osteoflow.segmentation.schemes import to_verse, verse_id
 from .conftest import osteoflow
 from .three import new_study, simulate_three
 
-COHORT_RULES = {"assemble_cohort", "describe_cohort", "compare_truth", "fit_models"}
-COHORT_RULES |= {"draw_cohort_figure", "draw_model_figure", "report_cohort"}
+COHORT_RULES = {"assemble_cohort", "describe_cohort", "compare_readings", "test_measurements"}
+COHORT_RULES |= {
+    "compare_truth",
+    "fit_models",
+    "draw_cohort_figure",
+    "draw_model_figure",
+    "report_cohort",
+}
 COHORT_RULES |= {"write_manuscript_text"}
 
 

@@ -20,6 +20,7 @@ TESTS = {
     "chi-squared": "chi-squared test",
     "one-way ANOVA F": "one-way analysis of variance",
     "Kruskal-Wallis H": "Kruskal-Wallis test",
+    "Welch ANOVA F": "Welch's analysis of variance",
 }
 
 
@@ -125,6 +126,8 @@ def _rows(
 
 
 def _p_cell(line: dict[str, Any], marks: Marks) -> str:
+    if not note_of(line["overall"]):
+        return ""  # the heading of a block
     test = note_of(line.get("test"))
     words = TESTS.get(test, test).removeprefix("none: ")
     return p_number(line["p"]) + (marks.of(sentence(words)) if words else "")

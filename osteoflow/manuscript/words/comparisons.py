@@ -23,8 +23,11 @@ INTERVALS = {
     "rank-biserial r": "by DeLong's variance of the area that it stands for",
     "eta squared": "by the noncentral F distribution",
     "epsilon squared": "by a bootstrap within groups (percentiles)",
+    "omega squared": "by a bootstrap within groups (percentiles)",
+    "Cramer's V": "by the noncentral chi-squared distribution",
 }
-_BY_MEAN = ("Welch t", "one-way ANOVA F")
+_BY_MEAN = ("Welch t", "one-way ANOVA F", "Welch ANOVA F")
+_COUNTED = ("chi-squared", "Fisher")
 
 
 def group_comparison(inputs: Inputs) -> ManuscriptTable:
@@ -59,6 +62,7 @@ def group_comparison(inputs: Inputs) -> ManuscriptTable:
         lines.append(Row((label(row["variable"]) + mark, *cells, *numbers)))
     by_mean = all(test in _BY_MEAN for test in tests)
     what = "mean (SD)" if by_mean else "median [Q1, Q3]"
+    what = "number (%)" if all(test.startswith(_COUNTED) for test in tests) else what
     named_tests = listing([TESTS.get(test, test) for test in tests])
     title = f"Comparison of groups by {rule} ({_total(rows)}; {named_tests})"
     order = "the first group less the second; " if len(places) == 2 else ""
