@@ -6,6 +6,8 @@ MODEL_TABLES = (
     "predictions",
     "performance",
     "comparisons",
+    "reclassification",
+    "nested",
     "selection",
     "filters",
     "coefficients",
@@ -14,6 +16,8 @@ MODEL_TABLES = (
     "calibration",
     "decision_curve",
     "roc",
+    "optimism",
+    "permutations",
     "nomogram_points",
     "nomogram_calibration",
     "signature",
@@ -37,8 +41,10 @@ rule fit_models:
         f"{BENCHMARKS}/fit_models/{{analysis}}.tsv"
     conda:
         "../envs/core.yaml"
+    # Folds are fitted side by side; the tables do not depend on how many cores there are.
+    threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: (1500 + 2 * len(SUBJECTS)) * attempt,
+        mem_mb=lambda wildcards, attempt: (2000 + 3 * len(SUBJECTS)) * attempt,
     params:
         analysis=lambda wildcards: canonical(ANALYSES[wildcards.analysis]),
         repeat_sessions=repeated_scans,

@@ -29,6 +29,10 @@ rule report_cohort:
                 "summary",
                 "performance",
                 "comparisons",
+                "reclassification",
+                "nested",
+                "optimism",
+                "permutations",
                 "filters",
                 "selection",
             )

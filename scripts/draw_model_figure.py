@@ -9,6 +9,7 @@ from pathlib import Path
 from osteoflow.figures.calibration import draw_calibration
 from osteoflow.figures.decision_curve import draw_decision_curve
 from osteoflow.figures.lasso import draw_lasso
+from osteoflow.figures.model_tables import first_model
 from osteoflow.figures.nomogram import draw_nomogram
 from osteoflow.figures.nomogram_calibration import draw_nomogram_calibration
 from osteoflow.figures.notice import draw_notice
@@ -65,7 +66,10 @@ def decision_curve(inputs, summary, settings, params):
 
 def lasso(inputs, summary, settings, params):
     """Coefficients and deviance along the penalty."""
-    path, deviance = read_table(inputs.lasso_path), read_table(inputs.lasso_cv)
+    path = first_model(read_table(inputs.lasso_path))
+    deviance = first_model(read_table(inputs.lasso_cv))
+    if deviance.empty:
+        return draw_notice("No LASSO or elastic net belongs to this analysis.", settings)
     return draw_lasso(path, deviance, summary, settings, params.penalty)
 
 

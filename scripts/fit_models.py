@@ -16,7 +16,7 @@ from osteoflow.settings.analysis import Analysis
 from osteoflow.step_log import log_to
 
 
-def main(inputs, output, params, log):
+def main(inputs, output, params, threads, log):
     """Run one analysis."""
     log_to(log)
     analysis = Analysis(**json.loads(params.analysis))
@@ -32,6 +32,7 @@ def main(inputs, output, params, log):
             labels=labels,
             repeat_sessions=json.loads(params.repeat_sessions),
             perturbed=read_table(inputs.perturbed_features),
+            workers=threads,
         )
     except (AnalysisError, ArithmeticError) as error:
         for path in files.values():
@@ -48,4 +49,4 @@ def main(inputs, output, params, log):
             write_text(path, "")
 
 
-main(snakemake.input, snakemake.output, snakemake.params, snakemake.log[0])
+main(snakemake.input, snakemake.output, snakemake.params, snakemake.threads, snakemake.log[0])

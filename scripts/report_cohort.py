@@ -12,7 +12,7 @@ from osteoflow.cohort.flow import read_flow
 from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 from osteoflow.io.whole import write_text
-from osteoflow.reports.analysis import AnalysisReport
+from osteoflow.reports.analysis import ANALYSIS_TABLES, AnalysisReport, volume_rows
 from osteoflow.reports.cohort import CohortReport, render_cohort
 from osteoflow.reports.ibsi import read_compliance
 from osteoflow.reports.manuscript import manuscript_links
@@ -42,21 +42,14 @@ def analysis(name, figures, volume):
     summary = read_json(folder / "summary.json")
     if "not_possible" in summary:
         return AnalysisReport(name, problem=summary["not_possible"])
-    tables = {
-        table: read_table(folder / f"{table}.tsv")
-        for table in ("performance", "comparisons", "filters", "selection")
-    }
+    tables = {table: read_table(folder / f"{table}.tsv") for table in ANALYSIS_TABLES}
     drawn = [saved_figure(item, FIGURES / name, f"../figures/{name}") for item in figures]
     page = f"../models/{name}/calculator.html"
     drawn = [
         figure.also("Calculator", page) if item == "nomogram" else figure
         for item, figure in zip(figures, drawn, strict=True)
     ]
-    if len(volume):
-        about = summary["radiomics"]
-        mine = (volume["image"] == about["image"]) & (volume["roi"] == about["roi"])
-        volume = volume[mine]
-    return AnalysisReport(name, summary, tables, drawn, volume=volume)
+    return AnalysisReport(name, summary, tables, drawn, volume=volume_rows(volume, summary))
 
 
 def main(inputs, output, params, log):

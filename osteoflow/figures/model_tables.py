@@ -57,6 +57,13 @@ def models_present(table: pd.DataFrame, summary: dict[str, Any]) -> list[str]:
     return declared + [name for name in found if name not in declared]
 
 
+def first_model(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the first model of a table; all where it does not tell models apart."""
+    if table.empty or "model" not in table.columns:
+        return table
+    return table[table["model"] == table["model"].iloc[0]].drop(columns="model")
+
+
 def set_size(predictions: pd.DataFrame, name: str) -> SetSize:
     """Size of one set of ``predictions.tsv``."""
     rows = predictions[predictions["set"] == name]

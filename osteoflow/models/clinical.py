@@ -1,4 +1,4 @@
-"""Clinical and combined logistic models."""
+"""Logistic models of columns of the participants table, alone or with the Rad-score."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RAD_SCORE = "rad_score"
 
 
 class ClinicalDesign(TransformerMixin, BaseEstimator):
-    """Columns of a design matrix from clinical columns.
+    """Columns of a design matrix from columns of the participants table.
 
     Numbers stay as they are; text is coded by one 0/1 column per level except the first in
     alphabetical order (the reference). Missing numbers become the training median, missing text
@@ -60,7 +60,7 @@ class ClinicalDesign(TransformerMixin, BaseEstimator):
         for name in self.columns:
             present = X[name].dropna()
             if present.empty:
-                raise AnalysisError(f"clinical column '{name}' has no value in the training data")
+                raise AnalysisError(f"column '{name}' has no value in the training data")
             if holds_numbers(X[name]):
                 self.replacement_[name] = float(present.astype(float).median())
                 self.feature_names_.append(name)
@@ -99,9 +99,9 @@ class ClinicalDesign(TransformerMixin, BaseEstimator):
 
 
 class _LogisticModel(ClassifierMixin, BaseEstimator, ABC):
-    """What the clinical and the combined model share: prediction from ``logistic_``."""
+    """What the logistic models share: prediction from ``logistic_``."""
 
-    _kind: str
+    name: str
     logistic_: LogisticFit
     terms_: list[str]
     threshold_: float
@@ -113,12 +113,11 @@ class _LogisticModel(ClassifierMixin, BaseEstimator, ABC):
     def _fit(self, design: pd.DataFrame, y: Array) -> None:
         self.classes_ = np.array([0, 1])
         self.terms_ = [str(name) for name in design.columns]
+        self.training_design_ = design
         try:
             self.logistic_ = fit_logistic(design.to_numpy(dtype=float), y)
         except ArithmeticError as error:
-            raise AnalysisError(
-                f"{self._kind} model ({', '.join(self.terms_)}): {error}"
-            ) from error
+            raise AnalysisError(f"{self.name} model ({', '.join(self.terms_)}): {error}") from error
         fitted = expit(self.logistic_.linear_predictor(design.to_numpy(dtype=float)))
         self.threshold_ = youden_threshold(y, fitted)
 
@@ -138,25 +137,30 @@ class _LogisticModel(ClassifierMixin, BaseEstimator, ABC):
 
 
 class ClinicalModel(_LogisticModel):
-    """Logistic model of clinical columns (see :func:`osteoflow.models.logistic.fit_logistic`).
+    """Logistic model of columns: clinical ones, measurements, or a single baseline.
+
+    See :func:`osteoflow.models.logistic.fit_logistic`.
 
     Parameters
     ----------
     columns
-        Clinical columns of ``X``.
+        Columns of ``X``.
+    name
+        What the model is called.
 
     Attributes
     ----------
     logistic_, terms_
         The fit and the names of its coefficients.
+    training_design_
+        The columns it was fitted on.
     threshold_
         Youden cut-off of the training rows' fitted probabilities.
     """
 
-    _kind = "clinical"
-
-    def __init__(self, columns: list[str]) -> None:
+    def __init__(self, columns: list[str], name: str = "clinical") -> None:
         self.columns = columns
+        self.name = name
 
     def fit(self, X: pd.DataFrame, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit on all rows of ``X``; ``groups`` plays no part.
@@ -171,12 +175,12 @@ class ClinicalModel(_LogisticModel):
         return self
 
     def design(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Design columns of the clinical columns."""
+        """Design columns of the model's columns."""
         return self.clinical_.transform(X)
 
 
 class CombinedModel(_LogisticModel):
-    """Logistic model of clinical columns and the Rad-score.
+    """Logistic model of columns and the Rad-score.
 
     The training rows' Rad-scores are cross-fitted: in-sample scores take too much weight, because
     the LASSO has already seen the outcome. New rows get the score of the whole training set's
@@ -185,9 +189,11 @@ class CombinedModel(_LogisticModel):
     Parameters
     ----------
     columns
-        Clinical columns of ``X``.
+        Columns of ``X``: clinical ones and measurements.
     radiomics
         An unfitted radiomic model.
+    name
+        What the model is called.
 
     Attributes
     ----------
@@ -195,15 +201,18 @@ class CombinedModel(_LogisticModel):
         The fitted radiomic model.
     logistic_, terms_
         The fit and the names of its coefficients, ``rad_score`` last.
+    training_design_
+        The columns it was fitted on, with the cross-fitted Rad-score.
     threshold_
         Youden cut-off of the training rows' fitted probabilities.
     """
 
-    _kind = "combined"
-
-    def __init__(self, columns: list[str], radiomics: RadiomicsModel) -> None:
+    def __init__(
+        self, columns: list[str], radiomics: RadiomicsModel, name: str = "combined"
+    ) -> None:
         self.columns = columns
         self.radiomics = radiomics
+        self.name = name
 
     def fit(
         self,
@@ -241,5 +250,5 @@ class CombinedModel(_LogisticModel):
         return self
 
     def design(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Clinical design columns and the Rad-score."""
+        """Design columns of the columns, and the Rad-score."""
         return self.clinical_.transform(X).assign(**{RAD_SCORE: self.radiomics_.rad_score(X)})

@@ -149,7 +149,8 @@ def assemble(
         repeated[comparison] = join_images(found, list(images))
     values = join_columns([image.table for image in images.values()], list(images))
     return Dataset(
-        table=pd.concat([people.loc[used, analysis.columns], values.reindex(used)], axis=1),
+        # Copied, so that the features lie side by side in memory: folds take rows many times.
+        table=pd.concat([people.loc[used, analysis.columns], values.reindex(used)], axis=1).copy(),
         outcome=chosen.outcome.loc[used].to_numpy(dtype=float),
         time=None if chosen.time is None else chosen.time.loc[used].to_numpy(dtype=float),
         groups=people.loc[used, "participant_id"].astype(str).to_numpy(dtype=str),

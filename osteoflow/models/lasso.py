@@ -1,11 +1,13 @@
-"""L1-penalised logistic regression along a path of penalties.
+"""Logistic regression with a LASSO or elastic-net penalty along a path of penalties.
 
 The objective and its conventions are those of Friedman, Hastie and Tibshirani (J Stat Softw 2010;
-33(1)): ``-loglik / n + lambda * sum(|b|)`` on features standardised with the 1/n variance, with an
-unpenalised intercept. Each penalty is solved by proximal Newton steps, whose weighted
-least-squares problems go to scikit-learn's coordinate descent; strong rules (Tibshirani et al., J R
-Stat Soc B 2012;74:245) leave most features out of each problem, and the optimality conditions of
-all features are checked before a solution is accepted.
+33(1)): ``-loglik / n + lambda * (a * sum(|b|) + (1 - a) / 2 * sum(b^2))`` on features standardised
+with the 1/n variance, with an unpenalised intercept; the share ``a`` of the L1 penalty is 1 in the
+LASSO and less in the elastic net (Zou and Hastie, J R Stat Soc B 2005;67:301). Each penalty is
+solved by proximal Newton steps, whose weighted least-squares problems go to scikit-learn's
+coordinate descent; strong rules (Tibshirani et al., J R Stat Soc B 2012;74:245) leave most features
+out of each problem, and the optimality conditions of all features are checked before a solution is
+accepted.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import lasso_path as least_squares_path
+from sklearn.linear_model import enet_path as least_squares_path
 
 Array = NDArray[np.float64]
 
@@ -27,7 +29,10 @@ MAX_DEVIANCE_RATIO = 0.999
 MIN_DEVIANCE_GAIN = 1e-5
 PROBABILITY_FLOOR = 1e-5
 _KKT_TOLERANCE = 1e-7
-_MAX_NEWTON_STEPS = 100
+# Least weight of an observation in a Newton step, and the steps it is used for. Where almost all
+# probabilities are 0 or 1 it makes for small steps; then come as many with a least weight that
+# leaves the curvature as it is.
+_STEPS = ((PROBABILITY_FLOOR, 100), (1e-10, 200))
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,14 @@ class LassoPath:
 
 
 def fit_path(
-    features: Array, outcome: Array, lambdas: Array | None = None, *, n_lambdas: int = N_LAMBDAS
+    features: Array,
+    outcome: Array,
+    lambdas: Array | None = None,
+    *,
+    n_lambdas: int = N_LAMBDAS,
+    l1_ratio: float = 1.0,
 ) -> LassoPath:
-    """Solve the LASSO for a sequence of penalties.
+    """Solve the LASSO, or the elastic net, for a sequence of penalties.
 
     Parameters
     ----------
@@ -71,11 +81,16 @@ def fit_path(
         Decreasing penalties; absent: ``n_lambdas`` log-spaced values from the smallest penalty
         that gives the empty model down to 1e-2 of it (n < p) or 1e-4, ended early where the
         deviance ratio passes 0.999 or gains less than 1e-5.
+    n_lambdas
+        Length of that sequence.
+    l1_ratio
+        Share of the L1 penalty, above 0 and at most 1.
 
     Raises
     ------
     ValueError
-        On missing values, an outcome with one class only, or penalties that do not decrease.
+        On missing values, an outcome with one class only, penalties that do not decrease, or a
+        share outside its range.
     ArithmeticError
         If the optimality conditions cannot be met.
     """
@@ -87,8 +102,10 @@ def fit_path(
     if set(np.unique(outcome)) != {0.0, 1.0}:
         raise ValueError("the outcome needs events and non-events, coded 1 and 0")
     mean, scale = features.mean(axis=0), features.std(axis=0)
+    if not 0 < l1_ratio <= 1:
+        raise ValueError("the share of the L1 penalty must be above 0 and at most 1")
     varying = scale > 1e-12 * np.maximum(1e-300, np.abs(features).max(axis=0, initial=0.0))
-    problem = _Problem((features[:, varying] - mean[varying]) / scale[varying], outcome)
+    problem = _Problem((features[:, varying] - mean[varying]) / scale[varying], outcome, l1_ratio)
 
     own_sequence = lambdas is None
     if lambdas is None:
@@ -160,15 +177,16 @@ def choose_penalty(fold_deviance: Array, fold_size: Array) -> CrossValidatedDevi
 class _Problem:
     """One data set, standardised, with the solution of the last penalty as the next start."""
 
-    def __init__(self, features: Array, outcome: Array) -> None:
+    def __init__(self, features: Array, outcome: Array, l1_ratio: float) -> None:
         self.features = np.asfortranarray(features)
         self.outcome = outcome
+        self.l1_ratio = l1_ratio
         self.n = len(outcome)
         self.null_intercept = float(logit(outcome.mean()))
         self.intercept = self.null_intercept
         self.coefficients = np.zeros(features.shape[1])
         self.gradient = np.abs(features.T @ (outcome - outcome.mean())) / self.n
-        self.lambda_max = float(self.gradient.max(initial=0.0))
+        self.lambda_max = float(self.gradient.max(initial=0.0)) / l1_ratio
         self.null_deviance = self._loss(np.full(self.n, self.intercept))
         self.previous = self.lambda_max
         self.deviance_ratio = 0.0
@@ -182,13 +200,13 @@ class _Problem:
             self.intercept = self.null_intercept
             self.coefficients[:] = 0.0
             return
-        kept = self.gradient >= 2 * penalty - self.previous
+        kept = self.gradient >= self.l1_ratio * (2 * penalty - self.previous)
         kept |= self.coefficients != 0
         while True:
             self._newton(np.flatnonzero(kept), penalty)
             eta = self.intercept + self.features @ self.coefficients
             self.gradient = np.abs(self.features.T @ (self.outcome - expit(eta))) / self.n
-            violating = (self.gradient > penalty + _KKT_TOLERANCE) & ~kept
+            violating = (self.gradient > self.l1_ratio * penalty + _KKT_TOLERANCE) & ~kept
             if not violating.any():
                 break
             kept |= violating
@@ -197,24 +215,27 @@ class _Problem:
 
     def _newton(self, kept: NDArray[np.intp], penalty: float) -> None:
         """Proximal Newton iterations over the kept features, with step halving."""
+        absolute, squared = self.l1_ratio * penalty, (1 - self.l1_ratio) * penalty
         X = np.asfortranarray(self.features[:, kept])
         b, intercept = self.coefficients[kept], self.intercept
         eta = intercept + X @ b
-        objective = self._loss(eta) + penalty * np.abs(b).sum()
-        for _ in range(_MAX_NEWTON_STEPS):
+        objective = self._loss(eta) + _size(b, absolute, squared)
+        for floor in (floor for floor, steps in _STEPS for _ in range(steps)):
             probability = expit(eta)
             residual = self.outcome - probability
-            score = X.T @ residual / self.n
-            if self._optimal(score, b, float(residual.sum()) / self.n, penalty):
+            score = X.T @ residual / self.n - squared * b
+            if self._optimal(score, b, float(residual.sum()) / self.n, absolute):
                 break
-            weight = np.maximum(probability * (1 - probability), PROBABILITY_FLOOR)
-            new_b, new_intercept = _weighted_lasso(X, eta + residual / weight, weight, penalty, b)
+            weight = np.maximum(probability * (1 - probability), floor)
+            new_b, new_intercept = _weighted_net(
+                X, eta + residual / weight, weight, (absolute, squared), b
+            )
             step, direction = 1.0, new_b - b
             shift = new_intercept - intercept
             movement = X @ direction + shift
             while True:
                 trial = b + step * direction
-                new_objective = self._loss(eta + step * movement) + penalty * np.abs(trial).sum()
+                new_objective = self._loss(eta + step * movement) + _size(trial, absolute, squared)
                 if new_objective <= objective + 1e-14 or step < 1e-10:
                     break
                 step /= 2
@@ -222,7 +243,7 @@ class _Problem:
             eta = intercept + X @ b
         else:
             raise ArithmeticError(
-                f"the LASSO did not converge at lambda {penalty:.3g} "
+                f"the penalised model did not converge at lambda {penalty:.3g} "
                 f"({self.n} observations, {len(kept)} features)"
             )
         self.coefficients[:] = 0.0
@@ -239,16 +260,24 @@ class _Problem:
         )
 
 
-def _weighted_lasso(
-    X: Array, response: Array, weight: Array, penalty: float, start: Array
+def _size(b: Array, absolute: float, squared: float) -> float:
+    """The penalty of coefficients."""
+    size = absolute * float(np.abs(b).sum())
+    return size + 0.5 * squared * float(b @ b) if squared else size
+
+
+def _weighted_net(
+    X: Array, response: Array, weight: Array, penalties: tuple[float, float], start: Array
 ) -> tuple[Array, float]:
-    """Weighted least squares with an L1 penalty and a free intercept."""
+    """Weighted least squares with an L1 and an L2 penalty and a free intercept."""
     total = weight.sum()
     centre, level = weight @ X / total, weight @ response / total
     root = np.sqrt(weight)
     Xw = np.asfortranarray(root[:, None] * (X - centre))
     zw = root * (response - level)
-    b = _same_signs(Xw, zw, penalty * len(response), start)
+    absolute, squared = penalties
+    both = absolute + squared
+    b = _same_signs(Xw, zw, absolute * len(response), squared * len(response), start)
     if b is None:
         with warnings.catch_warnings():
             # An unfinished inner solution costs another Newton step; optimality is tested there.
@@ -256,7 +285,8 @@ def _weighted_lasso(
             _, path, _ = least_squares_path(
                 Xw,
                 zw,
-                alphas=[penalty],
+                alphas=[both],
+                l1_ratio=absolute / both,
                 precompute=Xw.T @ Xw,
                 Xy=Xw.T @ zw,
                 coef_init=start.copy(),
@@ -268,7 +298,9 @@ def _weighted_lasso(
     return b, float(level - centre @ b)
 
 
-def _same_signs(X: Array, response: Array, penalty: float, start: Array) -> Array | None:
+def _same_signs(
+    X: Array, response: Array, absolute: float, squared: float, start: Array
+) -> Array | None:
     """Exact solution of the weighted problem if it has the signs of ``start``, else None.
 
     Along a path that is the usual case, and it takes one small linear system.
@@ -279,7 +311,10 @@ def _same_signs(X: Array, response: Array, penalty: float, start: Array) -> Arra
         signs = np.sign(start[active])
         entered = X[:, active]
         try:
-            solved = np.linalg.solve(entered.T @ entered, entered.T @ response - penalty * signs)
+            gram = entered.T @ entered
+            if squared:
+                gram[np.diag_indices_from(gram)] += squared
+            solved = np.linalg.solve(gram, entered.T @ response - absolute * signs)
         except np.linalg.LinAlgError:
             return None
         if (solved * signs <= 0).any():
@@ -288,4 +323,4 @@ def _same_signs(X: Array, response: Array, penalty: float, start: Array) -> Arra
         response = response - entered @ solved
     score = np.abs(X.T @ response)
     score[active] = 0.0
-    return b if score.max(initial=0.0) <= penalty else None
+    return b if score.max(initial=0.0) <= absolute else None

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from osteoflow.models.clinical import RAD_SCORE, CombinedModel
+from osteoflow.models.clinical import RAD_SCORE, ClinicalModel, CombinedModel
 from osteoflow.models.nomogram import Predictor, nomogram
 from osteoflow.models.nomogram_calibration import CURVE_COLUMNS, bootstrap_calibration
 from osteoflow.statistics.intervals import Z95
@@ -37,14 +37,14 @@ RAD_SCORE_SOURCE = (
 
 
 def nomogram_document(
-    model: CombinedModel, training: pd.DataFrame, labels: Mapping[str, str]
+    model: ClinicalModel | CombinedModel, training: pd.DataFrame, labels: Mapping[str, str]
 ) -> dict[str, Any] | None:
-    """Nomogram of the combined model over the values it was fitted on; None without any effect.
+    """Nomogram of a logistic model over the values it was fitted on; None without any effect.
 
     Parameters
     ----------
     model
-        The fitted combined model.
+        The fitted model, usually the combined one.
     training
         The rows it was fitted on.
     labels
@@ -72,7 +72,7 @@ def nomogram_document(
         elif effect[name] != 0:
             values[name] = training[name].dropna().astype(float).tolist()
             predictors.append(Predictor(name, label, "", float(effect[name]), values[name]))
-    if effect[RAD_SCORE] != 0:
+    if effect.get(RAD_SCORE, 0.0) != 0:
         # The scores that the model was fitted on: in-sample ones spread further.
         values[RAD_SCORE] = np.asarray(model.radiomics_.cross_fitted_, dtype=float).tolist()
         weight = float(effect[RAD_SCORE])
@@ -99,7 +99,7 @@ def _observed(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _linear_model(model: CombinedModel) -> dict[str, Any]:
+def _linear_model(model: ClinicalModel | CombinedModel) -> dict[str, Any]:
     """The logistic model without its dropped terms, on centred columns."""
     fit = model.logistic_
     kept = [i for i in range(len(model.terms_)) if i not in fit.dropped]
@@ -236,7 +236,7 @@ def points_table(document: Mapping[str, Any] | None) -> pd.DataFrame:
 
 
 def nomogram_results(
-    model: CombinedModel,
+    model: ClinicalModel | CombinedModel | None,
     training: pd.DataFrame,
     outcome: ArrayLike,
     groups: ArrayLike,
@@ -246,14 +246,13 @@ def nomogram_results(
 ) -> tuple[dict[str, Any] | None, dict[str, pd.DataFrame]]:
     """The document, and the tables ``nomogram_points`` and ``nomogram_calibration``.
 
-    The calibration refits the combined model on resampled participants with the Rad-scores as they
-    are (cross-fitted): what selecting features adds to optimism is in the cross-validation, not
-    here.
+    The calibration refits the model on resampled participants with the Rad-scores as they are
+    (cross-fitted): what selecting features adds to optimism is in the cross-validation, not here.
 
     Parameters
     ----------
     model, training, labels
-        As for :func:`nomogram_document`.
+        As for :func:`nomogram_document`; without a model all is empty.
     outcome, groups
         0/1 and participant of each training row.
     bootstraps
@@ -261,14 +260,11 @@ def nomogram_results(
     rng
         Draws them.
     """
-    document = nomogram_document(model, training, labels)
+    document = None if model is None else nomogram_document(model, training, labels)
     tables = {"nomogram_points": points_table(document)}
-    if document is None:
+    if model is None or document is None:
         return None, tables | {"nomogram_calibration": pd.DataFrame(columns=list(CURVE_COLUMNS))}
-    design = model.clinical_.transform(training)
-    design = design.assign(**{RAD_SCORE: np.asarray(model.radiomics_.cross_fitted_, dtype=float)})
-    found = bootstrap_calibration(
-        design[model.terms_].to_numpy(dtype=float), outcome, groups, bootstraps, rng
-    )
+    design = model.training_design_[model.terms_].to_numpy(dtype=float)
+    found = bootstrap_calibration(design, outcome, groups, bootstraps, rng)
     document["calibration"] = found.summary()
     return document, tables | {"nomogram_calibration": found.curve}

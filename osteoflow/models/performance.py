@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from osteoflow.models.calibration import calibration, weighted_calibration
 from osteoflow.statistics.intervals import percentile_interval, wilson
-from osteoflow.statistics.roc import auc_interval, compare_paired, roc_points
+from osteoflow.statistics.roc import auc_interval, roc_points
 
 Array = NDArray[np.float64]
 
 FPR_GRID = np.round(np.linspace(0.0, 1.0, 101), 2)
-PAIRS = (("combined", "clinical"), ("combined", "radiomics"), ("radiomics", "clinical"))
-_BOOTSTRAP = "participant bootstrap, percentile limits"
+BOOTSTRAP = "participant bootstrap, percentile limits"
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def cross_validated_performance(result: CrossValidated, weights: Array) -> pd.Da
         for metric, (draws, method) in _cross_validated_measures(result, model, stacked).items():
             value, resampled = float(draws[0]), draws[1:]
             low, high, defined = percentile_interval(resampled)
-            words = f"{method}, {_BOOTSTRAP}"
+            words = f"{method}, {BOOTSTRAP}"
             if not np.isfinite(value):
                 words = f"{method}; not defined: predictions constant or separating the classes"
                 low = high = float("nan")
@@ -141,7 +140,7 @@ def holdout_performance(
         rows.append(_row(model, "holdout", "auc", area.auc, area.low, area.high, words))
         squared = (p - outcome) ** 2
         low, high, _ = percentile_interval(_share(squared, weights))
-        rows.append(_row(model, "holdout", "brier", float(squared.mean()), low, high, _BOOTSTRAP))
+        rows.append(_row(model, "holdout", "brier", float(squared.mean()), low, high, BOOTSTRAP))
         found = calibration(outcome, p)
         words = "logistic recalibration, Wald"
         if not np.isfinite(found.slope):
@@ -173,38 +172,6 @@ def holdout_performance(
                 model, "holdout", "threshold", threshold[model], np.nan, np.nan,
                 "Youden cut-off of the training data",
             )
-        )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def comparisons(
-    result: CrossValidated,
-    weights: Array,
-    holdout: tuple[Array, dict[str, Array]] | None,
-) -> pd.DataFrame:
-    """Differences of areas: paired DeLong on the hold-out, bootstrap in cross-validation."""
-    rows = []
-    stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
-    areas = {model: fold_averaged_auc(result, model, stacked) for model in result.probability}
-    for a, b in PAIRS:
-        if holdout is not None:
-            outcome, probability = holdout
-            test = compare_paired(outcome, probability[a], probability[b])
-            rows.append(
-                {
-                    "model_a": a, "model_b": b, "difference": test.difference,
-                    "ci_low": test.low, "ci_high": test.high, "z": test.statistic, "p": test.p,
-                    "test": "paired DeLong on the hold-out",
-                }
-            )  # fmt: skip
-        difference = areas[a] - areas[b]
-        low, high, _ = percentile_interval(difference[1:])
-        rows.append(
-            {
-                "model_a": a, "model_b": b, "difference": float(difference[0]),
-                "ci_low": low, "ci_high": high, "z": np.nan, "p": np.nan,
-                "test": f"none: difference of fold-averaged areas, {_BOOTSTRAP}",
-            }
         )  # fmt: skip
     return pd.DataFrame(rows)
 

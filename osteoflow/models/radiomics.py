@@ -1,9 +1,8 @@
-"""The radiomic model: filters, LASSO and Rad-score, all fitted within the rows given."""
+"""A radiomic model: filters, learner and threshold, all fitted within the rows given."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -13,72 +12,33 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from osteoflow.models.filters import steps_table
+from osteoflow.models.folded import FoldedFeatures, fold_features
 from osteoflow.models.folds import stratified_folds
-from osteoflow.models.lasso import binomial_deviance, choose_penalty, fit_path
-from osteoflow.models.repeated import RepeatedFeatures
-from osteoflow.models.transformers import (
-    MedianImputer,
-    NearZeroVariance,
-    RedundancyFilter,
-    ReliabilityFilter,
-    Standardiser,
-)
+from osteoflow.models.learners.base import Learner
 from osteoflow.statistics.roc import youden_threshold
 
 Array = NDArray[np.float64]
 
 
-def feature_filters(
-    repeated: Mapping[str, RepeatedFeatures | None],
-    icc_threshold: float,
-    correlation_threshold: float,
-) -> Pipeline:
-    """Steps before the LASSO: reliability, imputation, variance, scaling, redundancy.
-
-    Each comparison of ``repeated`` has a filter of its own, called ``reliability`` for the first
-    and ``reliability_<comparison>`` for the others.
-    """
-    reliability = [
-        (
-            f"reliability_{comparison}" if position else "reliability",
-            ReliabilityFilter(found, icc_threshold, comparison=comparison),
-        )
-        for position, (comparison, found) in enumerate(repeated.items())
-    ]
-    return Pipeline(
-        [
-            *(reliability or [("reliability", ReliabilityFilter(None, icc_threshold))]),
-            ("imputation", MedianImputer()),
-            ("variance", NearZeroVariance()),
-            ("scaling", Standardiser()),
-            ("redundancy", RedundancyFilter(correlation_threshold)),
-        ]
-    )
-
-
 class RadiomicsModel(ClassifierMixin, BaseEstimator):
-    """Radiomic signature: filters and a cross-validated LASSO logistic model.
+    """Radiomic signature: filters and a learner that is tuned by inner folds.
 
-    The Rad-score is the model's linear predictor. The penalty is chosen by the deviance of inner
-    folds in which the filters, too, are fitted anew. The same folds give ``cross_fitted_``, the
-    Rad-score of each training row from a model that did not see its participant (pre-validation:
-    Tibshirani and Efron, Stat Appl Genet Mol Biol 2002;1:1), which a combined model must be
-    fitted on. Cross-fitted scores take the intercept of the whole training set: the folds' own
-    intercepts move against the outcome of the rows left out and would make a useless signature
-    look inversely predictive.
+    In each inner fold the filters, too, are fitted anew. The same folds give ``cross_fitted_``,
+    the Rad-score (log odds) of each training row from a model that did not see its participant
+    (pre-validation: Tibshirani and Efron, Stat Appl Genet Mol Biol 2002;1:1), on which the cut-off
+    and a combined model must be fitted.
 
     Parameters
     ----------
     features
         Columns of ``X`` that are radiomic features.
-    repeated
-        Comparison -> readings of the features, indexed like ``X``; None where there are none.
-    icc_threshold, correlation_threshold
-        Of the reliability and the redundancy filter.
+    filters
+        Not fitted (see :func:`osteoflow.models.filters.feature_filters`).
+    learner
+        Not fitted (see :func:`osteoflow.models.learners.make_learner`).
     inner_folds
-        Folds that choose the penalty, stratified, split by participant.
-    penalty
-        ``lambda_min`` or ``lambda_1se``.
+        Folds that tune the learner, stratified, split by participant.
     seed
         Seed of the inner folds.
 
@@ -86,10 +46,14 @@ class RadiomicsModel(ClassifierMixin, BaseEstimator):
     ----------
     filters_ : Pipeline
         Fitted on all training rows.
-    path_, deviance_, chosen_
-        LASSO path, its cross-validated deviance, and the position of the chosen penalty.
-    intercept_, coefficients_
-        Of the chosen penalty; coefficients as a Series over the filtered, standardised features.
+    learner_ : Learner
+        Fitted on their filtered features.
+    names_ : Index
+        Features that the filters leave.
+    selected_ : list
+        Those that the learner uses.
+    coefficients_ : Series or None
+        Of a linear learner, over the filtered, standardised features.
     cross_fitted_ : Series
         Cross-fitted Rad-scores of the training rows.
     threshold_ : float
@@ -99,22 +63,40 @@ class RadiomicsModel(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         features: list[str],
-        repeated: Mapping[str, RepeatedFeatures | None] | None = None,
-        icc_threshold: float = 0.75,
-        correlation_threshold: float = 0.9,
+        filters: Pipeline,
+        learner: Learner,
         inner_folds: int = 5,
-        penalty: Literal["lambda_min", "lambda_1se"] = "lambda_min",
         seed: int = 0,
     ) -> None:
         self.features = features
-        self.repeated = repeated
-        self.icc_threshold = icc_threshold
-        self.correlation_threshold = correlation_threshold
+        self.filters = filters
+        self.learner = learner
         self.inner_folds = inner_folds
-        self.penalty = penalty
         self.seed = seed
 
-    def fit(self, X: pd.DataFrame, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+    def fold(
+        self, X: pd.DataFrame, y: ArrayLike, groups: ArrayLike | None = None
+    ) -> FoldedFeatures:
+        """Filtered features of the rows and of their inner folds, for models that share them.
+
+        Raises
+        ------
+        AnalysisError
+            If events or non-events do not suffice for the inner folds.
+        """
+        y = np.asarray(y, dtype=float)
+        groups = np.arange(len(y)) if groups is None else np.asarray(groups)
+        splits = stratified_folds(y, groups, self.inner_folds, np.random.default_rng(self.seed))
+        return fold_features(self.filters, X[self.features], y, splits)
+
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        *,
+        folded: FoldedFeatures | None = None,
+    ) -> Self:
         """Fit on all rows of ``X``.
 
         Parameters
@@ -125,65 +107,47 @@ class RadiomicsModel(ClassifierMixin, BaseEstimator):
             0/1, shape (n,).
         groups
             Participant of each row; absent: each row is one.
+        folded
+            Of :meth:`fold` on exactly these rows by a model that differs in its learner alone, to
+            spare its repetition.
 
         Raises
         ------
         AnalysisError
             If events or non-events do not suffice for the inner folds.
         ValueError
-            If the index is not unique.
+            If the index is not unique, or ``folded`` has another number of rows.
         """
         if not X.index.is_unique:
             raise ValueError("the rows' index must be unique: raters are matched by it")
         y = np.asarray(y, dtype=float)
-        groups = np.arange(len(y)) if groups is None else np.asarray(groups)
+        folded = self.fold(X, y, groups) if folded is None else folded
+        if len(folded.whole) != len(X):
+            raise ValueError("the features were folded for other rows")
         self.classes_ = np.array([0, 1])
         self.training_index_ = X.index
-        raw = X[self.features]
-        self.filters_ = feature_filters(
-            self.repeated or {}, self.icc_threshold, self.correlation_threshold
+        self.filters_ = folded.filters
+        self.names_ = folded.names
+        self.learner_ = clone(self.learner).fit(folded, y)
+        found = self.learner_.coefficients_
+        self.coefficients_ = (
+            None if found is None else pd.Series(found, index=folded.names, dtype=float)
         )
-        kept = self.filters_.fit_transform(raw)
-        self.path_ = fit_path(kept.to_numpy(dtype=float), y)
-        lambdas = self.path_.lambdas
-
-        held_out = np.zeros((len(y), len(lambdas)))
-        deviance, sizes = [], []
-        rng = np.random.default_rng(self.seed)
-        for train, test in stratified_folds(y, groups, self.inner_folds, rng):
-            filters = clone(self.filters_)
-            inside = filters.fit_transform(raw.iloc[train]).to_numpy(dtype=float)
-            outside = filters.transform(raw.iloc[test]).to_numpy(dtype=float)
-            path = fit_path(inside, y[train], lambdas)
-            predictor = path.linear_predictor(outside)
-            deviance.append(binomial_deviance(y[test], predictor).mean(axis=0))
-            sizes.append(len(test))
-            # Features have mean 0 in the fold's training part: what remains is free of its
-            # intercept.
-            held_out[test] = predictor - path.linear_predictor(np.zeros((1, inside.shape[1])))
-        self.deviance_ = choose_penalty(np.array(deviance), np.array(sizes))
-        self.chosen_ = getattr(self.deviance_, self.penalty.replace("lambda", "index"))
-        self.intercept_ = float(self.path_.intercepts[self.chosen_])
-        self.coefficients_ = pd.Series(
-            self.path_.coefficients[self.chosen_], index=kept.columns, dtype=float
-        )
-        # A signature without features is constant, whatever the folds found at its penalty.
-        scores = held_out[:, self.chosen_] if self.selected_ else np.zeros(len(y))
-        self.cross_fitted_ = pd.Series(self.intercept_ + scores, index=X.index, name="rad_score")
-        self.threshold_ = youden_threshold(y, expit(self.cross_fitted_.to_numpy()))
+        self.selected_ = [str(name) for name in folded.names[self.learner_.used_]]
+        self.cross_fitted_ = pd.Series(self.learner_.cross_fitted_, X.index, name="rad_score")
+        self.threshold_ = youden_threshold(y, expit(self.learner_.cross_fitted_))
         return self
 
     @property
-    def selected_(self) -> list[str]:
-        """Features with a coefficient other than zero."""
-        check_is_fitted(self, "coefficients_")
-        return [str(name) for name in self.coefficients_.index[self.coefficients_ != 0]]
+    def intercept_(self) -> float:
+        """Of a linear learner."""
+        return self.learner_.intercept_
 
     def rad_score(self, X: pd.DataFrame) -> pd.Series:
         """Rad-score (log odds) of new rows by the model of all training rows."""
-        check_is_fitted(self, "coefficients_")
+        check_is_fitted(self, "learner_")
         kept = self.filters_.transform(X[self.features])
-        score = self.intercept_ + kept.to_numpy(dtype=float) @ self.coefficients_.to_numpy()
+        score = self.learner_.log_odds(kept.to_numpy(dtype=float))
         return pd.Series(score, index=X.index, name="rad_score")
 
     def predict_proba(self, X: pd.DataFrame) -> Array:
@@ -196,11 +160,8 @@ class RadiomicsModel(ClassifierMixin, BaseEstimator):
         return (self.predict_proba(X)[:, 1] >= self.threshold_).astype(int)
 
     def steps_table(self) -> pd.DataFrame:
-        """Number of features before and after each step."""
-        rows: list[dict[str, Any]] = []
-        for name, step in self.filters_.named_steps.items():
-            rows.append({"step": name, "n_in": step.n_features_in_, "n_out": len(step.kept_)})
-        rows.append(
-            {"step": "lasso", "n_in": len(self.coefficients_), "n_out": len(self.selected_)}
-        )
+        """Number of features before and after each step, the learner last."""
+        rows: list[dict[str, Any]] = steps_table(self.filters_)
+        n_in = len(self.learner_.used_)
+        rows.append({"step": self.learner_.name, "n_in": n_in, "n_out": len(self.selected_)})
         return pd.DataFrame(rows)

@@ -92,7 +92,7 @@ def repeated_features(
     ]
     # A region that lacks levels is another region: none of its features is used.
     whole = np.logical_and.reduce([frame.notna().any(axis=1).to_numpy() for frame in frames])
-    found = tuple(frame[whole].reindex(columns=columns).sort_index() for frame in frames)
+    found = tuple(frame[whole].reindex(columns=columns).sort_index().copy() for frame in frames)
     lost = int((~whole).sum())
     warnings = [
         f"{lost} feature rows of the {FURTHER[comparison]} lack levels of region "

@@ -9,13 +9,13 @@ from osteoflow.models.radiomics import RadiomicsModel
 SIGNATURE_COLUMNS = ("term", "coefficient", "mean", "sd")
 
 
-def signature_table(model: RadiomicsModel) -> pd.DataFrame:
+def signature_table(model: RadiomicsModel | None) -> pd.DataFrame:
     """Rad-score = intercept + sum of coefficient * (feature - mean) / sd.
 
     Parameters
     ----------
     model
-        The fitted signature.
+        The fitted signature; None, or one that is not linear: an empty table.
 
     Returns
     -------
@@ -23,6 +23,8 @@ def signature_table(model: RadiomicsModel) -> pd.DataFrame:
         ``term`` (``intercept`` or a selected feature), ``coefficient`` (per standard deviation),
         ``mean``, ``sd`` (1/n) of the training rows.
     """
+    if model is None or model.coefficients_ is None:
+        return pd.DataFrame(columns=list(SIGNATURE_COLUMNS))
     scaling = model.filters_.named_steps["scaling"]
     place = {str(name): i for i, name in enumerate(scaling.columns_out_)}
     rows = [("intercept", model.intercept_, float("nan"), float("nan"))]

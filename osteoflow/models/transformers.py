@@ -93,6 +93,10 @@ class ReliabilityFilter(_ColumnSelector):
         self.min_pairs = min_pairs
         self.comparison = comparison
 
+    def __sklearn_clone__(self) -> Self:
+        """An unfitted copy; the readings, which no step changes, are shared and not copied."""
+        return type(self)(self.repeated, self.threshold, self.min_pairs, self.comparison)
+
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
         """Find the reliable features among the rows of ``X``."""
         self.icc_ = pd.DataFrame()
@@ -207,10 +211,11 @@ class RedundancyFilter(_ColumnSelector):
         correlation = np.abs(np.corrcoef(X.to_numpy(dtype=float), rowvar=False))
         # Rounded, so that the order does not hang on the last bit of a sum.
         order = np.argsort(np.round(correlation.mean(axis=0), 10), kind="stable")
-        kept = np.zeros(p, dtype=bool)
+        kept, redundant = np.zeros(p, dtype=bool), np.zeros(p, dtype=bool)
         for feature in order:
-            if not np.any(correlation[feature, kept] > self.threshold):
+            if not redundant[feature]:
                 kept[feature] = True
+                redundant |= correlation[feature] > self.threshold
         return self._remember(X, kept)
 
 

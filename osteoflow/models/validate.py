@@ -11,24 +11,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from osteoflow.models import performance, tables
+from osteoflow.models import performance
 from osteoflow.models.classification import classification
-from osteoflow.models.clinical import ClinicalModel, CombinedModel
+from osteoflow.models.comparisons import comparisons, nested_table, reclassification_table
+from osteoflow.models.cross_validation import cross_validate, in_order
 from osteoflow.models.dataset import Dataset, assemble
-from osteoflow.models.folds import (
-    AnalysisError,
-    check_class_sizes,
-    random_holdout,
-    stratified_folds,
-)
+from osteoflow.models.fit_warnings import fit_warnings
+from osteoflow.models.fitting import FittedModels, fit_models
+from osteoflow.models.folds import AnalysisError, check_class_sizes, random_holdout
 from osteoflow.models.nomogram_document import nomogram_results
-from osteoflow.models.radiomics import RadiomicsModel
+from osteoflow.models.resampled import optimism_table, permutation_table
 from osteoflow.models.signature import signature_table
+from osteoflow.models.summary import summary
+from osteoflow.models.tables.coefficients import coefficients
+from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
+from osteoflow.models.tables.predicted import Holdout, calibration, decision_curve, predictions
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
 
-MODELS = ("clinical", "radiomics", "combined")
+Indices = NDArray[np.intp]
+
 _MIN_HOLDOUT_CLASS = 2
 
 
@@ -38,82 +41,6 @@ class AnalysisResult:
 
     tables: dict[str, pd.DataFrame]
     documents: dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class FittedModels:
-    """The three models of one training set."""
-
-    clinical: ClinicalModel
-    radiomics: RadiomicsModel
-    combined: CombinedModel
-
-    def probabilities(self, table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
-        """Probability of the event by each model."""
-        return {name: getattr(self, name).predict_proba(table)[:, 1] for name in MODELS}
-
-    def thresholds(self) -> dict[str, float]:
-        """Cut-off that each model learned from its training rows."""
-        return {name: float(getattr(self, name).threshold_) for name in MODELS}
-
-
-def fit_models(
-    data: Dataset, rows: NDArray[np.intp], analysis: Analysis, seed: int
-) -> FittedModels:
-    """Fit the clinical, radiomic and combined model on the given rows alone."""
-    table, outcome, groups = data.table.iloc[rows], data.outcome[rows], data.groups[rows]
-    radiomics = RadiomicsModel(
-        data.features,
-        data.repeated,
-        analysis.radiomics.icc_threshold,
-        analysis.radiomics.correlation_threshold,
-        analysis.inner_folds,
-        analysis.penalty,
-        seed,
-    )
-    clinical = list(analysis.clinical)
-    combined = CombinedModel(clinical, radiomics)
-    fitted = radiomics.fit(table, outcome, groups)
-    return FittedModels(
-        ClinicalModel(clinical).fit(table, outcome),
-        fitted,
-        combined.fit(table, outcome, groups, fitted_radiomics=fitted),
-    )
-
-
-def cross_validate(
-    data: Dataset, rows: NDArray[np.intp], analysis: Analysis, seed: np.random.SeedSequence
-) -> tuple[performance.CrossValidated, list[FittedModels]]:
-    """Repeated outer cross-validation on the given rows, split by participant.
-
-    Returns
-    -------
-    tuple
-        Out-of-fold predictions, and the models of each fold in order.
-
-    Raises
-    ------
-    AnalysisError
-        If events or non-events do not suffice for the folds.
-    """
-    n = len(rows)
-    fold = np.zeros((analysis.repeats, n), dtype=np.intp)
-    probability = {name: np.full((analysis.repeats, n), np.nan) for name in MODELS}
-    threshold = {name: np.full((analysis.repeats, n), np.nan) for name in MODELS}
-    fitted = []
-    for repeat, child in enumerate(seed.spawn(analysis.repeats)):
-        rng = np.random.default_rng(child)
-        splits = stratified_folds(data.outcome[rows], data.groups[rows], analysis.outer_folds, rng)
-        for number, (train, test) in enumerate(splits):
-            models = fit_models(data, rows[train], analysis, int(rng.integers(2**31 - 1)))
-            fitted.append(models)
-            fold[repeat, test] = number
-            found, cut = models.probabilities(data.table.iloc[rows[test]]), models.thresholds()
-            for name in MODELS:
-                probability[name][repeat, test] = found[name]
-                threshold[name][repeat, test] = cut[name]
-    result = performance.CrossValidated(data.outcome[rows], fold, probability, threshold)
-    return result, fitted
 
 
 def hold_out(
@@ -159,12 +86,13 @@ def run_analysis(
     roi: str | None = None,
     repeat_sessions: Sequence[Sequence[str]] = (),
     perturbed: pd.DataFrame | None = None,
+    workers: int = 1,
 ) -> AnalysisResult:
     """Run one analysis.
 
     The hold-out is set aside first. On the rest, repeated cross-validation repeats everything
-    (filters, scaling, LASSO, Rad-score, logistic models, cut-offs) in each training part. The final
-    models are fitted on all of the rest and meet the hold-out once.
+    (filters, scaling, learners, Rad-score, logistic models, cut-offs) in each training part. The
+    final models are fitted on all of the rest and meet the hold-out once.
 
     Parameters
     ----------
@@ -183,13 +111,16 @@ def run_analysis(
         Sessions that are repeated scans of each other, for the reliability filter.
     perturbed
         Features of perturbed images, for the reliability filter.
+    workers
+        Processes that fit folds and resamples; the results do not depend on their number.
 
     Returns
     -------
     AnalysisResult
-        Tables ``predictions, performance, comparisons, selection, filters, coefficients,
-        lasso_path, lasso_cv, calibration, decision_curve, roc, nomogram_points,
-        nomogram_calibration, signature, classification`` and documents ``summary`` and, if any
+        Tables ``predictions, performance, comparisons, reclassification, nested, selection,
+        filters, coefficients, lasso_path, lasso_cv, calibration, decision_curve, roc, optimism,
+        permutations, nomogram_points, nomogram_calibration, signature, classification`` (empty
+        where the analysis has nothing of the kind) and documents ``summary`` and, if any
         predictor has an effect, ``nomogram``.
 
     Raises
@@ -199,55 +130,85 @@ def run_analysis(
     """
     data = assemble(participants, features, analysis, roi, repeat_sessions, perturbed)
     root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(analysis.name.encode()),))
-    split_seed, outer_seed, final_seed, bootstrap_seed, nomogram_seed = root.spawn(5)
-    train, test = hold_out(data, analysis, np.random.default_rng(split_seed))
-    validated, folds = cross_validate(data, train, analysis, outer_seed)
-    final_rng = np.random.default_rng(final_seed)
-    final = fit_models(data, train, analysis, int(final_rng.integers(2**31 - 1)))
-
-    rng = np.random.default_rng(bootstrap_seed)
-    weights = performance.bootstrap_weights(data.groups[train], analysis.bootstraps, rng)
+    seeds = dict(
+        zip(
+            ("split", "outer", "final", "bootstrap", "nomogram", "optimism", "permutation"),
+            root.spawn(7),
+            strict=True,
+        )
+    )
+    train, test = hold_out(data, analysis, np.random.default_rng(seeds["split"]))
+    validated, folds = cross_validate(data, train, analysis, seeds["outer"], workers)
+    final_seed = int(np.random.default_rng(seeds["final"]).integers(2**31 - 1))
+    (final,) = in_order(fit_models, [(data, train, analysis, final_seed)])
     held_table = data.table.iloc[test]
     held = (data.outcome[test], final.probabilities(held_table)) if len(test) else None
+    found = _evaluated(data, train, test, validated, final, held, analysis, seeds["bootstrap"])
+    found |= {
+        "predictions": predictions(data, train, test, validated, held),
+        "selection": selection(final.radiomic, folds),
+        "filters": filter_steps(final.radiomic),
+        "coefficients": coefficients(final.logistic),
+        "nested": nested_table(final, data.outcome[train]),
+        "lasso_path": lasso_path(final.radiomic),
+        "lasso_cv": lasso_cv(final.radiomic),
+        "calibration": calibration(validated, held),
+        "decision_curve": decision_curve(validated, held, analysis.prevalence),
+        "signature": signature_table(final.radiomic.get("radiomics")),
+        "classification": classification(validated, held, final.thresholds()),
+    }
+    own = final.probabilities(data.table.iloc[train])
+    found["optimism"], notes = optimism_table(
+        data, train, analysis, seeds["optimism"], own, workers
+    )
+    found["permutations"], more = permutation_table(
+        data, train, analysis, seeds["permutation"], validated, workers
+    )
+    nomogram, tables = nomogram_results(
+        final.charted,
+        data.table.iloc[train],
+        data.outcome[train],
+        data.groups[train],
+        dict(labels or {}),
+        analysis.bootstraps,
+        np.random.default_rng(seeds["nomogram"]),
+    )
+    warnings = [*data.warnings, *notes, *more]
+    if nomogram is None:
+        warnings.append(
+            "no predictor of the combined model has an effect: there is no nomogram"
+            if final.charted is not None
+            else "no logistic model of several predictors: there is no nomogram"
+        )
+    warnings += fit_warnings(final, folds, held_table)
+    documents = {} if nomogram is None else {"nomogram": nomogram}
+    documents["summary"] = summary(data, train, test, analysis, seed, warnings, final)
+    return AnalysisResult(found | tables, documents)
 
+
+def _evaluated(
+    data: Dataset,
+    train: Indices,
+    test: Indices,
+    validated: performance.CrossValidated,
+    final: FittedModels,
+    held: Holdout,
+    analysis: Analysis,
+    seed: np.random.SeedSequence,
+) -> dict[str, pd.DataFrame]:
+    """Tables that rest on resampled participants."""
+    rng = np.random.default_rng(seed)
+    weights = performance.bootstrap_weights(data.groups[train], analysis.bootstraps, rng)
     scores = [performance.cross_validated_performance(validated, weights)]
     curves = [performance.cross_validated_roc(validated, weights)]
+    held_weights = None
     if held is not None:
         held_weights = performance.bootstrap_weights(data.groups[test], analysis.bootstraps, rng)
         scores.append(performance.holdout_performance(*held, final.thresholds(), held_weights))
         curves.append(performance.holdout_roc(*held))
-    found = {
-        "predictions": tables.predictions(data, train, test, validated, held),
+    return {
         "performance": pd.concat(scores, ignore_index=True),
-        "comparisons": performance.comparisons(validated, weights, held),
-        "selection": tables.selection(final.radiomics, [models.radiomics for models in folds]),
-        "filters": final.radiomics.steps_table(),
-        "coefficients": tables.coefficients(final.clinical, final.combined),
-        "lasso_path": tables.lasso_path(final.radiomics),
-        "lasso_cv": tables.lasso_cv(final.radiomics),
-        "calibration": tables.calibration(validated, held),
-        "decision_curve": tables.decision_curve(validated, held, analysis.prevalence),
+        "comparisons": comparisons(validated, weights, held),
+        "reclassification": reclassification_table(held, held_weights),
         "roc": pd.concat(curves, ignore_index=True),
-        "signature": signature_table(final.radiomics),
-        "classification": classification(validated, held, final.thresholds()),
     }
-    words = dict(labels or {})
-    warnings = list(data.warnings)
-    documents = {}
-    nomogram, more = nomogram_results(
-        final.combined,
-        data.table.iloc[train],
-        data.outcome[train],
-        data.groups[train],
-        words,
-        analysis.bootstraps,
-        np.random.default_rng(nomogram_seed),
-    )
-    found |= more
-    if nomogram is None:
-        warnings.append("no predictor of the combined model has an effect: there is no nomogram")
-    else:
-        documents["nomogram"] = nomogram
-    warnings += tables.fit_warnings(final, folds, held_table)
-    documents["summary"] = tables.summary(data, train, test, analysis, seed, warnings, final)
-    return AnalysisResult(found, documents)

@@ -8,12 +8,47 @@ from typing import Any
 
 import pandas as pd
 
+from osteoflow.figures.model_names import model_name
 from osteoflow.figures.model_tables import SET_NAMES, models_present, sets_present
 from osteoflow.reports.html import HtmlTable, given, make_table
 from osteoflow.reports.picture import ReportFigure
 from osteoflow.wording import MEASURES, feature_name, quantity, quantity_estimate, sentence
 
 TOP_FEATURES = 20
+
+
+# Tables whose rows are models or pairs of them: caption, decimals.
+_PAIRS = {
+    "comparisons": (
+        "Differences in AUC between models",
+        {"difference": 3, "ci_low": 3, "ci_high": 3},
+    ),
+    "reclassification": (
+        "Reclassification on the hold-out (category-free NRI, IDI)",
+        {"value": 3, "standard_error": 3, "ci_low": 3, "ci_high": 3},
+    ),
+    "nested": ("Likelihood-ratio tests of nested models", {}),
+    "optimism": (
+        "Performance corrected for optimism",
+        dict.fromkeys(("apparent", "optimism", "corrected", "ci_low", "ci_high"), 3),
+    ),
+    "permutations": (
+        "Cross-validated AUC with permuted outcomes",
+        dict.fromkeys(("auc", "permuted_mean", "permuted_sd", "permuted_max"), 3),
+    ),
+}
+ANALYSIS_TABLES = ("performance", *_PAIRS, "filters", "selection")
+# What the report leaves to the tables.
+_LEFT_OUT = [
+    "training", "test", "no_information", "overfitting", "weight", "n_defined", "n_resamples"
+]  # fmt: skip
+_PAIR_HEADINGS = {
+    "model_new": "New model", "model_old": "Old model", "index": "Index",
+    "standard_error": "SE", "smaller": "Smaller model", "larger": "Larger model",
+    "added": "Terms added", "df": "df", "auc": "AUC", "apparent": "Apparent",
+    "optimism": "Optimism", "corrected": "Corrected", "n_permutations": "Permutations",
+    "permuted_mean": "Mean", "permuted_sd": "SD", "permuted_max": "Largest",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,21 +81,21 @@ def describe_analysis(item: AnalysisReport, label: Callable[[str], str]) -> dict
     performance = item.tables.get("performance")
     if given(performance):
         tables.append(_performance(performance, dict(summary)))
-    if given(item.tables.get("comparisons")):
-        tables.append(
-            make_table(
-                item.tables["comparisons"],
-                "Differences in AUC between models",
-                digits={"difference": 3, "ci_low": 3, "ci_high": 3},
-            )
-        )
+    tables += [
+        _pairs(item.tables[name], *about)
+        for name, about in _PAIRS.items()
+        if given(item.tables.get(name))
+    ]
     if given(item.tables.get("filters")):
         filters = item.tables["filters"]
         shown = filters.assign(step=filters["step"].astype(str).str.replace("_", " "))
         tables.append(make_table(shown, "Features through the steps (all training participants)"))
     if given(item.tables.get("selection")):
-        tables.append(_selection(item.tables["selection"]))
-        warnings += volume_notes(item.tables["selection"], item.volume)
+        selection = item.tables["selection"]
+        names = list(dict.fromkeys(selection.get("model", [])))
+        for name in names or [None]:
+            tables.append(_selection(selection, name if len(names) > 1 else None))
+        warnings += volume_notes(selection, item.volume)
     excluded = pd.DataFrame(summary.get("excluded", []))
     if len(excluded):
         excluded = excluded.rename(columns={"reason": "message"})
@@ -86,18 +121,21 @@ def volume_notes(selection: pd.DataFrame, volume: pd.DataFrame | None) -> list[s
     Parameters
     ----------
     selection
-        ``selection.tsv`` of the analysis.
+        ``selection.tsv`` of the analysis; the first model in it counts.
     volume
-        ``feature_volume.tsv``, rows of the analysis' image and region.
+        ``feature_volume.tsv``, rows of the analysis' images and regions (:func:`volume_rows`).
     """
-    selected = set(selection.loc[selection["coefficient"] != 0, "feature"])
+    first = selection
+    if "model" in selection.columns and len(selection):
+        first = selection[selection["model"] == selection["model"].iloc[0]]
+    selected = set(first.loc[first["coefficient"].fillna(0.0) != 0, "feature"])
     if not given(volume) or not selected:
         return []
     own = selected & set(volume["volume"])
     confounded = volume[volume["feature"].isin(selected) & (volume["volume_confounded"] == "yes")]
-    names = [f"{feature_name(name)} (the volume itself)" for name in sorted(own)]
+    names = [f"{_feature(name)} (the volume itself)" for name in sorted(own)]
     names += [
-        f"{feature_name(row.feature)} (rho {quantity('correlation', row.rho)})"
+        f"{_feature(row.feature)} (rho {quantity('correlation', row.rho)})"
         for row in confounded.sort_values("feature").itertuples()
     ]
     if not names:
@@ -106,6 +144,28 @@ def volume_notes(selection: pd.DataFrame, volume: pd.DataFrame | None) -> list[s
         f"{len(names)} of {len(selected)} selected features mostly tell the region's volume: "
         f"{', '.join(names)}. Compare the model with one of the volume alone."
     ]
+
+
+def volume_rows(volume: pd.DataFrame, summary: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows of ``feature_volume.tsv`` on an analysis' features, under the names they have there."""
+    about = summary.get("radiomics") or {}
+    regions = about.get("regions") or {}
+    if not len(volume):
+        return volume
+    parts = []
+    for image, roi in regions.items():
+        mine = volume[(volume["image"] == image) & (volume["roi"] == roi)]
+        if len(regions) > 1:
+            named = {column: f"{image}:" + mine[column] for column in ("feature", "volume")}
+            mine = mine.assign(**named)
+        parts.append(mine)
+    return pd.concat(parts, ignore_index=True) if parts else volume.iloc[:0]
+
+
+def _feature(name: str) -> str:
+    """A feature's name; of several images, with its image."""
+    image, _, rest = name.rpartition(":")
+    return f"{feature_name(rest)} in {image}" if image else feature_name(name)
 
 
 def _facts(summary: Mapping[str, Any], label: Callable[[str], str]) -> dict[str, str]:
@@ -120,6 +180,10 @@ def _facts(summary: Mapping[str, Any], label: Callable[[str], str]) -> dict[str,
         )
     if summary.get("clinical"):
         facts["Clinical predictors"] = ", ".join(label(name) for name in summary["clinical"])
+    if summary.get("measurements"):
+        facts["Measurements"] = ", ".join(label(name) for name in summary["measurements"])
+    if summary.get("baselines"):
+        facts["Compared with"] = ", ".join(label(name) for name in summary["baselines"])
     if radiomics:
         facts["Radiomic predictors"] = (
             f"{radiomics.get('n_features', '')} features of {radiomics.get('image', '')} in "
@@ -152,21 +216,47 @@ def _performance(performance: pd.DataFrame, summary: dict[str, Any]) -> HtmlTabl
     return make_table(
         pd.DataFrame(rows),
         "Performance (95 % interval)",
-        headings={model: model.capitalize() for model in models},
+        headings={model: model_name(model) for model in models},
         note=" ".join(
             sentence(f"{method}: {', '.join(places)}") for method, places in methods.items()
         ),
     )
 
 
-def _selection(selection: pd.DataFrame) -> HtmlTable:
-    used = selection[(selection["frequency"] > 0) | (selection["coefficient"] != 0)]
+def _pairs(table: pd.DataFrame, caption: str, digits: Mapping[str, int]) -> HtmlTable:
+    """A table whose rows are models or pairs of them."""
+    if "optimism" in table.columns:
+        table = table.drop(columns=_LEFT_OUT, errors="ignore")
+        table = table.assign(metric=table["metric"].map(lambda name: MEASURES.get(name, name)))
+    names = {
+        column: table[column].map(model_name)
+        for column in ("model", "model_a", "model_b", "model_new", "model_old", "smaller", "larger")
+        if column in table.columns
+    }
+    shown = table.assign(**names)
+    if "index" in shown.columns:
+        shown["index"] = shown["index"].str.replace("_", ", ").str.replace("nri", "NRI")
+        shown["index"] = shown["index"].str.replace("idi", "IDI")
+    return make_table(shown, caption, headings=_PAIR_HEADINGS, digits=digits)
+
+
+def _selection(selection: pd.DataFrame, model: str | None = None) -> HtmlTable:
+    """The features most often used by one model; None: all rows are one model's."""
+    if model is not None:
+        selection = selection[selection["model"] == model]
+    selection = selection.drop(columns="model", errors="ignore")
+    chosen = selection["coefficient"].fillna(0.0) != 0
+    used = selection[(selection["frequency"] > 0) | chosen]
     order = used.assign(size=used["coefficient"].abs()).sort_values(
         ["frequency", "size", "feature"], ascending=[False, False, True]
     )
     top = order.drop(columns="size").head(TOP_FEATURES)
+    if top["coefficient"].isna().all():
+        top = top.drop(columns="coefficient")
     rest = len(used) - len(top)
     note = "Share of the outer folds that select a feature; coefficient in the final model."
+    if "coefficient" not in top.columns:
+        note = "Share of the outer folds in which the filters leave a feature to the model."
     if rest:
         note += f" Selected at least once besides: {rest} (see selection.tsv)."
     never = len(selection) - len(used)
@@ -174,9 +264,9 @@ def _selection(selection: pd.DataFrame) -> HtmlTable:
         note += f" Never selected: {never}."
     return make_table(
         top.assign(
-            feature=top["feature"].map(feature_name),
+            feature=top["feature"].map(_feature),
             frequency=[f"{quantity('share', share)} %" for share in top["frequency"]],
         ),
-        "Selected radiomic features",
+        "Selected radiomic features" + (f": {model_name(model)}" if model else ""),
         note=note,
     )

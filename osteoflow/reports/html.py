@@ -31,6 +31,8 @@ HEADINGS = {
     "statistic": "Statistic",
     "p": "p",
     "p_fdr": "p (FDR)",
+    "p_adjusted": "p (adjusted)",
+    "correction": "Correction",
     "effect": "Effect",
     "effect_name": "Effect size",
     "effect_low": "95 % low",
@@ -81,7 +83,7 @@ HEADINGS = {
     "missing": "Missing",
     "df": "df",
 }
-P_COLUMNS = {"p", "p_fdr", "p_holm", "p-value", "p value"}
+P_COLUMNS = {"p", "p_fdr", "p_holm", "p_adjusted", "p-value", "p value"}
 # What a column holds whose numbers have decimals of their own.
 QUANTITIES = {
     **dict.fromkeys(("icc", "icc_low"), "icc"),

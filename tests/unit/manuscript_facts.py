@@ -8,7 +8,7 @@ import pandas as pd
 
 from osteoflow.config import load_config
 from osteoflow.manuscript.text.facts import AnalysisFacts, Facts
-from osteoflow.models.tables import methods
+from osteoflow.models.method_words import methods
 from osteoflow.radiomics.settings import RadiomicsSettings
 from osteoflow.settings.analysis import Analysis
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,10 @@ from osteoflow.models.calibration import calibration, calibration_points, weight
 from osteoflow.models.clinical import ClinicalDesign, ClinicalModel, CombinedModel
 from osteoflow.models.dataset import assemble
 from osteoflow.models.decision import net_benefit, treat_all
+from osteoflow.models.filters import feature_filters
 from osteoflow.models.folds import AnalysisError, random_holdout, stratified_folds
 from osteoflow.models.lasso import fit_path
+from osteoflow.models.learners.sparse_linear import SparseLinear
 from osteoflow.models.logistic import fit_logistic, is_separated
 from osteoflow.models.nomogram import Predictor, nomogram, pretty
 from osteoflow.models.outcome import check_predictors, defining_predictors, incorporation_bias
@@ -46,8 +49,15 @@ def _analysis(**changes: object) -> Analysis:
         "repeats": 2,
         "inner_folds": 3,
         "bootstraps": 200,
+        "permutations": 0,
     }
     return Analysis.model_validate(settings | changes)
+
+
+def _signature(names: list[str], readings=None, **options) -> RadiomicsModel:
+    """A LASSO signature with the usual filters."""
+    data = SimpleNamespace(repeated=readings or {}, sites=None)
+    return RadiomicsModel(names, feature_filters(data, _analysis()), SparseLinear(), **options)
 
 
 def _cohort(n: int = 40, p: int = 30, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -332,7 +342,7 @@ def test_test_rows_never_reach_the_training_pipeline():
             "inter_rater": rated(table, again),
             "scan_rescan": rated(table, again + 0.01, "scan_rescan"),
         }
-        model = CombinedModel(["age", "sex"], RadiomicsModel(names, readings, inner_folds=3))
+        model = CombinedModel(["age", "sex"], _signature(names, readings, inner_folds=3))
         fits.append(model.fit(table.iloc[train], y[train]))
     a, b = fits
     assert a.radiomics_.selected_
@@ -356,7 +366,7 @@ def test_null_features_do_not_predict(record):
         names = list(X.columns)
         strongest = np.argsort(-np.abs(X.to_numpy().T @ (y - 0.5)))[:10]
         for train, test in StratifiedKFold(3, shuffle=True, random_state=seed).split(X, y):
-            model = RadiomicsModel(names, inner_folds=3, seed=seed).fit(X.iloc[train], y[train])
+            model = _signature(names, inner_folds=3, seed=seed).fit(X.iloc[train], y[train])
             inside.append(auc(y[test], model.predict_proba(X.iloc[test])[:, 1]))
             leaky = fit_logistic(X.iloc[train, strongest], y[train])
             outside.append(auc(y[test], leaky.linear_predictor(X.iloc[test, strongest])))
@@ -373,7 +383,7 @@ def test_cross_fitted_score_does_not_flatter():
     X = pd.DataFrame(rng.normal(size=(60, 80)), columns=[f"f{i}" for i in range(80)])
     X[["f0", "f1", "f2", "f3"]] += 0.5 * np.tile([[1.0], [-1.0]], (30, 4))
     y = np.tile([1.0, 0.0], 30)
-    model = RadiomicsModel(list(X.columns)).fit(X, y)
+    model = _signature(list(X.columns)).fit(X, y)
     assert len(model.selected_) >= 3
     fresh = pd.DataFrame(rng.normal(size=(2000, 80)), columns=X.columns)
     fresh[["f0", "f1", "f2", "f3"]] += 0.5 * np.tile([[1.0], [-1.0]], (1000, 4))
@@ -386,7 +396,7 @@ def test_cross_fitted_score_does_not_flatter():
 def test_empty_signature_is_a_constant():
     X = pd.DataFrame(np.ones((30, 4)), columns=list("abcd")).assign(age=np.arange(30.0))
     y = (np.arange(30) % 3 == 0).astype(float)
-    combined = CombinedModel(["age"], RadiomicsModel(list("abcd"))).fit(X, y)
+    combined = CombinedModel(["age"], _signature(list("abcd"))).fit(X, y)
     assert combined.radiomics_.selected_ == []
     np.testing.assert_allclose(combined.radiomics_.predict_proba(X)[:, 1], 1 / 3)
     clinical = ClinicalModel(["age"]).fit(X, y)
@@ -478,7 +488,8 @@ def test_tables_of_an_analysis(result):
     assert set(result.tables) == {
         "predictions", "performance", "comparisons", "selection", "filters", "coefficients",
         "lasso_path", "lasso_cv", "calibration", "decision_curve", "roc", "nomogram_points",
-        "nomogram_calibration", "signature", "classification",
+        "nomogram_calibration", "signature", "classification", "reclassification", "nested",
+        "optimism", "permutations",
     }  # fmt: skip
     predictions = result.tables["predictions"]
     train = set(predictions.loc[predictions["set"] == "cv", "participant_id"])

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from nomogram_models import combined_model, training_rows
 from scipy.special import expit
+from sklearn.pipeline import Pipeline
 
 from osteoflow.io.volume import write_json
+from osteoflow.models.learners.sparse_linear import SparseLinear
 from osteoflow.models.logistic import fit_logistic
 from osteoflow.models.nomogram_calibration import (
     bootstrap_calibration,
@@ -26,6 +28,7 @@ from osteoflow.models.nomogram_document import (
 )
 from osteoflow.models.radiomics import RadiomicsModel
 from osteoflow.models.signature import signature_table
+from osteoflow.models.transformers import RedundancyFilter, Standardiser
 from osteoflow.statistics.intervals import Z95
 
 
@@ -119,7 +122,8 @@ def test_signature_is_the_rad_scores_formula():
     table = pd.DataFrame(rng.normal(50, 9, (120, 12)), columns=names)
     log_odds = 0.15 * (table[names[0]] - 50) - 0.12 * (table[names[3]] - 50)
     outcome = (rng.random(120) < expit(log_odds)).astype(float)
-    model = RadiomicsModel(names, seed=1).fit(table, outcome)
+    filters = Pipeline([("scaling", Standardiser()), ("redundancy", RedundancyFilter(0.9))])
+    model = RadiomicsModel(names, filters, SparseLinear(), seed=1).fit(table, outcome)
     found = signature_table(model).set_index("term")
     assert {names[0], names[3]} <= set(found.index) == {"intercept", *model.selected_}
     rows = found.drop(index="intercept")

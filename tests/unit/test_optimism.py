@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,16 @@ import pytest
 from scipy.special import expit
 from sklearn.pipeline import Pipeline
 
+from osteoflow.models.filters import feature_filters
 from osteoflow.models.folds import AnalysisError, stratified_folds
 from osteoflow.models.harmonise import CombatHarmoniser
+from osteoflow.models.learners.sparse_linear import SparseLinear
 from osteoflow.models.optimism import optimism_bootstrap, optimism_of_models, plus_632
 from osteoflow.models.radiomics import RadiomicsModel
 from osteoflow.models.repeated import RepeatedFeatures
 from osteoflow.models.resampling import name_copies, participant_resamples
 from osteoflow.models.transformers import ReliabilityFilter
+from osteoflow.settings.analysis import Analysis
 from osteoflow.statistics.roc import auc
 
 
@@ -165,12 +169,14 @@ def test_copies_share_an_inner_fold():
 def test_whole_radiomic_model_in_the_bootstrap():
     X, y, repeated, _ = cohort()
     names = list(X.columns)
+    analysis = Analysis(name="a", outcome="fracture", radiomics={"image": "pdff"})
 
     def fit(rows):
         copies = name_copies(X.index, rows)
-        model = RadiomicsModel(
-            names, {"inter_rater": copies.readings(repeated)}, inner_folds=3, seed=5
-        ).fit(copies.table(X), y[rows], groups=np.asarray(rows))
+        data = SimpleNamespace(repeated={"inter_rater": copies.readings(repeated)}, sites=None)
+        filters = feature_filters(data, analysis)
+        model = RadiomicsModel(names, filters, SparseLinear(), inner_folds=3, seed=5)
+        model.fit(copies.table(X), y[rows], groups=np.asarray(rows))
         assert "f3" not in model.filters_["reliability"].kept_
         return lambda asked: model.predict_proba(X.iloc[asked])[:, 1]
 

@@ -16,7 +16,7 @@ from osteoflow.errors import StudyError, SubjectDataError
 from osteoflow.io.volume import Volume
 from osteoflow.layout import SubjectFiles
 from osteoflow.models.dataset import assemble
-from osteoflow.models.tables import methods
+from osteoflow.models.method_words import methods
 from osteoflow.models.transformers import ReliabilityFilter
 from osteoflow.perturbed import Perturbations, perturbed_rows
 from osteoflow.radiomics.extract import extract_regions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from osteoflow.figures.model_tables import first_model
 from osteoflow.manuscript.inputs import Inputs
 from osteoflow.manuscript.table import Column, ManuscriptTable, Row, nothing
 from osteoflow.manuscript.words.cells import (
@@ -22,7 +23,9 @@ _METHODS = ("reliability", "redundancy", "lasso")
 
 def selected_features(inputs: Inputs) -> ManuscriptTable:
     """Coefficient, frequency of selection and reliability; the final model's features first."""
-    table, summary = inputs.table("selection"), inputs.document("summary")
+    table, summary = first_model(inputs.table("selection")), inputs.document("summary")
+    # A learner without coefficients has no final model in these terms.
+    table = table.assign(coefficient=table["coefficient"].fillna(0.0)) if len(table) else table
     title, label = "Selected radiomic features", inputs.study.label
     reason = reason_of(summary)
     used = table if table.empty else table[(table["frequency"] > 0) | (table["coefficient"] != 0)]

@@ -1,0 +1,166 @@
+"""What the fits of an analysis were unable to do as declared, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from osteoflow.models.clinical import RAD_SCORE, ClinicalDesign
+from osteoflow.models.cross_validation import FoldFit, count_marks
+from osteoflow.models.fitting import FittedModels
+from osteoflow.models.repeated import TWICE
+
+
+def fit_warnings(
+    final: FittedModels, folds: Sequence[FoldFit], held_table: pd.DataFrame
+) -> list[str]:
+    """Sentences on the final fit and on how often the same befell the outer training parts.
+
+    Parameters
+    ----------
+    final
+        Models of all training rows.
+    folds
+        What remains of the models of each outer training part.
+    held_table
+        Rows held out; may be empty.
+    """
+    found = []
+    if final.radiomic:
+        found += _step_warnings(final, folds, held_table)
+        found += _learner_warnings(final, folds)
+    found += _logistic_warnings(final, folds)
+    found += _replaced_values(final)
+    return found + _unseen_levels(final, held_table)
+
+
+def _step_warnings(
+    final: FittedModels, folds: Sequence[FoldFit], held_table: pd.DataFrame
+) -> list[str]:
+    counts, n = count_marks(folds), len(folds)
+    steps = next(iter(final.radiomic.values())).filters_.named_steps
+    found = []
+    for name in [name for name in steps if name.startswith("reliability")]:
+        warning, often = steps[name].warning_, counts[name, "warning"]
+        if warning:
+            found.append(f"final fit: {warning}")
+        elif often:
+            found.append(
+                "the reliability filter was not applied, or not to all features, in "
+                f"{often} of {n} outer training parts, in which too few rows "
+                f"{TWICE[steps[name].comparison]}"
+            )
+    if "harmonisation" not in steps:
+        return found
+    step = steps["harmonisation"]
+    if step.warning_:
+        found.append(f"harmonisation, final fit: {step.warning_}")
+    elif counts["harmonisation", "warning"]:
+        found.append(
+            "the harmonisation could not be done as declared in "
+            f"{counts['harmonisation', 'warning']} of {n} outer training parts"
+        )
+    if counts["harmonisation", "unseen"]:
+        found.append(
+            f"in {counts['harmonisation', 'unseen']} of {n} outer test parts features of sites "
+            "that the training part lacks were left unharmonised"
+        )
+    if len(held_table):
+        found += [
+            f"harmonisation of the hold-out: {text}" for text in step.warnings_for(held_table)
+        ]
+    return found
+
+
+def _learner_warnings(final: FittedModels, folds: Sequence[FoldFit]) -> list[str]:
+    counts, n = count_marks(folds), len(folds)
+    found = []
+    models = list(final.radiomic.items())
+    if not len(models[0][1].names_):
+        found.append("the filters left no feature: the radiomic models are constant")
+    for name, model in models:
+        for mark, words in model.learner_.NOTES.items():
+            often = counts[name, mark]
+            if mark in model.learner_.notes_:
+                found.append(f"{name} model: {words}")
+            if often:
+                found.append(f"{name} model: in {often} of {n} outer training parts, {words}")
+    return found
+
+
+def _logistic_warnings(final: FittedModels, folds: Sequence[FoldFit]) -> list[str]:
+    counts, n = count_marks(folds), len(folds)
+    found = []
+    for name, model in final.logistic.items():
+        if model.logistic_.method == "firth":
+            found.append(
+                f"{name} model: the classes are separated, so the final fit uses Firth's "
+                "penalised likelihood"
+            )
+        if counts[name, "separated"]:
+            found.append(
+                f"{name} model: Firth's penalised likelihood replaced maximum likelihood in "
+                f"{counts[name, 'separated']} of {n} outer training parts (separation)"
+            )
+        for place in model.logistic_.dropped:
+            if model.terms_[place] != RAD_SCORE:  # a constant Rad-score is told elsewhere
+                found.append(
+                    f"{name} model: '{model.terms_[place]}' is constant or repeats other "
+                    "predictors and was left out"
+                )
+        weight = dict(zip(model.terms_, model.logistic_.coefficients, strict=True))
+        if weight.get(RAD_SCORE, 0.0) < 0:
+            found.append(
+                f"the cross-fitted Rad-score has a negative weight in the {name} model: it did "
+                "not predict the outcome within the training data"
+            )
+    return found
+
+
+def _designs(final: FittedModels) -> dict[str, ClinicalDesign]:
+    """Designs of the models whose columns no other model has as well."""
+    designs = {name: model.clinical_ for name, model in final.logistic.items()}
+    if "combined" in designs:
+        # Its columns are those of the other blocks, which tell of them.
+        del designs["combined"]
+    told: set[str] = set()
+    kept = {}
+    for name in sorted(designs, key=lambda name: name.startswith("baseline_")):
+        if set(designs[name].columns) - told:
+            kept[name] = designs[name]
+        told |= set(designs[name].columns)
+    return kept
+
+
+def _replaced_values(final: FittedModels) -> list[str]:
+    found = []
+    for name, design in _designs(final).items():
+        words = "clinical values" if name == "clinical" else f"values of the {name} model"
+        if design.n_missing_:
+            found.append(
+                f"{design.n_missing_} missing {words} of the training data were replaced by "
+                "medians or commonest levels"
+            )
+    if final.radiomic:
+        steps = next(iter(final.radiomic.values())).filters_.named_steps
+        missing = steps["imputation"].n_missing_
+        if missing:
+            found.append(
+                f"{missing} missing feature values of the training data were replaced by medians"
+            )
+    return found
+
+
+def _unseen_levels(final: FittedModels, held_table: pd.DataFrame) -> list[str]:
+    if not len(held_table):
+        return []
+    unseen = [
+        level for design in _designs(final).values() for level in design.unseen_levels(held_table)
+    ]
+    if not unseen:
+        return []
+    return [
+        "levels of the hold-out that the training data lack count as the reference: "
+        + ", ".join(dict.fromkeys(unseen))
+    ]

@@ -1,0 +1,1 @@
+"""Tables of an analysis, from its fitted models and predictions, by subject."""

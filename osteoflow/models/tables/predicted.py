@@ -1,0 +1,103 @@
+"""Tables of predictions: the predictions themselves, calibration and decision curves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from osteoflow.models.calibration import calibration_curve, calibration_points
+from osteoflow.models.dataset import Dataset
+from osteoflow.models.decision import THRESHOLDS, net_benefit, treat_all
+from osteoflow.models.performance import CrossValidated
+
+Array = NDArray[np.float64]
+Holdout = tuple[Array, dict[str, Array]] | None
+
+
+def predictions(
+    data: Dataset,
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+    validated: CrossValidated,
+    held: Holdout,
+) -> pd.DataFrame:
+    """Every prediction on rows that its model has not seen."""
+    parts = []
+    for model, probability in validated.probability.items():
+        for repeat in range(len(probability)):
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "participant_id": data.groups[train],
+                        "set": "cv",
+                        "model": model,
+                        "repeat": repeat + 1,
+                        "fold": validated.fold[repeat] + 1,
+                        "outcome": validated.outcome.astype(int),
+                        "probability": probability[repeat],
+                    }
+                )
+            )
+        if held is not None:
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "participant_id": data.groups[test],
+                        "set": "holdout",
+                        "model": model,
+                        "repeat": 0,
+                        "fold": 0,
+                        "outcome": held[0].astype(int),
+                        "probability": held[1][model],
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def calibration(validated: CrossValidated, held: Holdout) -> pd.DataFrame:
+    """Calibration points and curves; in cross-validation of each row's mean prediction."""
+    sets = {"cv": (validated.outcome, {m: p.mean(0) for m, p in validated.probability.items()})}
+    if held is not None:
+        sets["holdout"] = held
+    parts = []
+    for name, (outcome, probability) in sets.items():
+        for model, p in probability.items():
+            for curve, make in (("points", calibration_points), ("smooth", calibration_curve)):
+                table = make(outcome, p)
+                if len(table):
+                    table.insert(0, "model", model)
+                    table.insert(1, "set", name)
+                    table.insert(2, "curve", curve)
+                    parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+def decision_curve(
+    validated: CrossValidated, held: Holdout, prevalence: float | None
+) -> pd.DataFrame:
+    """Net benefit of the models, of treating all and none; averaged over repeats in ``cv``."""
+    sets = {"cv": (validated.outcome, validated.probability)}
+    if held is not None:
+        sets["holdout"] = (held[0], {model: p[None, :] for model, p in held[1].items()})
+    parts = []
+    for name, (outcome, probability) in sets.items():
+        share = float(outcome.mean()) if prevalence is None else prevalence
+        benefits = {
+            model: np.mean([net_benefit(outcome, p, prevalence=prevalence) for p in repeats], 0)
+            for model, repeats in probability.items()
+        }
+        benefits |= {"all": treat_all(share), "none": np.zeros(len(THRESHOLDS))}
+        for strategy, benefit in benefits.items():
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "set": name,
+                        "strategy": strategy,
+                        "threshold": THRESHOLDS,
+                        "net_benefit": benefit,
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
