@@ -19,7 +19,7 @@ from osteoflow.ct.classify import (
     classify_qct,
     classify_tscore,
 )
-from osteoflow.ct.header import ACQUISITION
+from osteoflow.ct.header import ACQUISITION, REFERENCE_KVP
 from osteoflow.dxa import t_scores
 from osteoflow.errors import StudyError
 from osteoflow.io.tables import of_reading
@@ -33,6 +33,11 @@ LABELS = {QCT: "QCT class", L1_HU: "L1 CT number class", DXA: "DXA class (WHO)"}
 # Densities as the vertebra's own mineral read higher than those that the cut-offs were made with.
 NOT_AS_BY_PHANTOM = "as by vertebra"
 Entries = dict[str, dict[str, str]]
+
+
+def at_reference_kvp(kvp: float | None) -> bool:
+    """Whether a scan is known to be at the tube voltage that cut-offs for CT numbers hold at."""
+    return kvp is not None and abs(kvp - REFERENCE_KVP) <= 0.5
 
 
 def add_columns(

@@ -57,14 +57,13 @@ def unmet_conditions(scheme: str, people: pd.DataFrame, method: str) -> str:
     method
         How the measurement was made.
     """
-    from osteoflow.cohort.classes import NOT_AS_BY_PHANTOM
-    from osteoflow.ct.header import REFERENCE_KVP
+    from osteoflow.cohort.classes import NOT_AS_BY_PHANTOM, at_reference_kvp
 
     nothing = [None] * len(people)
     kvp, contrast = people.get("ct_kvp", nothing), people.get("ct_contrast", nothing)
     notes = []
     if scheme == "l1_hu":
-        right = sum(value is not None and abs(value - REFERENCE_KVP) <= 0.5 for value in kvp)
+        right = sum(map(at_reference_kvp, kvp))
         if right < len(people):
             notes.append(f"{len(people) - right} of {len(people)} scans not known to be at 120 kV")
     if scheme in ("l1_hu", "spine_qct"):

@@ -65,7 +65,7 @@ def test_imports_point_downwards():
         "simulate": science | {"inventory", "statistics", "models"},
     }
     for stage, above in forbidden.items():
-        for path in (ROOT / "osteoflow" / stage).glob("*.py"):
+        for path in (ROOT / "osteoflow" / stage).rglob("*.py"):
             for name in imports(path):
                 parts = name.split(".")
                 assert not (parts[0] == "osteoflow" and parts[1:2] and parts[1] in above), (
