@@ -42,7 +42,8 @@ _UNITS = {"K2HPO4": "K₂HPO₄", "H2O": "H₂O", "um2": "µm²"}
 DECIMALS = {
     **dict.fromkeys(("auc", "c_index", "brier", "icc", "dice", "net_benefit", "deviance"), 3),
     **dict.fromkeys(("threshold", "probability", "kappa", "standardised"), 3),
-    **dict.fromkeys(("correlation", "effect", "statistic"), 2),
+    **dict.fromkeys(("kappa_quadratic", "kappa_linear", "ranked_probability_score", "r2"), 3),
+    **dict.fromkeys(("correlation", "pearson_r", "spearman_r", "effect", "statistic"), 2),
     **dict.fromkeys(("calibration_slope", "calibration_intercept"), 2),
 }
 # Shares of 1, given in per cent.
@@ -78,6 +79,20 @@ MEASURES = {
     "sensitivity": "Sensitivity (%)",
     "specificity": "Specificity (%)",
     "threshold": "Threshold",
+    "c_index": "Concordance",
+    "auc_hand_till": "AUC, Hand and Till",
+    "kappa_quadratic": "Weighted kappa, quadratic",
+    "kappa_linear": "Weighted kappa, linear",
+    "accuracy": "Accuracy (%)",
+    "ranked_probability_score": "Ranked probability score",
+    "r2": "R²",
+    "rmse": "Root mean squared error",
+    "mae": "Mean absolute error",
+    "pearson_r": "Pearson's r",
+    "spearman_r": "Spearman's rho",
+    "bias": "Bias (predicted − measured)",
+    "limit_low": "Lower limit of agreement",
+    "limit_high": "Upper limit of agreement",
 }
 STEPS = {
     "inventory": "inventory",
@@ -93,6 +108,16 @@ STEPS = {
     "measure": "measurements",
     "review": "review",
 }
+
+
+def measure_name(metric: str) -> str:
+    """Heading of a measure of a model; ``auc_<class>`` is that class against all others."""
+    if metric in MEASURES:
+        return MEASURES[metric]
+    if metric.startswith("auc_"):
+        return f"AUC, {metric.removeprefix('auc_')} against the rest"
+    words = metric.replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -172,10 +197,16 @@ def ratio(value: float | None) -> str:
     return _digits(value, 3 if abs(value) > 1 else 2)
 
 
+def _scale(kind: str) -> str:
+    """The areas of single classes are areas."""
+    return "auc" if kind.startswith("auc_") else kind
+
+
 def quantity(kind: str, value: float | None) -> str:
     """A number by what it is: a name of ``DECIMALS``, ``SHARES`` or ``RATIOS``, or another."""
     if value is None or not math.isfinite(value):
         return NOT_ESTIMABLE
+    kind = _scale(kind)
     if kind in SHARES:
         return number(100 * value, SHARE_DECIMALS)
     if kind in RATIOS:
@@ -202,6 +233,7 @@ def quantity_estimate(kind: str, value: float | None, low: float | None, high: f
 
 def _together(kind: str, *values: float) -> list[str]:
     """Numbers of one interval: those of no fixed scale have the decimals of the largest."""
+    kind = _scale(kind)
     if kind in DECIMALS or kind in SHARES or kind in RATIOS:
         return [quantity(kind, value) for value in values]
     size = max(map(abs, values))

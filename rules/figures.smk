@@ -1,15 +1,8 @@
 """Figures for a manuscript, each with a caption beside it that states method and numbers."""
 
+from osteoflow.figures.of_kind import all_figures, model_figures
+
 FIGURES = "results/figures"
-MODEL_FIGURES = (
-    "stard",
-    "nomogram",
-    "nomogram_calibration",
-    "roc",
-    "calibration",
-    "decision_curve",
-    "lasso",
-)
 # Further Bland-Altman figures, of what a study repeats.
 REPEAT_FIGURES = [
     *["bland_altman_intra_rater"] * STUDY.has_repeats,
@@ -82,6 +75,15 @@ def declared_of_figure(wildcards):
     return canonical({key: items for key, items in found.items() if items})
 
 
+def model_figure_files(output):
+    """Files of every figure of every analysis; which figures depends on the outcome's kind."""
+    return [
+        path
+        for name, analysis in ANALYSES.items()
+        for path in expand(output, analysis=name, figure=model_figures(analysis))
+    ]
+
+
 rule draw_cohort_figure:
     input:
         columns=rules.assemble_cohort.output.columns,
@@ -126,7 +128,7 @@ rule draw_model_figure:
     benchmark:
         f"{BENCHMARKS}/draw_model_figure/{{analysis}}_{{figure}}.tsv"
     wildcard_constraints:
-        figure="|".join(MODEL_FIGURES),
+        figure="|".join(all_figures()),
     conda:
         "../envs/core.yaml"
     params:

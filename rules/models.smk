@@ -22,6 +22,8 @@ MODEL_TABLES = (
     "nomogram_calibration",
     "signature",
     "classification",
+    "assumptions",
+    "confusion",
 )
 
 

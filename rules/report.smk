@@ -33,21 +33,17 @@ rule report_cohort:
                 "nested",
                 "optimism",
                 "permutations",
+                "assumptions",
+                "confusion",
                 "filters",
                 "selection",
             )
             for path in expand(rules.fit_models.output[table], analysis=ANALYSES)
         ],
         figures=expand(rules.draw_cohort_figure.output.png, figure=COHORT_FIGURES)
-        + expand(
-            rules.draw_model_figure.output.png, analysis=ANALYSES, figure=MODEL_FIGURES
-        ),
+        + model_figure_files(rules.draw_model_figure.output.png),
         captions=expand(rules.draw_cohort_figure.output.caption, figure=COHORT_FIGURES)
-        + expand(
-            rules.draw_model_figure.output.caption,
-            analysis=ANALYSES,
-            figure=MODEL_FIGURES,
-        ),
+        + model_figure_files(rules.draw_model_figure.output.caption),
         truth=rules.compare_truth.output if CONFIG.study.truth else [],
         manuscript=rules.write_manuscript_tables.output.index,
         calculators=expand(rules.write_calculator.output, analysis=ANALYSES),
@@ -63,7 +59,9 @@ rule report_cohort:
         title=CONFIG.study.title,
         analyses=list(ANALYSES),
         cohort_figures=list(COHORT_FIGURES),
-        model_figures=list(MODEL_FIGURES),
+        model_figures={
+            name: list(model_figures(analysis)) for name, analysis in ANALYSES.items()
+        },
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
         levels=CONFIG.statistics.reproducibility.levels,
         outcomes=list(dict.fromkeys(OUTCOMES)),
@@ -95,7 +93,7 @@ rule cohort:
         expand(rules.write_calculator.output, analysis=ANALYSES),
         expand(rules.count_stard.output, analysis=ANALYSES),
         expand(rules.draw_cohort_figure.output, figure=COHORT_FIGURES),
-        expand(rules.draw_model_figure.output, analysis=ANALYSES, figure=MODEL_FIGURES),
+        model_figure_files(rules.draw_model_figure.output),
         COMPLIANCE,
         rules.write_manuscript_text.output,
         rules.write_manuscript_tables.output,

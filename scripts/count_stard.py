@@ -15,7 +15,8 @@ def main(inputs, output, log):
     """Count."""
     log_to(log)
     summary = read_json(inputs.summary)
-    if "not_possible" in summary:
+    # A cross tabulation of test and outcome needs two classes.
+    if "not_possible" in summary or summary["kind"] != "binary":
         write_text(output.stard, "")
         return
     tables = [read_table(path) for path in (inputs.participants, inputs.statuses)]

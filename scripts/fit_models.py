@@ -10,8 +10,8 @@ from osteoflow.cohort.assemble import column_label
 from osteoflow.io.tables import read_table, write_table
 from osteoflow.io.volume import read_json, write_json
 from osteoflow.io.whole import write_text
+from osteoflow.models.analyse import run
 from osteoflow.models.folds import AnalysisError
-from osteoflow.models.validate import run_analysis
 from osteoflow.settings.analysis import Analysis
 from osteoflow.step_log import log_to
 
@@ -24,7 +24,7 @@ def main(inputs, output, params, threads, log):
     files = dict(output.items())
     labels = {name: column_label(name, columns) for name in columns}
     try:
-        result = run_analysis(
+        result = run(
             read_table(inputs.participants),
             read_table(inputs.features),
             analysis,

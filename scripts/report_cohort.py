@@ -85,7 +85,7 @@ def main(inputs, output, params, log):
                 params.levels,
                 params.volume_confounding,
             ),
-            analyses=[analysis(n, params.model_figures, volume) for n in params.analyses],
+            analyses=[analysis(n, params.model_figures[n], volume) for n in params.analyses],
             truth_summary=read_table(cohort / "truth_summary.tsv") if truth else None,
             truth_figure=saved_figure("truth", FIGURES, "../figures") if truth else None,
             manuscript=manuscript_links(read_table(inputs.manuscript), params.manuscript_formats),

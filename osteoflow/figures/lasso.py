@@ -27,6 +27,12 @@ from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, feature_name, listing, number, quantity, significant
 
 NAMED = 2 * len(CYCLE)
+_MODELS = {
+    "binary": "logistic regression",
+    "ordinal": "proportional-odds regression",
+    "continuous": "linear regression",
+    "survival": "Cox regression",
+}
 MARKS = {"lambda_min": "$\\lambda_{min}$", "lambda_1se": "$\\lambda_{1se}$"}
 
 
@@ -92,7 +98,8 @@ def draw_lasso(
             capsize=0,
         )
         panel_title(right, "b", "Cross-validation")
-        right.set_ylabel("Deviance per participant (± SE)")
+        squared = summary.get("kind") == "continuous"
+        right.set_ylabel(f"{'Squared error' if squared else 'Deviance'} per participant (± SE)")
         for axes in (left, right):
             axes.set_xlabel("log λ")
             _mark(axes, marks)
@@ -185,9 +192,9 @@ def _caption(
     names = listing([feature_name(name) for name in selected])
     chosen = f"{count(len(selected), 'feature')}" + (f": {names}" if selected else "")
     return (
-        f"LASSO logistic regression for {outcome_of(summary)} on all training participants, "
-        f"of whose standardised features {n_features} enter the path. (a) Coefficients against "
-        "the logarithm of the penalty; above, the number of non-zero ones; grey: not selected. "
-        "(b) Cross-validated deviance with its standard error. "
+        f"LASSO {_MODELS[summary.get('kind', 'binary')]} for {outcome_of(summary)} on all "
+        f"training participants, of whose standardised features {n_features} enter the path. (a) "
+        "Coefficients against the logarithm of the penalty; above, the number of non-zero ones; "
+        "grey: not selected. (b) Cross-validated deviance with its standard error. "
         f"{listing(parts)}. The analysis takes {penalty}, which selects {chosen}."
     )

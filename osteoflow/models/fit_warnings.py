@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -26,20 +27,42 @@ def fit_warnings(
     held_table
         Rows held out; may be empty.
     """
-    found = []
-    if final.radiomic:
-        found += _step_warnings(final, folds, held_table)
-        found += _learner_warnings(final, folds)
+    found = filter_warnings(final.radiomic, folds, held_table) if final.radiomic else []
     found += _logistic_warnings(final, folds)
-    found += _replaced_values(final)
-    return found + _unseen_levels(final, held_table)
+    designs = {name: model.clinical_ for name, model in final.logistic.items()}
+    return found + value_warnings(designs, final.radiomic, held_table)
+
+
+def filter_warnings(
+    radiomic: Mapping[str, Any], folds: Sequence[Any], held_table: pd.DataFrame
+) -> list[str]:
+    """Sentences on filters and learners of radiomic models of any kind.
+
+    Parameters
+    ----------
+    radiomic
+        The final radiomic models by name, one or more.
+    folds
+        What remains of each outer training part: objects with ``marks``.
+    held_table
+        Rows held out; may be empty.
+    """
+    return _step_warnings(radiomic, folds, held_table) + _learner_warnings(radiomic, folds)
+
+
+def value_warnings(
+    designs: Mapping[str, ClinicalDesign], radiomic: Mapping[str, Any], held_table: pd.DataFrame
+) -> list[str]:
+    """Sentences on values that were replaced and on levels of the hold-out that are new."""
+    own = _designs(designs)
+    return _replaced_values(own, radiomic) + _unseen_levels(own, held_table)
 
 
 def _step_warnings(
-    final: FittedModels, folds: Sequence[FoldFit], held_table: pd.DataFrame
+    radiomic: Mapping[str, Any], folds: Sequence[Any], held_table: pd.DataFrame
 ) -> list[str]:
     counts, n = count_marks(folds), len(folds)
-    steps = next(iter(final.radiomic.values())).filters_.named_steps
+    steps = next(iter(radiomic.values())).filters_.named_steps
     found = []
     for name in [name for name in steps if name.startswith("reliability")]:
         warning, often = steps[name].warning_, counts[name, "warning"]
@@ -73,10 +96,10 @@ def _step_warnings(
     return found
 
 
-def _learner_warnings(final: FittedModels, folds: Sequence[FoldFit]) -> list[str]:
+def _learner_warnings(radiomic: Mapping[str, Any], folds: Sequence[Any]) -> list[str]:
     counts, n = count_marks(folds), len(folds)
     found = []
-    models = list(final.radiomic.items())
+    models = list(radiomic.items())
     if not len(models[0][1].names_):
         found.append("the filters left no feature: the radiomic models are constant")
     for name, model in models:
@@ -118,9 +141,9 @@ def _logistic_warnings(final: FittedModels, folds: Sequence[FoldFit]) -> list[st
     return found
 
 
-def _designs(final: FittedModels) -> dict[str, ClinicalDesign]:
+def _designs(given: Mapping[str, ClinicalDesign]) -> dict[str, ClinicalDesign]:
     """Designs of the models whose columns no other model has as well."""
-    designs = {name: model.clinical_ for name, model in final.logistic.items()}
+    designs = dict(given)
     if "combined" in designs:
         # Its columns are those of the other blocks, which tell of them.
         del designs["combined"]
@@ -133,17 +156,19 @@ def _designs(final: FittedModels) -> dict[str, ClinicalDesign]:
     return kept
 
 
-def _replaced_values(final: FittedModels) -> list[str]:
+def _replaced_values(
+    designs: Mapping[str, ClinicalDesign], radiomic: Mapping[str, Any]
+) -> list[str]:
     found = []
-    for name, design in _designs(final).items():
+    for name, design in designs.items():
         words = "clinical values" if name == "clinical" else f"values of the {name} model"
         if design.n_missing_:
             found.append(
                 f"{design.n_missing_} missing {words} of the training data were replaced by "
                 "medians or commonest levels"
             )
-    if final.radiomic:
-        steps = next(iter(final.radiomic.values())).filters_.named_steps
+    if radiomic:
+        steps = next(iter(radiomic.values())).filters_.named_steps
         missing = steps["imputation"].n_missing_
         if missing:
             found.append(
@@ -152,12 +177,10 @@ def _replaced_values(final: FittedModels) -> list[str]:
     return found
 
 
-def _unseen_levels(final: FittedModels, held_table: pd.DataFrame) -> list[str]:
+def _unseen_levels(designs: Mapping[str, ClinicalDesign], held_table: pd.DataFrame) -> list[str]:
     if not len(held_table):
         return []
-    unseen = [
-        level for design in _designs(final).values() for level in design.unseen_levels(held_table)
-    ]
+    unseen = [level for design in designs.values() for level in design.unseen_levels(held_table)]
     if not unseen:
         return []
     return [

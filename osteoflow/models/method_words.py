@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def methods(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
     """Each step in words, with its parameters, in the order in which it is done."""
-    words = {"imputation": _imputation_words(analysis)}
+    words = {"imputation": imputation_words(analysis)}
     if analysis.radiomics is not None:
-        words = _feature_words(analysis)
+        words = feature_words(analysis)
     logistic = "maximum likelihood; Firth's penalised likelihood with maximum-likelihood intercept "
     logistic += "where the classes are separated"
     if analysis.columns:
@@ -51,12 +51,12 @@ def methods(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
     return words
 
 
-def _feature_words(analysis: Analysis) -> dict[str, str]:
+def feature_words(analysis: Analysis) -> dict[str, str]:
     """The steps of the radiomic models."""
     settings = analysis.radiomics
     words = {
         "reliability": _reliability_words(analysis),
-        "imputation": _imputation_words(analysis),
+        "imputation": imputation_words(analysis),
         "variance": "features dropped of which one value takes up 95 % of the training rows",
     }
     if settings.harmonisation is not None:
@@ -140,7 +140,8 @@ def _either(values: Iterable[float]) -> str:
     return listing([f"{value:g}" for value in values]).replace(" and ", " or ")
 
 
-def _imputation_words(analysis: Analysis) -> str:
+def imputation_words(analysis: Analysis) -> str:
+    """What becomes of missing values."""
     numbers = "missing features and numbers" if analysis.radiomics else "missing numbers"
     return f"training median for {numbers}, commonest training level for missing text"
 

@@ -112,15 +112,19 @@ class OrdinalLoss:
         self.likelihood = OrdinalLikelihood(outcome, n_classes)
         self.n = self.likelihood.n
         self._thresholds = self.likelihood.start()
+        self._eta: Array | None = None
 
     def thresholds(self, eta: Array) -> Array:
         """Thresholds of greatest likelihood for these predictors, shape (k,)."""
         found = self._thresholds
+        if self._eta is not None and np.array_equal(self._eta, eta):
+            return found  # value, residual and second derivative are asked for one after another
         value = self.likelihood.value(found, eta)
         for _ in range(_MAX_STEPS):
             gradient, second, _ = self.likelihood.by_threshold(found, eta)
             step = -np.linalg.solve(second, gradient)
-            if np.abs(step).max() <= 1e-12 * (1 + np.abs(found).max()):
+            if np.abs(step).max() <= 1e-7 * (1 + np.abs(found).max()):
+                found = found + step  # the error left is of the order of the step squared
                 break
             length = 1.0
             while True:
@@ -130,7 +134,7 @@ class OrdinalLoss:
                     break
                 length /= 2
             found, value = trial, new
-        self._thresholds = found
+        self._thresholds, self._eta = found, eta.copy()
         return found
 
     def value(self, eta: Array) -> float:

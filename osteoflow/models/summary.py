@@ -46,7 +46,7 @@ def summary(
         "clinical": list(analysis.clinical),
         "measurements": list(analysis.measurements),
         "baselines": list(analysis.baselines),
-        "radiomics": _radiomics(data, analysis, final),
+        "radiomics": radiomic_part(data, analysis, final),
         "models": analysis.models,
         "warnings": [*bias, *few, *warnings],
         "incorporation_bias": bool(bias),
@@ -56,8 +56,8 @@ def summary(
     }
 
 
-def _radiomics(data: Dataset, analysis: Analysis, final: FittedModels) -> dict[str, Any] | None:
-    """The radiomic part; None where there is none."""
+def radiomic_part(data: Dataset, analysis: Analysis, final: Any) -> dict[str, Any] | None:
+    """What a summary says of the radiomic models; None where there is none."""
     if not final.radiomic:
         return None
     return {

@@ -11,8 +11,10 @@ import pandas as pd
 from osteoflow.figures.model_names import model_name
 from osteoflow.figures.model_tables import SET_NAMES, models_present, sets_present
 from osteoflow.reports.html import HtmlTable, given, make_table
+from osteoflow.reports.kinds import TABLES as KIND_TABLES
+from osteoflow.reports.kinds import caption_of, kind_tables, sizes
 from osteoflow.reports.picture import ReportFigure
-from osteoflow.wording import MEASURES, feature_name, quantity, quantity_estimate, sentence
+from osteoflow.wording import feature_name, measure_name, quantity, quantity_estimate, sentence
 
 TOP_FEATURES = 20
 
@@ -37,7 +39,7 @@ _PAIRS = {
         dict.fromkeys(("auc", "permuted_mean", "permuted_sd", "permuted_max"), 3),
     ),
 }
-ANALYSIS_TABLES = ("performance", *_PAIRS, "filters", "selection")
+ANALYSIS_TABLES = ("performance", *_PAIRS, *KIND_TABLES, "filters", "selection")
 # What the report leaves to the tables.
 _LEFT_OUT = [
     "training", "test", "no_information", "overfitting", "weight", "n_defined", "n_resamples"
@@ -47,7 +49,7 @@ _PAIR_HEADINGS = {
     "standard_error": "SE", "smaller": "Smaller model", "larger": "Larger model",
     "added": "Terms added", "df": "df", "auc": "AUC", "apparent": "Apparent",
     "optimism": "Optimism", "corrected": "Corrected", "n_permutations": "Permutations",
-    "permuted_mean": "Mean", "permuted_sd": "SD", "permuted_max": "Largest",
+    "observed": "Observed", "permuted_mean": "Mean", "permuted_sd": "SD", "permuted_max": "Largest",
 }  # fmt: skip
 
 
@@ -82,10 +84,11 @@ def describe_analysis(item: AnalysisReport, label: Callable[[str], str]) -> dict
     if given(performance):
         tables.append(_performance(performance, dict(summary)))
     tables += [
-        _pairs(item.tables[name], *about)
-        for name, about in _PAIRS.items()
+        _pairs(item.tables[name], caption_of(name, summary, caption), digits)
+        for name, (caption, digits) in _PAIRS.items()
         if given(item.tables.get(name))
     ]
+    tables += kind_tables(item.tables)
     if given(item.tables.get("filters")):
         filters = item.tables["filters"]
         shown = filters.assign(step=filters["step"].astype(str).str.replace("_", " "))
@@ -172,12 +175,8 @@ def _facts(summary: Mapping[str, Any], label: Callable[[str], str]) -> dict[str,
     radiomics = summary.get("radiomics") or {}
     facts = {
         "Outcome": f"{summary.get('outcome_label', '')} ({summary.get('outcome', '')})",
-        "Participants": f"{summary['n']} ({summary['n_events']} with the event)",
+        **sizes(summary),
     }
-    if summary.get("n_holdout"):
-        facts["Hold-out"] = (
-            f"{summary['n_holdout']} ({summary.get('n_events_holdout', 0)} with the event)"
-        )
     if summary.get("clinical"):
         facts["Clinical predictors"] = ", ".join(label(name) for name in summary["clinical"])
     if summary.get("measurements"):
@@ -201,7 +200,7 @@ def _performance(performance: pd.DataFrame, summary: dict[str, Any]) -> HtmlTabl
     for name in sets_present(performance):
         part = performance[performance["set"] == name]
         for metric in dict.fromkeys(part["metric"]):
-            line = {"set": SET_NAMES[name], "metric": MEASURES.get(metric, metric)}
+            line = {"set": SET_NAMES[name], "metric": measure_name(metric)}
             for model in models:
                 found = part[(part["metric"] == metric) & (part["model"] == model)]
                 if found.empty:
@@ -227,7 +226,9 @@ def _pairs(table: pd.DataFrame, caption: str, digits: Mapping[str, int]) -> Html
     """A table whose rows are models or pairs of them."""
     if "optimism" in table.columns:
         table = table.drop(columns=_LEFT_OUT, errors="ignore")
-        table = table.assign(metric=table["metric"].map(lambda name: MEASURES.get(name, name)))
+    if "metric" in table.columns:
+        said = table["metric"].map(measure_name)
+        table = table.assign(metric=said)
     names = {
         column: table[column].map(model_name)
         for column in ("model", "model_a", "model_b", "model_new", "model_old", "smaller", "larger")
@@ -237,7 +238,12 @@ def _pairs(table: pd.DataFrame, caption: str, digits: Mapping[str, int]) -> Html
     if "index" in shown.columns:
         shown["index"] = shown["index"].str.replace("_", ", ").str.replace("nri", "NRI")
         shown["index"] = shown["index"].str.replace("idi", "IDI")
-    return make_table(shown, caption, headings=_PAIR_HEADINGS, digits=digits)
+    headings = dict(_PAIR_HEADINGS)
+    if "metric" in shown.columns:
+        headings["difference"] = "Difference"
+    if "z" in shown.columns and shown["z"].isna().all():
+        shown = shown.drop(columns="z")
+    return make_table(shown, caption, headings=headings, digits=digits)
 
 
 def _selection(selection: pd.DataFrame, model: str | None = None) -> HtmlTable:

@@ -201,6 +201,8 @@ def render_calculator(
         problem = (
             f"This analysis was not possible: {reason}."
             if reason
+            else "The calculator belongs to binary outcomes: this analysis has none."
+            if summary.get("kind", "binary") != "binary"
             else "No predictor has an effect: there is nothing to compute."
         )
     else:

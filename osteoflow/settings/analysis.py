@@ -13,6 +13,12 @@ Kind = Literal["binary", "ordinal", "continuous", "survival"]
 Learner = Literal["lasso", "elastic_net", "logistic", "svm", "random_forest", "gradient_boosting"]
 # Learners whose linear predictor is a Rad-score that may enter a combined model.
 SPARSE_LINEAR = ("lasso", "elastic_net")
+# Learners of each kind of outcome; of a binary one all.
+KIND_LEARNERS: dict[str, tuple[str, ...]] = {
+    "ordinal": SPARSE_LINEAR,
+    "continuous": (*SPARSE_LINEAR, "svm", "random_forest", "gradient_boosting"),
+    "survival": SPARSE_LINEAR,
+}
 
 
 class Harmonisation(Section):
@@ -226,6 +232,7 @@ class Analysis(Section):
             raise ValueError("cuts: the bounds must rise")
         if (self.kind == "survival") != (self.time is not None):
             raise ValueError("time belongs to outcomes of the kind survival, and these need it")
+        self._suits_its_kind()
         if self.radiomics is not None and len(self.models) > 1:
             first = self.radiomics.learners[0]
             if "combined" in self.models and first not in SPARSE_LINEAR:
@@ -234,3 +241,21 @@ class Analysis(Section):
                     f"{' or '.join(SPARSE_LINEAR)} first"
                 )
         return self
+
+    def _suits_its_kind(self) -> None:
+        """Refuse what outcomes of a kind do not have."""
+        if self.kind == "binary":
+            return
+        known = KIND_LEARNERS[self.kind]
+        for learner in [] if self.radiomics is None else self.radiomics.learners:
+            if learner not in known:
+                raise ValueError(
+                    f"radiomics.learners: outcomes of the kind {self.kind} have the learners "
+                    f"{', '.join(known)}, not '{learner}'"
+                )
+        if self.optimism_bootstraps:
+            raise ValueError(
+                "optimism_bootstraps: the bootstrap correction is there for binary outcomes alone"
+            )
+        if self.prevalence is not None:
+            raise ValueError("prevalence: decision curves are there for binary outcomes alone")

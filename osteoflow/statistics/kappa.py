@@ -16,7 +16,8 @@ class Kappa:
     """Cohen's kappa with its large-sample standard error and 95 % limits.
 
     NaN where both classifications are one and the same class throughout: agreement beyond chance
-    is then not defined.
+    is then not defined. Where one of them is one class throughout, kappa is 0 whatever the other
+    says, and has no standard error.
     """
 
     value: float
@@ -52,6 +53,8 @@ def weighted_kappa(counts: ArrayLike, weights: Weights = "quadratic") -> Kappa:
     rows, columns = table.sum(axis=1), table.sum(axis=0)
     if (rows > 0).sum() == 1 and (columns > 0).sum() == 1 and np.trace(table) == table.sum():
         return Kappa(*[float("nan")] * 4)
+    if (rows > 0).sum() == 1 or (columns > 0).sum() == 1:
+        return Kappa(0.0, *[float("nan")] * 3)
     found = cohens_kappa(table, wt=None if weights == "none" else weights)
     return Kappa(
         float(found.kappa),

@@ -743,7 +743,7 @@ def test_unknown_measures_models_and_sets_are_shown_all_the_same():
     made = build_table("performance", Inputs("x", "a", contents))
     assert [row.cells for row in made.rows] == [
         ("External (80 participants)",),
-        ("C indexᵃ", "0.712 (0.600 to 0.800)"),
+        ("Concordanceᵃ", "0.712 (0.600 to 0.800)"),
         ("Mae years", "1.23"),
     ]
     check_formats(made)

@@ -20,7 +20,7 @@ from osteoflow.manuscript.words.cells import (
     title_of,
     value_cell,
 )
-from osteoflow.wording import DASH, MEASURES, MINUS, p_number, sentence
+from osteoflow.wording import DASH, MINUS, measure_name, p_number, sentence
 
 # More models than these do not stand side by side on a page.
 SIDE_BY_SIDE = 4
@@ -87,7 +87,7 @@ def _models_as_rows(
     found = table.set_index(["metric", "model", "set"])
     rows = []
     for metric in dict.fromkeys(table["metric"]):
-        rows.append(Row((MEASURES.get(metric, title_of(metric)),), section=True))
+        rows.append(Row((measure_name(metric),), section=True))
         for model in models:
             places = [(metric, model, name) for name in names]
             if not any(place in found.index for place in places):
@@ -124,7 +124,7 @@ def _measure(metric: str, found: pd.DataFrame, models: list[str], marks: Marks) 
             cells.append(estimate_cell(metric, *values))
         else:
             cells.append(_cell(metric, found.loc[model], marks))
-    name = MEASURES.get(metric, title_of(metric))
+    name = measure_name(metric)
     shared = next(iter(methods.values())) if same else ""
     mark = marks.of(sentence(shared)) if shared else ""
     return Row((name + mark, *cells), indent=1)
@@ -134,6 +134,10 @@ def auc_differences(inputs: Inputs) -> ManuscriptTable:
     """Differences in AUC between pairs of models, with the test where there is one."""
     table, summary = inputs.table("comparisons"), inputs.document("summary")
     title, label = "Differences in AUC between outcome models", inputs.study.label
+    # Outcomes that are not binary are compared by several measures, which the table names.
+    several = "metric" in table.columns
+    if several:
+        title = "Differences in performance between outcome models"
     reason = reason_of(summary)
     if reason or table.empty:
         named = model_title(title, summary, label)
@@ -149,7 +153,10 @@ def auc_differences(inputs: Inputs) -> ManuscriptTable:
         for row in table[table["test"] == test].to_dict("records"):
             first, second = (model_name(row[key], label) for key in ("model_a", "model_b"))
             pair = f"{first} {MINUS} {_within(second)}"
-            value = estimate_cell("auc", row["difference"], row["ci_low"], row["ci_high"])
+            metric = row["metric"] if several else "auc"
+            if several:
+                pair = f"{measure_name(metric)}: {pair}"
+            value = estimate_cell(metric, row["difference"], row["ci_low"], row["ci_high"])
             z = value_cell("statistic", row["z"])
             rows.append(Row((pair, value, z, p_number(row["p"])), indent=1))
     columns = (

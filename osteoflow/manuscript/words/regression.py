@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from osteoflow.manuscript.inputs import Inputs
 from osteoflow.manuscript.table import Column, ManuscriptTable, Marks, Row, nothing
 from osteoflow.manuscript.words.cells import (
     bare,
     estimate_cell,
+    interval_cell,
     model_title,
     reason_of,
     size_words,
@@ -16,12 +20,34 @@ from osteoflow.manuscript.words.cells import (
 from osteoflow.wording import DASH, p_number, sentence
 
 RAD_SCORE = "rad_score"
+# Kind of outcome -> title, heading of the effect, what the effect is, how it was fitted.
+_MODELS = {
+    "binary": (
+        "Logistic regression models", "Odds ratio", "Odds ratios are",
+        "maximum likelihood", "Wald intervals and two-sided Wald p values",
+    ),
+    "ordinal": (
+        "Proportional-odds models", "Odds ratio",
+        "Odds ratios are those of a later class and", "maximum likelihood",
+        "Wald intervals and two-sided Wald p values",
+    ),
+    "continuous": (
+        "Linear regression models", "Interval of the coefficient", "Coefficients are",
+        "least squares", "intervals and two-sided p values by Student's distribution",
+    ),
+    "survival": (
+        "Cox regression models", "Hazard ratio", "Hazard ratios are",
+        "maximum partial likelihood", "Wald intervals and two-sided Wald p values",
+    ),
+}  # fmt: skip
+_RATIOS = ("odds_ratio", "hazard_ratio")
 
 
 def regression(inputs: Inputs) -> ManuscriptTable:
-    """Coefficients, odds ratios and p of every term of the logistic models."""
+    """Coefficients, their effects and p of every term of the regressions."""
     table, summary = inputs.table("coefficients"), inputs.document("summary")
-    title, label = "Logistic regression models", inputs.study.label
+    title, effect, said, fitted, tests = _MODELS[str(summary.get("kind", "binary"))]
+    label = inputs.study.label
     reason = reason_of(summary)
     if reason or table.empty:
         named = model_title(title, summary, label)
@@ -36,28 +62,26 @@ def regression(inputs: Inputs) -> ManuscriptTable:
             words = marks.of_all(sentence(str(method)) for method in methods)
             rows[-1] = Row((f"{title_of(model)} model{words}",), section=True)
         for line in part.to_dict("records"):
-            limits = (line[f"odds_ratio{end}"] for end in ("", "_low", "_high"))
-            odds = DASH if line["term"] == "intercept" else estimate_cell("odds_ratio", *limits)
             cells = (
                 _term(line["term"], inputs),
                 value_cell("coefficient", line["coefficient"]),
                 value_cell("coefficient", line["standard_error"]),
-                odds,
+                _effect(line),
                 p_number(line["p"]),
             )
             rows.append(Row(cells, indent=1))
     columns = (
         *(Column("Predictor", "left"), Column("Coefficient"), Column("SE")),
-        *(Column("Odds ratio (95 % CI)"), Column("p")),
+        *(Column(f"{effect} (95 % CI)"), Column("p")),
     )
     n = int(summary["n"]) - int(summary.get("n_holdout", 0))
     events = summary.get("n_events")
     if events is not None:
         events = int(events) - int(summary.get("n_events_holdout") or 0)
     notes = [
-        "Fitted by maximum likelihood to all participants who are not held out; Wald intervals and "
-        "two-sided Wald p values, not adjusted. Odds ratios are per unit of the predictor, which "
-        "stands in brackets; levels of a text are against the level that is not listed.",
+        f"Fitted by {fitted} to all participants who are not held out; {tests}, not adjusted. "
+        f"{said} per unit of the predictor, which stands in brackets; levels of a text are against "
+        "the level that is not listed.",
         *marks.notes,
     ]
     if (table["term"] == RAD_SCORE).any():
@@ -66,10 +90,22 @@ def regression(inputs: Inputs) -> ManuscriptTable:
     return ManuscriptTable(inputs.name, title, columns, tuple(rows), tuple(notes))
 
 
+def _effect(line: dict[str, Any]) -> str:
+    """Ratio with its interval; of a linear model the interval of its coefficient."""
+    name = next((name for name in _RATIOS if name in line), None)
+    if name is None:
+        return interval_cell("coefficient", line["ci_low"], line["ci_high"])
+    if line["term"] == "intercept" or not math.isfinite(line[name]):
+        return DASH
+    return estimate_cell(name, *(line[f"{name}{end}"] for end in ("", "_low", "_high")))
+
+
 def _term(term: str, inputs: Inputs) -> str:
     """``sex=M`` -> ``Sex: M``."""
     if term in ("intercept", RAD_SCORE):
         return {"intercept": "Intercept", RAD_SCORE: "Rad-score"}[term]
+    if term.startswith("threshold "):
+        return f"Threshold: {term.removeprefix('threshold ')}"
     column, sign, level = term.partition("=")
     label = inputs.study.label(column)
     return f"{bare(label)[0]}: {level}" if sign else label

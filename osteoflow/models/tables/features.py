@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from osteoflow.models.cross_validation import FoldFit
-from osteoflow.models.learners.sparse_linear import SparseLinear
 from osteoflow.models.radiomics import RadiomicsModel
 from osteoflow.statistics.agreement import form_of
 
@@ -63,9 +62,7 @@ def filter_steps(final: Radiomic) -> pd.DataFrame:
 
 def sparse(final: Radiomic) -> dict[str, RadiomicsModel]:
     """The radiomic models with a path of penalties."""
-    return {
-        name: model for name, model in final.items() if isinstance(model.learner_, SparseLinear)
-    }
+    return {name: model for name, model in final.items() if hasattr(model.learner_, "path_")}
 
 
 def lasso_path(final: Radiomic) -> pd.DataFrame:

@@ -94,6 +94,36 @@ def resamples(n: int = 140, b: int = 50) -> pd.DataFrame:
     return pd.DataFrame(drawn, columns=[f"r{i + 1}" for i in range(n)])
 
 
+def graded(n: int = 150, p: int = 14) -> pd.DataFrame:
+    """Ordered classes and a quantity with clinical columns, correlated features and folds.
+
+    One column acts on the lower threshold alone, so that the odds are not proportional in it.
+    """
+    rng = np.random.default_rng(107)
+    age = np.round(rng.normal(66, 9, n), 1)
+    male = rng.integers(0, 2, n)
+    latent = rng.normal(size=(n, 3))
+    values = latent @ rng.normal(size=(3, p)) + rng.normal(size=(n, p))
+    eta = 0.05 * (age - 66) + 0.4 * male + 1.1 * latent[:, 0] - 0.6 * latent[:, 1]
+    uneven = np.round(rng.normal(size=n), 3)
+    noise = rng.logistic(size=n)
+    grade = (eta + 1.2 * uneven + noise > -0.4).astype(int)
+    grade = np.where(grade == 1, 1 + (eta + noise > 1.3), 0)
+    scale = 10.0 ** (np.arange(p) % 4 - 1)
+    table = pd.DataFrame(values * scale, columns=[f"f{i:02d}" for i in range(p)]).round(6)
+    density = 110 - 12 * eta + rng.normal(0, 10, n)
+    first = {
+        "grade": grade,
+        "density": np.round(density, 2),
+        "fold": np.arange(n) % 5 + 1,
+        "age": age,
+        "male": male,
+        "uneven": uneven,
+        "reading": np.clip(np.round(grade + rng.normal(0, 0.8, n)), 0, 2).astype(int),
+    }
+    return pd.concat([pd.DataFrame(first), table], axis=1)
+
+
 TABLES = {
     "clinical": clinical,
     "features": features,
@@ -101,6 +131,7 @@ TABLES = {
     "sites": sites,
     "separated": separated,
     "resamples": resamples,
+    "graded": graded,
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,187 @@
+"""A predicted quantity against the measured one, and their differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from osteoflow.figures.model_names import in_sentence
+from osteoflow.figures.model_tables import (
+    SET_NAMES,
+    Estimate,
+    models_present,
+    outcome_of,
+    performance_of,
+    sets_present,
+)
+from osteoflow.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    look,
+    new_figure,
+    panel_title,
+    plain,
+    rasterised,
+    wrap,
+)
+from osteoflow.settings.figures import Figures
+from osteoflow.wording import (
+    agreement_words,
+    count,
+    limits_decimals,
+    number,
+    quantity,
+    quantity_estimate,
+    sentence,
+)
+
+_PANEL_MM = 64.0
+
+
+def draw_predicted(
+    predictions: pd.DataFrame,
+    performance: pd.DataFrame,
+    summary: dict[str, Any],
+    settings: Figures,
+) -> tuple[Figure, str]:
+    """Predicted against measured with the identity line, and a Bland-Altman plot, per set.
+
+    Of the last model of the analysis; in cross-validation each participant's mean out-of-fold
+    prediction (Bland and Altman, Lancet 1986;327:307).
+
+    Parameters
+    ----------
+    predictions, performance
+        The analysis's tables of these names.
+    summary
+        ``summary.json``.
+    settings
+        Sizes; two columns wide, one row of panels per set.
+
+    Returns
+    -------
+    figure, caption
+
+    Raises
+    ------
+    ValueError
+        If nothing was predicted.
+    """
+    sets = sets_present(predictions)
+    if not sets:
+        raise ValueError("the table of predictions is empty")
+    model = models_present(predictions, summary)[-1]
+    name_of = outcome_of(summary)
+    words = []
+    with look():
+        figure = new_figure(settings.double_column_mm, _PANEL_MM * len(sets))
+        grid = figure.subplots(len(sets), 2, squeeze=False)
+        room = settings.double_column_mm / 2 - 16
+        for place, part in enumerate(sets):
+            points = mean_predictions(predictions, model, part)
+            letters = "abcd"[2 * place], "abcd"[2 * place + 1]
+            found = {
+                metric: performance_of(performance, model, part, metric)
+                for metric in ("r2", "rmse", "pearson_r", "bias", "limit_low", "limit_high")
+            }
+            title = f"{SET_NAMES[part]} ({count(len(points), 'participant')})"
+            _scatter(grid[place, 0], points, name_of, found, room)
+            panel_title(grid[place, 0], letters[0], title, room)
+            _differences(grid[place, 1], points, name_of, found, room)
+            panel_title(grid[place, 1], letters[1], f"{SET_NAMES[part]}: agreement", room)
+            words.append(_words(letters, part, found))
+    averaged = ""
+    if predictions["repeat"].max() > 1:
+        averaged = " Points of the cross-validation are each participant's mean over repeats."
+    caption = (
+        f"{name_of} predicted by the {in_sentence(model)} model for participants that it was not "
+        "fitted on. Left: predicted against measured, with the line of identity; right: their "
+        "difference against their mean, with bias (solid) and bias ± 1.96 standard deviations "
+        f"(dashed).{averaged} {' '.join(words)}"
+    )
+    return figure, caption
+
+
+def mean_predictions(predictions: pd.DataFrame, model: str, part: str) -> pd.DataFrame:
+    """One row per participant: outcome and prediction, averaged over the repeats."""
+    rows = predictions[(predictions["model"] == model) & (predictions["set"] == part)]
+    return rows.groupby("participant_id", sort=True)[["outcome", "prediction"]].mean()
+
+
+def _dots(axes: Axes, x: pd.Series, y: pd.Series) -> None:
+    many = rasterised(len(x))
+    size, alpha = (2, 0.35) if many else (9, 0.75)
+    axes.scatter(x, y, s=size, color=BLUE, alpha=alpha, linewidths=0, zorder=3, rasterized=many)
+
+
+def _scatter(
+    axes: Axes, points: pd.DataFrame, name: str, found: dict[str, Estimate], room: float
+) -> None:
+    values = points.to_numpy(dtype=float)
+    low, high = float(values.min()), float(values.max())
+    margin = 0.06 * (high - low) or 1.0
+    ends = (low - margin, high + margin)
+    axes.plot(ends, ends, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
+    _dots(axes, points["outcome"], points["prediction"])
+    axes.set_aspect("equal")
+    axes.set(xlim=ends, ylim=ends)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(4))
+    axes.ticklabel_format(style="plain", useOffset=False)
+    axes.set_xlabel(plain("\n".join(wrap(f"Measured: {name}", room))))
+    axes.set_ylabel(plain("\n".join(wrap(f"Predicted: {name}", 0.7 * room))))
+    r2 = f"R² {quantity('r2', found['r2'].value)}"
+    axes.text(
+        *(0.04, 0.97, f"{r2}\nRMSE {quantity('rmse', found['rmse'].value)}"),
+        transform=axes.transAxes,
+        va="top",
+    )
+
+
+def _differences(
+    axes: Axes, points: pd.DataFrame, name: str, found: dict[str, Estimate], room: float
+) -> None:
+    difference = points["prediction"] - points["outcome"]
+    _dots(axes, (points["prediction"] + points["outcome"]) / 2, difference)
+    axes.axhline(0, color=GREY, linewidth=0.5, linestyle=(0, (1, 2)))
+    digits = limits_decimals(found["limit_low"].value, found["limit_high"].value)
+    reach = float(difference.abs().max())
+    for metric, style in (("bias", "-"), ("limit_low", (0, (4, 2))), ("limit_high", (0, (4, 2)))):
+        line = found[metric]
+        reach = max(reach, abs(line.value))
+        if np.isfinite(line.low):
+            axes.axhspan(line.low, line.high, color=GREY, alpha=0.15, linewidth=0)
+            reach = max(reach, abs(line.low), abs(line.high))
+        axes.axhline(line.value, color=BLACK, linewidth=0.8, linestyle=style)
+        axes.annotate(
+            number(line.value, digits), (1, line.value), xycoords=("axes fraction", "data"),
+            xytext=(2, 0), textcoords="offset points", va="center",
+        )  # fmt: skip
+    axes.set_ylim(-1.1 * reach or -1, 1.1 * reach or 1)
+    axes.margins(x=0.08)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.ticklabel_format(style="plain", useOffset=False)
+    axes.set_xlabel(plain("\n".join(wrap(f"Mean of both: {name}", room))))
+    axes.set_ylabel("Predicted − measured")
+
+
+def _words(letters: tuple[str, str], part: str, found: dict[str, Estimate]) -> str:
+    def said(metric: str) -> str:
+        one = found[metric]
+        return quantity_estimate(metric, one.value, one.low, one.high)
+
+    bias = found["bias"]
+    bias_words, limits = agreement_words(
+        bias.value, bias.low, bias.high, found["limit_low"].value, found["limit_high"].value
+    )
+    return sentence(
+        f"({letters[0]}, {letters[1]}) {SET_NAMES[part]}: R² {said('r2')}, root mean squared error "
+        f"{said('rmse')}, Pearson's r {said('pearson_r')}, bias {bias_words}, limits of agreement "
+        f"{limits} (grey: their 95 % intervals); participant bootstrap"
+    )

@@ -1,0 +1,246 @@
+"""Learners of radiomic features for ordered classes and quantities."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from osteoflow.models.folded import FoldedFeatures
+from osteoflow.models.lasso import choose_penalty
+
+Array = NDArray[np.float64]
+
+
+class Path(Protocol):
+    """Solutions for a decreasing sequence of penalties."""
+
+    lambdas: Array
+    coefficients: Array
+
+    def linear_predictor(self, features: Array) -> Array:
+        """Shape (n, L)."""
+
+    def deviance(self, features: Array, outcome: Array) -> Array:
+        """Of each row at each penalty, shape (n, L)."""
+
+
+class KindLearner(ABC):
+    """A model of the filtered features of one training set, tuned by its inner folds.
+
+    Attributes
+    ----------
+    cross_fitted_
+        Score of each training row by the inner fold that left it out, shape (n,).
+    used_
+        Features that the model uses, shape (p,).
+    coefficients_
+        Per standard deviation, shape (p,); None of learners that are not linear.
+    setting_
+        What was tuned, by name.
+    notes_
+        Short marks of what was not done as declared; the words are those of ``NOTES``.
+    """
+
+    name: str
+    NOTES: ClassVar[dict[str, str]] = {
+        "empty": "no feature was selected, so the score is constant",
+    }
+
+    cross_fitted_: Array
+    used_: NDArray[np.bool_]
+    coefficients_: Array | None
+    intercept_: float = 0.0
+    setting_: dict[str, Any]
+    notes_: list[str]
+
+    @abstractmethod
+    def fit(self, folded: FoldedFeatures, outcome: Array) -> Self:
+        """Fit on a training set and its inner folds."""
+
+    @abstractmethod
+    def score(self, features: Array) -> Array:
+        """The Rad-score of new rows, shape (n,)."""
+
+
+class SparseLearner(KindLearner):
+    """LASSO or elastic net; the penalty is that of the inner folds' deviance.
+
+    Cross-fitted scores are free of the folds' own constants, which move against the outcome of the
+    rows left out and would make a useless signature look inversely predictive.
+
+    Parameters
+    ----------
+    fit_path
+        Called as ``fit_path(features, outcome, lambdas, l1_ratio=...)``; ``lambdas`` None: a
+        sequence of its own.
+    l1_ratio
+        Share of the L1 penalty: 1 is the LASSO.
+    penalty
+        ``lambda_min`` or ``lambda_1se``.
+
+    Attributes
+    ----------
+    path_, deviance_, chosen_
+        Path of penalties, its cross-validated deviance, and the position of the chosen penalty.
+    """
+
+    def __init__(
+        self,
+        fit_path: Callable[..., Path],
+        l1_ratio: float = 1.0,
+        penalty: Literal["lambda_min", "lambda_1se"] = "lambda_min",
+    ) -> None:
+        self.fit_path = fit_path
+        self.l1_ratio = l1_ratio
+        self.penalty = penalty
+
+    @property
+    def name(self) -> str:
+        """``lasso`` or ``elastic_net``."""
+        return "lasso" if self.l1_ratio == 1 else "elastic_net"
+
+    def fit(self, folded: FoldedFeatures, outcome: Array) -> Self:
+        """Fit; with no feature chosen the score is constant."""
+        self.path_ = self.fit_path(folded.whole, outcome, None, l1_ratio=self.l1_ratio)
+        lambdas = self.path_.lambdas
+        held_out = np.zeros((len(outcome), len(lambdas)))
+        deviance, sizes = [], []
+        for fold in folded.inner:
+            path = self.fit_path(fold.inside, outcome[fold.train], lambdas, l1_ratio=self.l1_ratio)
+            deviance.append(path.deviance(fold.outside, outcome[fold.test]).mean(axis=0))
+            sizes.append(len(fold.test))
+            # Features have mean 0 in the fold's training part.
+            held_out[fold.test] = fold.outside @ path.coefficients.T
+        self.deviance_ = choose_penalty(np.array(deviance), np.array(sizes))
+        self.chosen_ = getattr(self.deviance_, self.penalty.replace("lambda", "index"))
+        self.setting_ = {"lambda": float(lambdas[self.chosen_])}
+        self.coefficients_ = self.path_.coefficients[self.chosen_]
+        self.used_ = self.coefficients_ != 0
+        intercepts = getattr(self.path_, "intercepts", None)
+        self.intercept_ = 0.0 if intercepts is None else float(intercepts[self.chosen_])
+        self.notes_ = [] if self.used_.any() else ["empty"]
+        # A signature without features is constant, whatever the folds found at its penalty.
+        scores = held_out[:, self.chosen_] if self.used_.any() else np.zeros(len(outcome))
+        self.cross_fitted_ = self.intercept_ + scores
+        return self
+
+    def score(self, features: Array) -> Array:
+        """Linear predictor at the chosen penalty."""
+        return self.intercept_ + features @ self.coefficients_
+
+
+class TunedRegressor(KindLearner):
+    """A regressor of scikit-learn whose setting has the least squared error in the inner folds.
+
+    Parameters
+    ----------
+    name
+        Of the learner.
+    make
+        Gives the regressor of a setting, not fitted.
+    settings
+        Candidates, the simplest first: ties go to the earlier one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[dict[str, Any], int, int], Any],
+        settings: tuple[dict[str, Any], ...],
+        seed: int = 0,
+    ) -> None:
+        self.name = name
+        self.make = make
+        self.settings = settings
+        self.seed = seed
+
+    def fit(self, folded: FoldedFeatures, outcome: Array) -> Self:
+        """Fit on the outcome in units of its standard deviation."""
+        self.notes_, self.coefficients_ = [], None
+        self.level_, self.unit_ = float(outcome.mean()), float(outcome.std())
+        p = folded.whole.shape[1]
+        self.used_ = np.ones(p, dtype=bool)
+        held_out = np.full((len(self.settings), len(outcome)), self.level_)
+        for place, setting in enumerate(self.settings):
+            for fold in folded.inner:
+                train = outcome[fold.train]
+                held_out[place, fold.test] = train.mean()
+                if fold.inside.shape[1]:
+                    fitted = self._fitted(setting, fold.inside, (train - train.mean()) / self.unit_)
+                    found = fitted.predict(fold.outside)
+                    held_out[place, fold.test] += self.unit_ * found
+        # Rounded, so that the choice does not hang on the last bit of a sum.
+        error = np.round(((held_out - outcome) ** 2).mean(axis=1) / self.unit_**2, 10)
+        chosen = int(np.argmin(error))
+        self.setting_ = dict(self.settings[chosen])
+        self.cross_fitted_ = held_out[chosen]
+        self.fitted_ = None
+        if p:
+            self.fitted_ = self._fitted(
+                self.setting_, folded.whole, (outcome - self.level_) / self.unit_
+            )
+        return self
+
+    def _fitted(self, setting: dict[str, Any], features: Array, outcome: Array) -> Any:
+        return self.make(setting, len(outcome), self.seed).fit(features, outcome)
+
+    def score(self, features: Array) -> Array:
+        """Expected outcome."""
+        if self.fitted_ is None:
+            return np.full(len(features), self.level_)
+        return self.level_ + self.unit_ * self.fitted_.predict(features)
+
+
+def _svm(setting: dict[str, Any], n: int, seed: int) -> Any:
+    from sklearn.svm import SVR
+
+    return SVR(kernel=setting["kernel"], C=setting["C"], epsilon=0.1, gamma="scale")
+
+
+def _random_forest(setting: dict[str, Any], n: int, seed: int) -> Any:
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(
+        N_TREES, min_samples_leaf=setting["min_samples_leaf"], max_features=1 / 3, random_state=seed
+    )
+
+
+def _boosting(setting: dict[str, Any], n: int, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    return HistGradientBoostingRegressor(
+        learning_rate=0.1,
+        max_iter=setting["max_iter"],
+        max_depth=setting["max_depth"],
+        min_samples_leaf=int(np.clip(n // 20, 2, 20)),
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+N_TREES = 200
+SVM_SETTINGS = tuple(
+    {"kernel": kernel, "C": cost} for kernel in ("linear", "rbf") for cost in (0.01, 0.1, 1.0, 10.0)
+)
+FOREST_SETTINGS = tuple({"min_samples_leaf": leaf} for leaf in (5, 2))
+BOOSTING_SETTINGS = tuple(
+    {"max_depth": depth, "max_iter": rounds} for depth in (1, 3) for rounds in (25, 50, 100)
+)
+REGRESSORS: dict[str, tuple[Callable[..., Any], tuple[dict[str, Any], ...]]] = {
+    "svm": (_svm, SVM_SETTINGS),
+    "random_forest": (_random_forest, FOREST_SETTINGS),
+    "gradient_boosting": (_boosting, BOOSTING_SETTINGS),
+}
+# What each regressor is, in words.
+REGRESSOR_WORDS = {
+    "svm": "support vector regression, epsilon 0.1 SD of the outcome, linear or Gaussian kernel, "
+    "cost 0.01, 0.1, 1 or 10",
+    "random_forest": f"{N_TREES} regression trees, a third of the features at each split, least "
+    "leaf of 5 or 2 rows",
+    "gradient_boosting": "boosted regression trees, learning rate 0.1, depth 1 or 3, 25, 50 or 100 "
+    "trees",
+}

@@ -1,0 +1,271 @@
+"""Ordered classes: proportional-odds models and what is measured of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2, norm
+
+from osteoflow.models.folds import AnalysisError
+from osteoflow.models.kinds import weighted
+from osteoflow.models.kinds.base import Array, Indices, Measure, OutcomeKind, Regression
+from osteoflow.models.kinds.learners import KindLearner, Path, SparseLearner
+from osteoflow.models.kinds.scores import ordinal_scores
+from osteoflow.models.ordinal import OrdinalFit, class_probabilities, fit_ordinal
+from osteoflow.models.ordinal_lasso import fit_ordinal_path
+from osteoflow.models.selectors import ScoreFunction
+from osteoflow.statistics.intervals import Z95
+from osteoflow.statistics.kappa import confusion, weighted_kappa
+
+if TYPE_CHECKING:
+    from osteoflow.models.kinds.signature import KindSignature
+    from osteoflow.settings.analysis import Analysis
+
+_ENOUGH = 10
+_POWERS = {"kappa_quadratic": 2, "kappa_linear": 1}
+
+
+class OrdinalRegression(Regression):
+    """A proportional-odds model of columns."""
+
+    def __init__(self, fit: OrdinalFit, classes: list[str]) -> None:
+        self.fit = fit
+        self.classes = classes
+        self.method = "maximum likelihood" if fit.method == "ml" else "ridge (separated classes)"
+        self.dropped = fit.dropped
+        self.n_terms = len(fit.coefficients) - len(fit.dropped)
+
+    def predict(self, columns: Array) -> Array:
+        """Linear predictor and the classes' probabilities."""
+        eta = self.fit.linear_predictor(columns)
+        return np.column_stack([eta, class_probabilities(self.fit.thresholds, eta)])
+
+    def effects(self) -> Array:
+        """Log odds ratios."""
+        return self.fit.coefficients
+
+    def rows(self, terms: list[str]) -> list[dict[str, Any]]:
+        """Thresholds, then odds ratios of a later class with Wald limits."""
+        errors, p = self.fit.standard_errors, len(terms)
+        bounds = [
+            f"threshold {a} | {b}" for a, b in zip(self.classes, self.classes[1:], strict=False)
+        ]
+        found = [
+            {"term": term, "coefficient": value, "standard_error": error, "method": self.method}
+            for term, value, error in zip(bounds, self.fit.thresholds, errors[p:], strict=True)
+        ]
+        for term, value, error in zip(terms, self.fit.coefficients, errors[:p], strict=True):
+            found.append(
+                {
+                    "term": term, "coefficient": value, "standard_error": error,
+                    "odds_ratio": np.exp(value),
+                    "odds_ratio_low": np.exp(value - Z95 * error),
+                    "odds_ratio_high": np.exp(value + Z95 * error),
+                    "p": 2 * norm.sf(abs(value / error)), "method": self.method,
+                }
+            )  # fmt: skip
+        return found
+
+    def against(self, smaller: Regression) -> tuple[float, int, float, str]:
+        """Likelihood-ratio test; not defined where a model has no maximum likelihood."""
+        df = self.n_terms - smaller.n_terms
+        if self.fit.method != "ml" or smaller.fit.method != "ml":
+            return float("nan"), df, float("nan"), "not defined: the classes are separated"
+        statistic = max(0.0, 2 * (self.fit.log_likelihood - smaller.fit.log_likelihood))
+        p = float(chi2.sf(statistic, df)) if df else float("nan")
+        return statistic, df, p, "likelihood-ratio test"
+
+
+class OrdinalKind(OutcomeKind):
+    """Ordered classes.
+
+    Parameters
+    ----------
+    classes
+        Their names in order; outcomes are places in this list.
+    """
+
+    compared: ClassVar[tuple[str, ...]] = ("c_index", "auc_hand_till")
+    chance: ClassVar[float] = 0.5
+
+    def __init__(self, classes: list[str]) -> None:
+        self.classes = classes
+        self.k = len(classes)
+        self.prediction_columns = ["score", *(f"probability_{name}" for name in classes)]
+
+    def check(self, outcome: Array, groups: NDArray[Any], n_folds: int) -> None:
+        """Each class needs a participant in every fold."""
+        for place, name in enumerate(self.classes):
+            n = len(set(groups[outcome == place].tolist()))
+            if n == 0:
+                raise AnalysisError(
+                    f"no participant of the training data is of class '{name}': leave it out of "
+                    "classes, or join it with its neighbour"
+                )
+            if n < n_folds:
+                raise AnalysisError(
+                    f"{n} participants of class '{name}' in the training data do not suffice for "
+                    f"{n_folds} folds"
+                )
+
+    def check_holdout(self, outcome: Array) -> None:
+        """Two classes at least, of which each that occurs counts."""
+        if len(np.unique(outcome)) < 2:
+            raise AnalysisError("the hold-out has participants of one class alone")
+
+    def strata(self, outcome: Array, n_folds: int) -> Indices:
+        """The classes."""
+        return outcome.astype(np.intp)
+
+    def regress(self, columns: Array, outcome: Array) -> OrdinalRegression:
+        """Proportional-odds model."""
+        return OrdinalRegression(fit_ordinal(columns, outcome, self.k), self.classes)
+
+    def learner(self, name: str, analysis: Analysis, seed: int) -> KindLearner:
+        """LASSO or elastic net of the cumulative logits."""
+        share = 1.0 if name == "lasso" else analysis.radiomics.l1_ratio
+        return SparseLearner(partial(_path, n_classes=self.k), share, analysis.penalty)
+
+    def of_score(self, signature: KindSignature, score: Array) -> Array:
+        """The score with the probabilities by the path's thresholds at its penalty."""
+        learner = signature.learner_
+        thresholds = learner.path_.thresholds[learner.chosen_]
+        return np.column_stack([score, class_probabilities(thresholds, score)])
+
+    @property
+    def scores(self) -> ScoreFunction:
+        """F statistic and Spearman's test."""
+        return ordinal_scores
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Ranking in folds, calls and probabilities over repeats."""
+        called = "class of highest probability"
+        found = [
+            Measure("c_index", _c_index, "fold", "ordered concordance of the linear predictor"),
+            Measure("auc_hand_till", partial(_hand_till, k=self.k), "fold", "Hand and Till"),
+        ]
+        found += [
+            Measure(f"auc_{name}", partial(_one_against_rest, place=place), "fold",
+                    f"{name} against all others")
+            for place, name in enumerate(self.classes)
+        ]  # fmt: skip
+        found += [
+            Measure(name, partial(_kappa, k=self.k, power=power), "repeat", called)
+            for name, power in _POWERS.items()
+        ]
+        found.append(Measure("accuracy", _accuracy, "repeat", called))
+        found.append(Measure("ranked_probability_score", partial(_rps, k=self.k), "repeat"))
+        return tuple(found)
+
+    def limits(
+        self, measure: str, outcome: Array, prediction: Array
+    ) -> tuple[float, float, str] | None:
+        """Of kappa by its large-sample variance."""
+        if measure not in _POWERS:
+            return None
+        counts = confusion(outcome, called_class(prediction), self.k)
+        found = weighted_kappa(counts, measure.removeprefix("kappa_"))
+        words = "variance of Fleiss, Cohen and Everitt"
+        if np.isnan(found.low):
+            words = "no limits: all called or observed are of one class"
+        return found.low, found.high, words
+
+    def sizes(self, outcome: Array) -> dict[str, Any]:
+        """Participants of each class."""
+        return {
+            "classes": {
+                name: int((outcome == place).sum()) for place, name in enumerate(self.classes)
+            }
+        }
+
+    def few(self, outcome: Array, parameters: int) -> str:
+        """By the effective sample size, n less the sum of cubed class sizes over n squared.
+
+        Harrell, Regression Modeling Strategies (2015), section 4.4.
+        """
+        share = np.bincount(outcome.astype(np.intp), minlength=self.k) / len(outcome)
+        effective = len(outcome) * (1 - float((share**3).sum()))
+        if effective >= _ENOUGH * parameters:
+            return ""
+        return (
+            f"an effective sample size of {effective:.0f} for {parameters} candidate parameters, "
+            f"{effective / parameters:.2g} each; {_ENOUGH} or more are advised"
+        )
+
+    def words(self, analysis: Analysis) -> dict[str, str]:
+        """The models of ordered classes."""
+        folds = f"{analysis.inner_folds} inner folds with the filters fitted anew"
+        order = " < ".join(self.classes)
+        words = {
+            "ordinal": f"proportional-odds logistic regression of {order}; where the classes are "
+            "separated, with a ridge penalty (prior standard deviation 1 per standard deviation)",
+            "calls": "class of highest probability",
+            "hand_till": "mean over the pairs of classes of the area between the two; each class "
+            "against all others besides",
+            "kappa": "weighted kappa with quadratic and linear weights; on the hold-out with the "
+            "limits of Fleiss, Cohen and Everitt",
+            "assumptions": "checked in the training data by Brant's tests and by "
+            "the likelihood ratio against the multinomial model",
+        }
+        for name in () if analysis.radiomics is None else analysis.radiomics.learners:
+            share = "L1" if name == "lasso" else f"elastic-net ({analysis.radiomics.l1_ratio:g} L1)"
+            words[name] = (
+                f"proportional-odds regression with an {share} penalty on the features and none on "
+                f"the thresholds, penalty by the deviance of {folds} ({analysis.penalty})"
+            )
+        return words
+
+
+def called_class(prediction: Array) -> Array:
+    """Class of highest probability; of equal ones the earlier, shape (n,)."""
+    return np.argmax(np.round(prediction[:, 1:], 12), axis=1).astype(float)
+
+
+def _path(
+    features: Array, outcome: Array, lambdas: Array | None, *, l1_ratio: float, n_classes: int
+) -> Path:
+    return fit_ordinal_path(features, outcome, n_classes, lambdas, l1_ratio=l1_ratio)
+
+
+def _c_index(outcome: Array, prediction: Array, weights: Array) -> Array:
+    return weighted.concordance(outcome, prediction[:, 0], weights)
+
+
+def _one_against_rest(outcome: Array, prediction: Array, weights: Array, place: int) -> Array:
+    return weighted.area(outcome == place, prediction[:, 1 + place], weights)
+
+
+def _hand_till(outcome: Array, prediction: Array, weights: Array, k: int) -> Array:
+    total, counted = np.zeros(len(weights)), np.zeros(len(weights))
+    for a, b in combinations(range(k), 2):
+        rows = np.flatnonzero((outcome == a) | (outcome == b))
+        y, w = outcome[rows], weights[:, rows]
+        found = 0.5 * (
+            weighted.area(y == a, prediction[rows, 1 + a], w)
+            + weighted.area(y == b, prediction[rows, 1 + b], w)
+        )
+        known = np.isfinite(found)
+        total[known] += found[known]
+        counted += known
+    with np.errstate(invalid="ignore"):
+        return total / counted
+
+
+def _kappa(outcome: Array, prediction: Array, weights: Array, k: int, power: int) -> Array:
+    return weighted.kappa(outcome, called_class(prediction), k, power, weights)
+
+
+def _accuracy(outcome: Array, prediction: Array, weights: Array) -> Array:
+    return weighted.mean((outcome == called_class(prediction)).astype(float), weights)
+
+
+def _rps(outcome: Array, prediction: Array, weights: Array, k: int) -> Array:
+    """Mean squared distance of cumulative probabilities from the class's, over the bounds."""
+    below = np.cumsum(prediction[:, 1:], axis=1)[:, :-1]
+    observed = (outcome[:, None] <= np.arange(k - 1)).astype(float)
+    return weighted.mean(((below - observed) ** 2).mean(axis=1), weights)

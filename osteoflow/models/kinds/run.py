@@ -1,0 +1,110 @@
+"""One analysis of ordered classes or of a quantity from its tables to its results."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from osteoflow.models.cross_validation import in_order
+from osteoflow.models.dataset import assemble
+from osteoflow.models.kinds.assumptions import assumptions
+from osteoflow.models.kinds.base import OutcomeKind
+from osteoflow.models.kinds.continuous import ContinuousKind
+from osteoflow.models.kinds.fitting import cross_validate, fit_models
+from osteoflow.models.kinds.ordinal import OrdinalKind
+from osteoflow.models.kinds.performance import comparisons, nested, performance, permutations
+from osteoflow.models.kinds.splits import hold_out
+from osteoflow.models.kinds.summary import fit_warnings, summary
+from osteoflow.models.kinds.tables import (
+    class_roc,
+    coefficients,
+    confusion_table,
+    predictions,
+    signature,
+)
+from osteoflow.models.performance import bootstrap_weights
+from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
+from osteoflow.models.validate import AnalysisResult
+
+if TYPE_CHECKING:
+    from osteoflow.settings.analysis import Analysis
+
+
+def kind_of(analysis: Analysis) -> OutcomeKind:
+    """What is particular to the analysis' kind of outcome."""
+    return OrdinalKind(analysis.classes) if analysis.kind == "ordinal" else ContinuousKind()
+
+
+def run(
+    participants: pd.DataFrame,
+    features: pd.DataFrame,
+    analysis: Analysis,
+    seed: int,
+    *,
+    labels: Mapping[str, str] | None = None,
+    roi: str | None = None,
+    repeat_sessions: Sequence[Sequence[str]] = (),
+    perturbed: pd.DataFrame | None = None,
+    workers: int = 1,
+) -> AnalysisResult:
+    """Run one analysis.
+
+    The hold-out is set aside first; repeated cross-validation on the rest repeats every step in
+    each training part; the final models, of all of the rest, meet the hold-out once. Parameters
+    are those of :func:`osteoflow.models.validate.run_analysis`.
+
+    Returns
+    -------
+    AnalysisResult
+        Tables ``predictions, performance, comparisons, nested, selection, filters, coefficients,
+        assumptions, lasso_path, lasso_cv, permutations, signature``, of ordered classes also
+        ``confusion`` and ``roc``, and the document ``summary``.
+
+    Raises
+    ------
+    AnalysisError, ArithmeticError
+        With the reason why the data cannot support the analysis.
+    """
+    kind = kind_of(analysis)
+    data = assemble(participants, features, analysis, roi, repeat_sessions, perturbed)
+    root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(analysis.name.encode()),))
+    names = ("split", "outer", "final", "bootstrap", "permutation")
+    seeds = dict(zip(names, root.spawn(len(names)), strict=True))
+    train, test = hold_out(kind, data, analysis, np.random.default_rng(seeds["split"]))
+    validated, folds = cross_validate(kind, data, train, analysis, seeds["outer"], workers)
+    final_seed = int(np.random.default_rng(seeds["final"]).integers(2**31 - 1))
+    (final,) = in_order(fit_models, [(kind, data, train, analysis, final_seed)])
+    held_table = data.table.iloc[test]
+    held = (data.outcome[test], final.predict(held_table)) if len(test) else None
+    rng = np.random.default_rng(seeds["bootstrap"])
+    weights = bootstrap_weights(data.groups[train], analysis.bootstraps, rng)
+    held_weights = np.zeros((0, 0))
+    if held is not None:
+        held_weights = bootstrap_weights(data.groups[test], analysis.bootstraps, rng)
+    shuffled, notes = permutations(
+        kind, data, train, analysis, seeds["permutation"], validated, workers
+    )
+    tables = {
+        "predictions": predictions(kind, data, (train, test), validated, held),
+        "performance": performance(kind, validated, weights, held, held_weights),
+        "comparisons": comparisons(kind, validated, weights, held, held_weights),
+        "nested": nested(final, kind, data.outcome[train]),
+        "selection": selection(final.radiomic, folds),
+        "filters": filter_steps(final.radiomic),
+        "coefficients": coefficients(final.regressions),
+        "assumptions": assumptions(final.regressions, data.outcome[train]),
+        "lasso_path": lasso_path(final.radiomic),
+        "lasso_cv": lasso_cv(final.radiomic),
+        "permutations": shuffled,
+        "signature": signature(final.radiomic.get("radiomics"), kind),
+    }
+    if isinstance(kind, OrdinalKind):
+        tables["confusion"] = confusion_table(kind, validated, held)
+        tables["roc"] = class_roc(kind, validated, weights, held)
+    warnings = [*data.warnings, *notes, *fit_warnings(final, folds, held_table)]
+    about = summary(kind, data, (train, test), analysis, seed, warnings, final)
+    return AnalysisResult(tables, {"summary": about})

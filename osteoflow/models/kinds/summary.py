@@ -1,0 +1,160 @@
+"""Summary, warnings and methods of an analysis of ordered classes or of a quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from osteoflow.models.clinical import RAD_SCORE
+from osteoflow.models.cross_validation import count_marks
+from osteoflow.models.dataset import Dataset
+from osteoflow.models.fit_warnings import filter_warnings, value_warnings
+from osteoflow.models.kinds.base import Array, Indices, OutcomeKind
+from osteoflow.models.kinds.fitting import KindFold, KindModels
+from osteoflow.models.method_words import feature_words, imputation_words
+from osteoflow.models.outcome import incorporation_bias
+from osteoflow.models.summary import radiomic_part
+
+if TYPE_CHECKING:
+    from osteoflow.settings.analysis import Analysis
+
+
+def summary(
+    kind: OutcomeKind,
+    data: Dataset,
+    parts: tuple[Indices, Indices],
+    analysis: Analysis,
+    seed: int,
+    warnings: Sequence[str],
+    final: KindModels,
+) -> dict[str, Any]:
+    """The analysis in numbers and words."""
+    train, test = parts
+    bias = incorporation_bias(analysis.outcome, analysis.columns, analysis.images)
+    few = _few(kind, data, data.outcome[train], final)
+    held = {f"{key}_holdout": v for key, v in kind.sizes(data.outcome[test]).items()}
+    return {
+        "name": analysis.name,
+        "kind": analysis.kind,
+        "outcome": analysis.outcome,
+        "outcome_label": _label(analysis),
+        "n": len(data.outcome),
+        "n_participants": len(set(data.groups.tolist())),
+        "n_holdout": len(test),
+        **kind.sizes(data.outcome),
+        **(held if len(test) else {}),
+        "clinical": list(analysis.clinical),
+        "measurements": list(analysis.measurements),
+        "baselines": list(analysis.baselines),
+        "radiomics": radiomic_part(data, analysis, final),
+        "models": analysis.models,
+        "warnings": [*bias, *few, *warnings],
+        "incorporation_bias": bool(bias),
+        "seed": seed,
+        "methods": methods(kind, analysis, len(test) > 0),
+        "excluded": data.excluded,
+    }
+
+
+def _label(analysis: Analysis) -> str:
+    """The outcome's label as given; the default one is a word for events."""
+    given = "outcome_label" in analysis.model_fields_set
+    return analysis.outcome_label if given else analysis.outcome
+
+
+def _few(kind: OutcomeKind, data: Dataset, outcome: Array, final: KindModels) -> list[str]:
+    candidates = {
+        name: len(model.terms_) for name, model in final.regressions.items() if name != "combined"
+    }
+    if final.radiomic:
+        candidates["radiomics"] = len(data.features)
+    found = {name: kind.few(outcome, number) for name, number in candidates.items()}
+    return [f"{name} model: {words}" for name, words in found.items() if words]
+
+
+def fit_warnings(
+    final: KindModels, folds: Sequence[KindFold], held_table: pd.DataFrame
+) -> list[str]:
+    """What the fits were unable to do as declared, in sentences."""
+    counts, n = count_marks(folds), len(folds)
+    found = filter_warnings(final.radiomic, folds, held_table) if final.radiomic else []
+    for name, model in final.regressions.items():
+        regression = model.regression_
+        if regression.method.startswith("ridge"):
+            found.append(
+                f"{name} model: the classes are separated, so the final fit has a ridge penalty"
+            )
+        if counts[name, "separated"]:
+            found.append(
+                f"{name} model: a ridge penalty replaced maximum likelihood in "
+                f"{counts[name, 'separated']} of {n} outer training parts (separation)"
+            )
+        found += [
+            f"{name} model: '{model.terms_[place]}' is constant or repeats other predictors and "
+            "was left out"
+            for place in regression.dropped
+            if model.terms_[place] != RAD_SCORE  # a constant Rad-score is told elsewhere
+        ]
+        weight = dict(zip(model.terms_, regression.effects(), strict=True))
+        if weight.get(RAD_SCORE, 0.0) < 0:
+            found.append(
+                f"the cross-fitted Rad-score has a negative weight in the {name} model: it did "
+                "not predict the outcome within the training data"
+            )
+    designs = {name: model.clinical_ for name, model in final.regressions.items()}
+    return found + value_warnings(designs, final.radiomic, held_table)
+
+
+def methods(kind: OutcomeKind, analysis: Analysis, has_holdout: bool) -> dict[str, str]:
+    """Each step in words, with its parameters, in the order in which it is done."""
+    words = {"imputation": imputation_words(analysis)}
+    if analysis.radiomics is not None:
+        words = feature_words(analysis)
+        if analysis.radiomics.univariate is not None:
+            alpha = analysis.radiomics.univariate.alpha
+            words["univariate"] = (
+                "features whose Spearman correlation with the outcome in the training rows has p "
+                f"at most {alpha:g}"
+                + (
+                    " after Benjamini and Hochberg's correction"
+                    if analysis.radiomics.univariate.correction == "fdr"
+                    else ""
+                )
+            )
+    words |= kind.words(analysis)
+    within = "class" if analysis.kind == "ordinal" else "quantile group of the outcome"
+    words["cross_validation"] = (
+        f"{analysis.outer_folds}-fold cross-validation, {analysis.repeats} times, stratified by "
+        f"{within} and split by participant; every step is fitted in the training part"
+    )
+    words["intervals"] = (
+        f"{analysis.bootstraps} resamples of participants, percentile limits; the fitted models "
+        "stay as they are"
+    )
+    if len(analysis.models) > 1:
+        words["comparisons"] = (
+            "differences on the hold-out with bootstrap p values, Holm-adjusted; those in "
+            "cross-validation have intervals and no tests"
+            if has_holdout
+            else "differences in cross-validation with intervals and no tests"
+        )
+        words["nested"] = (
+            "tests of regressions whose terms another one has, too, on the training data, with the "
+            "cross-fitted Rad-score"
+        )
+    if analysis.permutations:
+        words["permutation"] = (
+            f"{analysis.permutations} permutations of the outcome, the whole pipeline "
+            "cross-validated once in each"
+        )
+    words["holdout"] = "none"
+    if has_holdout:
+        words["holdout"] = (
+            f"participants with {analysis.holdout_rule}"
+            if analysis.holdout_rule is not None
+            else f"{analysis.holdout_fraction:.0%} of the participants, drawn at random within "
+            f"each {within}"
+        )
+    return words
