@@ -45,6 +45,8 @@ DECIMALS = {
     **dict.fromkeys(("kappa_quadratic", "kappa_linear", "ranked_probability_score", "r2"), 3),
     **dict.fromkeys(("correlation", "pearson_r", "spearman_r", "effect", "statistic"), 2),
     **dict.fromkeys(("calibration_slope", "calibration_intercept"), 2),
+    "brier_horizon": 3,
+    "observed_over_expected": 2,
 }
 # Shares of 1, given in per cent.
 SHARES = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "share", "frequency")
@@ -93,6 +95,9 @@ MEASURES = {
     "bias": "Bias (predicted − measured)",
     "limit_low": "Lower limit of agreement",
     "limit_high": "Upper limit of agreement",
+    "auc_horizon": "AUC at the horizon",
+    "brier_horizon": "Brier score at the horizon",
+    "observed_over_expected": "Observed over expected risk",
 }
 STEPS = {
     "inventory": "inventory",

@@ -24,6 +24,10 @@ MODEL_TABLES = (
     "classification",
     "assumptions",
     "confusion",
+    "kaplan_meier",
+    "log_rank",
+    "hazard_ratios",
+    "baseline_hazard",
 )
 
 

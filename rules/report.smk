@@ -35,6 +35,8 @@ rule report_cohort:
                 "permutations",
                 "assumptions",
                 "confusion",
+                "log_rank",
+                "hazard_ratios",
                 "filters",
                 "selection",
             )

@@ -27,6 +27,8 @@ from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, feature_name, listing, number, quantity, significant
 
 NAMED = 2 * len(CYCLE)
+# What the cross-validation minimises, where it is not the deviance per participant.
+_DEVIANCE = {"continuous": "Squared error per participant", "survival": "Deviance per event"}
 _MODELS = {
     "binary": "logistic regression",
     "ordinal": "proportional-odds regression",
@@ -98,8 +100,8 @@ def draw_lasso(
             capsize=0,
         )
         panel_title(right, "b", "Cross-validation")
-        squared = summary.get("kind") == "continuous"
-        right.set_ylabel(f"{'Squared error' if squared else 'Deviance'} per participant (± SE)")
+        words = _DEVIANCE.get(summary.get("kind", "binary"), "Deviance per participant")
+        right.set_ylabel(f"{words} (± SE)")
         for axes in (left, right):
             axes.set_xlabel("log λ")
             _mark(axes, marks)

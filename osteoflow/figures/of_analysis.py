@@ -112,6 +112,16 @@ def _predicted(
     return draw_predicted(*(read_table(files[name]) for name in names), summary, settings)
 
 
+def _kaplan_meier(
+    files: Files, summary: dict[str, Any], settings: Figures, _: str
+) -> tuple[Figure, str]:
+    """Survival of lower and higher scores."""
+    from osteoflow.figures.kaplan_meier import draw_kaplan_meier
+
+    names = ("kaplan_meier", "log_rank", "performance")
+    return draw_kaplan_meier(*(read_table(files[name]) for name in names), summary, settings)
+
+
 DRAW: dict[str, Draw] = {
     "stard": _stard,
     "nomogram": _nomogram,
@@ -122,6 +132,7 @@ DRAW: dict[str, Draw] = {
     "lasso": _lasso,
     "classes": _classes,
     "predicted": _predicted,
+    "kaplan_meier": _kaplan_meier,
 }
 
 

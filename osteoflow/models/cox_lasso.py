@@ -42,6 +42,8 @@ class CoxLoss:
         self._order = np.argsort(time, kind="stable")
         ordered = time[self._order]
         self._times, self._deaths = np.unique(time[event == 1], return_counts=True)
+        # Log likelihood of a model with a parameter for each event time: 0 but for ties.
+        self.saturated = -float(self._deaths @ np.log(self._deaths))
         # First ordered row at risk at each event time, and event times up to each row's own time.
         self._first = np.searchsorted(ordered, self._times, side="left")
         self._until = np.searchsorted(self._times, time, side="right")
@@ -139,9 +141,7 @@ def fit_cox_path(
     lambdas = np.asarray(lambdas, dtype=float)
     if np.any(np.diff(lambdas) >= 0) or np.any(lambdas <= 0):
         raise ValueError("penalties must decrease and be above zero")
-    # Log likelihood of a model with a parameter for each event time: 0 but for ties.
-    deaths = np.unique(t[d == 1], return_counts=True)[1]
-    null = problem.null_value - float(deaths @ np.log(deaths)) / n
+    null = problem.null_value + loss.saturated / n
     coefficients, ratios = [], []
     with config_context(skip_parameter_validation=True):
         for penalty in lambdas:
@@ -159,7 +159,9 @@ def fit_cox_path(
 def left_out_deviance(
     time: ArrayLike, event: ArrayLike, train: NDArray[np.intp], predictor: Array
 ) -> Array:
-    """What rows that a fold left out add to minus twice the log partial likelihood, shape (L,).
+    """What rows that a fold left out add to the deviance, shape (L,).
+
+    The deviance is twice the log partial likelihood that a model lacks of the saturated one.
 
     Parameters
     ----------
@@ -177,4 +179,4 @@ def left_out_deviance(
             2 * (whole.n * whole.value(eta) - part.n * part.value(eta[train]))
             for eta in np.ascontiguousarray(predictor.T)
         ]
-    )
+    ) + 2 * (whole.saturated - part.saturated)

@@ -140,6 +140,12 @@ class Analysis(Section):
     time: str | None = Field(
         None, description="Of a time to event: the column with the time to event or censoring."
     )
+    horizon: float | None = Field(
+        None,
+        gt=0,
+        description="Of a time to event: the time, in the unit of `time`, at which risks are "
+        "predicted and judged; absent: scores alone.",
+    )
     clinical: list[str] = Field(
         [],
         description="Columns of the clinical model (numbers, or text taken as categories).",
@@ -232,6 +238,8 @@ class Analysis(Section):
             raise ValueError("cuts: the bounds must rise")
         if (self.kind == "survival") != (self.time is not None):
             raise ValueError("time belongs to outcomes of the kind survival, and these need it")
+        if self.horizon is not None and self.kind != "survival":
+            raise ValueError("horizon belongs to outcomes of the kind survival")
         self._suits_its_kind()
         if self.radiomics is not None and len(self.models) > 1:
             first = self.radiomics.learners[0]

@@ -19,6 +19,12 @@ from osteoflow.wording import count, feature_name, listing, region_name, sentenc
 
 # Steps of the analysis that the notes tell in its own words.
 _METHODS = ("reliability", "redundancy", "lasso")
+_REGRESSIONS = {
+    "binary": "logistic regression",
+    "ordinal": "proportional-odds regression",
+    "continuous": "linear regression",
+    "survival": "Cox regression",
+}
 
 
 def selected_features(inputs: Inputs) -> ManuscriptTable:
@@ -50,8 +56,9 @@ def selected_features(inputs: Inputs) -> ManuscriptTable:
         *(Column("Feature", "left"), Column("Coefficient"), Column("Selected in folds (%)")),
         *(Column("ICC"), Column("Lower 95 % limit", over="")),
     )
+    regression = _REGRESSIONS[str(summary.get("kind", "binary"))]
     notes = [
-        "Coefficients of the penalised logistic regression (LASSO) per standard deviation of the "
+        f"Coefficients of the penalised {regression} (LASSO) per standard deviation of the "
         "training data. Selected: share of the outer training parts of the cross-validation. ICC: "
         "of a single reading in the training data, with the lower limit by the F distribution.",
         *_steps(inputs.table("filters")),

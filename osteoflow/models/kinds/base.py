@@ -82,11 +82,17 @@ class OutcomeKind(ABC):
     compared
         Measures whose differences between models are told; of the first, permuted outcomes have
         the value ``chance`` at best.
+    stratum, association, no_maximum
+        In words: what folds keep the shares of, what features are filtered by, and why a
+        regression may have no maximum likelihood.
     """
 
     prediction_columns: list[str]
     compared: ClassVar[tuple[str, ...]]
     chance: ClassVar[float]
+    stratum: ClassVar[str] = "quantile group of the outcome"
+    association: ClassVar[str] = "Spearman correlation with the outcome"
+    no_maximum: ClassVar[str] = "the classes are separated"
 
     @abstractmethod
     def check(self, outcome: Array, groups: NDArray[Any], n_folds: int) -> None:

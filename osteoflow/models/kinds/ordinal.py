@@ -91,6 +91,7 @@ class OrdinalKind(OutcomeKind):
 
     compared: ClassVar[tuple[str, ...]] = ("c_index", "auc_hand_till")
     chance: ClassVar[float] = 0.5
+    stratum: ClassVar[str] = "class"
 
     def __init__(self, classes: list[str]) -> None:
         self.classes = classes

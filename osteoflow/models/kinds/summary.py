@@ -84,7 +84,7 @@ def fit_warnings(
         regression = model.regression_
         if regression.method.startswith("ridge"):
             found.append(
-                f"{name} model: the classes are separated, so the final fit has a ridge penalty"
+                f"{name} model: {model.kind.no_maximum}, so the final fit has a ridge penalty"
             )
         if counts[name, "separated"]:
             found.append(
@@ -115,7 +115,7 @@ def methods(kind: OutcomeKind, analysis: Analysis, has_holdout: bool) -> dict[st
         if analysis.radiomics.univariate is not None:
             alpha = analysis.radiomics.univariate.alpha
             words["univariate"] = (
-                "features whose Spearman correlation with the outcome in the training rows has p "
+                f"features whose {kind.association} in the training rows has p "
                 f"at most {alpha:g}"
                 + (
                     " after Benjamini and Hochberg's correction"
@@ -124,7 +124,7 @@ def methods(kind: OutcomeKind, analysis: Analysis, has_holdout: bool) -> dict[st
                 )
             )
     words |= kind.words(analysis)
-    within = "class" if analysis.kind == "ordinal" else "quantile group of the outcome"
+    within = kind.stratum
     words["cross_validation"] = (
         f"{analysis.outer_folds}-fold cross-validation, {analysis.repeats} times, stratified by "
         f"{within} and split by participant; every step is fitted in the training part"

@@ -124,6 +124,34 @@ def graded(n: int = 150, p: int = 14) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(first), table], axis=1)
 
 
+def survival(n: int = 150) -> pd.DataFrame:
+    """Time to an event in tenths of a year, so that many are equal, with predictors and folds."""
+    rng = np.random.default_rng(110)
+    age = np.round(rng.normal(68, 9, n), 1)
+    male = (rng.uniform(size=n) < 0.35).astype(int)
+    vbmd = np.round(115 - 0.9 * (age - 68) + rng.normal(0, 22, n), 1)
+    latent = rng.normal(size=(n, 3))
+    eta = 0.03 * (age - 68) - 0.015 * (vbmd - 110) + 0.7 * latent[:, 0] - 0.4 * latent[:, 1]
+    failure = 6.0 * (rng.exponential(size=n) / np.exp(eta)) ** 0.8
+    censored = rng.uniform(1.0, 8.0, n)
+    table = pd.DataFrame(
+        {
+            "time": np.maximum(np.ceil(10 * np.minimum(failure, censored)) / 10, 0.1),
+            "event": (failure <= censored).astype(int),
+            "age": age,
+            "male": male,
+            "vbmd": vbmd,
+            "rad_score": np.round(latent[:, 0] + rng.normal(0, 0.7, n), 3),
+            "visual_score": np.clip(np.round(2 + eta + rng.normal(0, 1.0, n)), 0, 4).astype(int),
+            "fold": rng.permutation(np.arange(n) % 5 + 1),
+        }
+    )
+    values = latent @ rng.normal(size=(3, 20)) + rng.normal(size=(n, 20))
+    scale = 10.0 ** (np.arange(20) % 5 - 2)
+    names = [f"f{i:02d}" for i in range(20)]
+    return pd.concat([table, pd.DataFrame(values * scale, columns=names).round(6)], axis=1)
+
+
 TABLES = {
     "clinical": clinical,
     "features": features,
@@ -132,6 +160,7 @@ TABLES = {
     "separated": separated,
     "resamples": resamples,
     "graded": graded,
+    "survival": survival,
 }
 
 if __name__ == "__main__":

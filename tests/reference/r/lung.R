@@ -1,0 +1,20 @@
+# The lung cancer data of the package survival: Cox model, proportional hazards, concordance.
+here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)))
+source(file.path(here, "common.R"))
+suppressMessages(library(survival))
+d <- lung[complete.cases(lung[, c("time", "status", "age", "sex", "ph.ecog")]), ]
+fit <- coxph(Surv(time, status) ~ age + sex + ph.ecog, d,
+             control = coxph.control(eps = 1e-11, iter.max = 100))
+put("n", c(fit$n, fit$nevent))
+put("coefficients", coef(fit))
+put("covariance", vcov(fit))
+put("log_likelihood", fit$loglik)
+put("zph", cox.zph(fit, transform = "km")$table)
+put("concordance", c(concordance(fit)$concordance, sqrt(concordance(fit)$var)))
+km <- survfit(Surv(time, status) ~ sex, d, conf.type = "log-log")
+put("medians", summary(km)$table[, "median"])
+ranks <- survdiff(Surv(time, status) ~ sex, d)
+put("log_rank", ranks$chisq)
+year <- summary(survfit(fit, newdata = d[1:3, ]), times = 365)
+put("risk_365", 1 - year$surv)
+finish("survival")
