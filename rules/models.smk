@@ -18,6 +18,8 @@ MODEL_TABLES = (
     "roc",
     "optimism",
     "permutations",
+    "permuted_scores",
+    "sample_size",
     "nomogram_points",
     "nomogram_calibration",
     "signature",

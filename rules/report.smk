@@ -37,6 +37,7 @@ rule report_cohort:
                 "confusion",
                 "log_rank",
                 "hazard_ratios",
+                "sample_size",
                 "filters",
                 "selection",
             )

@@ -92,6 +92,16 @@ def _lasso(
     return draw_lasso(path, deviance, summary, settings, penalty)
 
 
+def _permutation(
+    files: Files, summary: dict[str, Any], settings: Figures, _: str
+) -> tuple[Figure, str]:
+    """Leakage check."""
+    from osteoflow.figures.permutation import draw_permutation
+
+    names = ("permutations", "permuted_scores")
+    return draw_permutation(*(read_table(files[name]) for name in names), summary, settings)
+
+
 def _classes(
     files: Files, summary: dict[str, Any], settings: Figures, _: str
 ) -> tuple[Figure, str]:
@@ -130,6 +140,7 @@ DRAW: dict[str, Draw] = {
     "calibration": _calibration,
     "decision_curve": _decision_curve,
     "lasso": _lasso,
+    "permutation": _permutation,
     "classes": _classes,
     "predicted": _predicted,
     "kaplan_meier": _kaplan_meier,

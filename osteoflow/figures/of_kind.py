@@ -19,10 +19,11 @@ FIGURES_OF_KIND: dict[str, tuple[str, ...]] = {
         "calibration",
         "decision_curve",
         "lasso",
+        "permutation",
     ),
-    "ordinal": ("classes", "lasso"),
-    "continuous": ("predicted", "lasso"),
-    "survival": ("kaplan_meier", "lasso"),
+    "ordinal": ("classes", "lasso", "permutation"),
+    "continuous": ("predicted", "lasso", "permutation"),
+    "survival": ("kaplan_meier", "lasso", "permutation"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The whole pipeline fitted again on resampled participants and on permuted outcomes."""
+"""The whole pipeline fitted again on resampled participants, for its optimism."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from osteoflow.models.cross_validation import cross_validate, in_order
+from osteoflow.models.cross_validation import in_order
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.fitting import fit_models
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.optimism import Indices, PredictSeveral, optimism_of_models
-from osteoflow.models.performance import CrossValidated, fold_averaged_auc
 from osteoflow.models.resampling import name_copies, participant_resamples
 
 if TYPE_CHECKING:
@@ -27,12 +26,6 @@ OPTIMISM_COLUMNS = (
     "model", "method", "metric", "apparent", "training", "test", "optimism", "corrected",
     "ci_low", "ci_high", "no_information", "overfitting", "weight", "n_defined", "n_resamples",
 )  # fmt: skip
-PERMUTATION_COLUMNS = (
-    "model", "auc", "n_permutations", "permuted_mean", "permuted_sd", "permuted_max", "p",
-)  # fmt: skip
-# Resampling may leave an area so far from 0.5 on average before a leak is suspected: standard
-# errors of the mean, and the least distance.
-_LEAK_ERRORS, _LEAK_DISTANCE = 4.0, 0.05
 
 
 def resampled(data: Dataset, rows: Indices) -> Dataset:
@@ -148,64 +141,3 @@ class _Kept:
         if isinstance(fit, str):
             raise AnalysisError(fit)
         return lambda asked: {name: probability[asked] for name, probability in fit.items()}
-
-
-def permutation_table(
-    data: Dataset,
-    train: Indices,
-    analysis: Analysis,
-    seed: np.random.SeedSequence,
-    validated: CrossValidated,
-    workers: int = 1,
-) -> tuple[pd.DataFrame, list[str]]:
-    """Cross-validated areas of the whole pipeline where the outcome is shuffled.
-
-    Outcomes are shuffled between participants and one repeat of the cross-validation is run for
-    each permutation. The p value is (1 + permutations whose area is at least the observed one) /
-    (1 + permutations) (Phipson and Smyth, Stat Appl Genet Mol Biol 2010;9:39). It is a check for
-    leaks and chance, no proof: the observed area is a mean over all repeats, which makes the p
-    value somewhat too large.
-
-    Parameters
-    ----------
-    data, train, analysis
-        Rows that models are fitted on, and settings.
-    seed
-        Of permutations, folds and fits.
-    validated
-        The cross-validation with the outcome as it is.
-    workers
-        Processes; the results do not depend on their number.
-
-    Returns
-    -------
-    tuple
-        Columns ``PERMUTATION_COLUMNS``, one row per model, and warnings.
-    """
-    n = analysis.permutations
-    if not n:
-        return pd.DataFrame(columns=list(PERMUTATION_COLUMNS)), []
-    once = analysis.model_copy(update={"repeats": 1})
-    areas: dict[str, list[float]] = {name: [] for name in validated.probability}
-    ones = np.ones((1, len(train)))
-    for child in seed.spawn(n):
-        shuffle, folds = child.spawn(2)
-        outcome = data.outcome.copy()
-        outcome[train] = np.random.default_rng(shuffle).permutation(outcome[train])
-        found, _ = cross_validate(replace(data, outcome=outcome), train, once, folds, workers)
-        for name, values in areas.items():
-            values.append(float(fold_averaged_auc(found, name, ones)[0]))
-    rows, warnings = [], []
-    for name, values in areas.items():
-        observed = float(fold_averaged_auc(validated, name, ones)[0])
-        found = np.array(values)
-        spread = float(found.std(ddof=1)) if n > 1 else float("nan")
-        reached = int((np.round(found, 12) >= round(observed, 12)).sum())
-        mean = float(found.mean())
-        rows.append((name, observed, n, mean, spread, float(found.max()), (1 + reached) / (1 + n)))
-        if mean - 0.5 > max(_LEAK_DISTANCE, _LEAK_ERRORS * spread / np.sqrt(n)):
-            warnings.append(
-                f"{name} model: with permuted outcomes the cross-validated AUC is {mean:.2f} on "
-                "average instead of 0.5: information leaks into the training"
-            )
-    return pd.DataFrame(rows, columns=list(PERMUTATION_COLUMNS)), warnings

@@ -22,7 +22,7 @@ MARGIN = 0.05
 MODEST = 0.15
 ENOUGH_EVENTS = 10
 CRITERIA = {
-    "shrinkage": f"coefficients shrunk by at most {1 - SHRINKAGE:.0%}",
+    "shrinkage": f"coefficients shrunk by at most {100 * (1 - SHRINKAGE):.0f} %",
     "optimism": f"optimism of R2 at most {OPTIMISM:g}",
     "overall": "overall outcome estimated precisely",
 }

@@ -12,17 +12,13 @@ from osteoflow.models.dataset import Dataset
 from osteoflow.models.fitting import FittedModels
 from osteoflow.models.method_words import methods
 from osteoflow.models.outcome import incorporation_bias
-from osteoflow.wording import significant
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
 
-_ENOUGH_EVENTS = 10
-
 
 def summary(
     data: Dataset,
-    train: NDArray[np.intp],
     test: NDArray[np.intp],
     analysis: Analysis,
     seed: int,
@@ -32,7 +28,6 @@ def summary(
     """The analysis in numbers and words."""
     outcome = data.outcome
     bias = incorporation_bias(analysis.outcome, analysis.columns, analysis.images)
-    few = _few_events(data, outcome[train], final)
     return {
         "name": analysis.name,
         "kind": analysis.kind,
@@ -48,7 +43,7 @@ def summary(
         "baselines": list(analysis.baselines),
         "radiomics": radiomic_part(data, analysis, final),
         "models": analysis.models,
-        "warnings": [*bias, *few, *warnings],
+        "warnings": [*bias, *warnings],
         "incorporation_bias": bool(bias),
         "seed": seed,
         "methods": methods(analysis, len(test) > 0),
@@ -75,20 +70,3 @@ def radiomic_part(data: Dataset, analysis: Analysis, final: Any) -> dict[str, An
             for name, model in final.radiomic.items()
         },
     }
-
-
-def _few_events(data: Dataset, outcome: NDArray[np.float64], final: FittedModels) -> list[str]:
-    """Models with few events for each parameter that they chose from."""
-    limiting = int(min(outcome.sum(), (outcome == 0).sum()))
-    candidates = {
-        name: len(model.terms_) for name, model in final.logistic.items() if name != "combined"
-    }
-    if final.radiomic:
-        candidates["radiomics"] = len(data.features)
-    return [
-        f"{model} model: {limiting} events (or non-events, the fewer) for {parameters} "
-        f"candidate parameters, {significant(limiting / parameters, 2)} each; "
-        f"{_ENOUGH_EVENTS} or more are advised"
-        for model, parameters in candidates.items()
-        if limiting < _ENOUGH_EVENTS * parameters
-    ]

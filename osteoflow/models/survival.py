@@ -85,9 +85,7 @@ def run(
     held_weights = np.zeros((0, 0))
     if held is not None:
         held_weights = bootstrap_weights(data.groups[test], analysis.bootstraps, rng)
-    shuffled, notes = permutations(
-        kind, data, train, analysis, seeds["permutation"], validated, workers
-    )
+    check = permutations(kind, data, train, analysis, seeds["permutation"], validated, workers)
     trends, changing = proportional_hazards(final.regressions, data.outcome[train])
     groups = groups_by_score(validated, held)
     tables = {
@@ -101,14 +99,15 @@ def run(
         "assumptions": trends,
         "lasso_path": lasso_path(final.radiomic),
         "lasso_cv": lasso_cv(final.radiomic),
-        "permutations": shuffled,
+        "permutations": check.table,
+        "permuted_scores": check.draws,
         "signature": signature(final.radiomic.get("radiomics"), kind),
         "kaplan_meier": curves(groups),
         "log_rank": log_ranks(groups),
         "hazard_ratios": hazard_ratios(final, data, train, test, analysis),
         "baseline_hazard": baselines(final),
     }
-    warnings = [*data.warnings, *notes, *fit_warnings(final, folds, held_table), *changing]
+    warnings = [*data.warnings, *check.warnings, *fit_warnings(final, folds, held_table), *changing]
     about = summary(kind, data, (train, test), analysis, seed, warnings, final)
     about |= {"time": analysis.time, "horizon": analysis.horizon}
     if labels and analysis.time in labels:

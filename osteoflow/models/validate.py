@@ -19,8 +19,15 @@ from osteoflow.models.dataset import Dataset, assemble
 from osteoflow.models.fit_warnings import fit_warnings
 from osteoflow.models.fitting import FittedModels, fit_models
 from osteoflow.models.folds import AnalysisError, check_class_sizes, random_holdout
+from osteoflow.models.model_size import (
+    candidate_parameters,
+    sample_size_table,
+    size_warnings,
+    size_words,
+)
 from osteoflow.models.nomogram_document import nomogram_results
-from osteoflow.models.resampled import optimism_table, permutation_table
+from osteoflow.models.permutation import leakage_check
+from osteoflow.models.resampled import optimism_table
 from osteoflow.models.signature import signature_table
 from osteoflow.models.summary import summary
 from osteoflow.models.tables.coefficients import coefficients
@@ -119,9 +126,9 @@ def run_analysis(
     AnalysisResult
         Tables ``predictions, performance, comparisons, reclassification, nested, selection,
         filters, coefficients, lasso_path, lasso_cv, calibration, decision_curve, roc, optimism,
-        permutations, nomogram_points, nomogram_calibration, signature, classification`` (empty
-        where the analysis has nothing of the kind) and documents ``summary`` and, if any
-        predictor has an effect, ``nomogram``.
+        permutations, permuted_scores, sample_size, nomogram_points, nomogram_calibration,
+        signature, classification`` (empty where the analysis has nothing of the kind) and documents
+        ``summary`` and, if any predictor has an effect, ``nomogram``.
 
     Raises
     ------
@@ -161,9 +168,10 @@ def run_analysis(
     found["optimism"], notes = optimism_table(
         data, train, analysis, seeds["optimism"], own, workers
     )
-    found["permutations"], more = permutation_table(
-        data, train, analysis, seeds["permutation"], validated, workers
-    )
+    check = leakage_check(data, train, analysis, seeds["permutation"], validated, workers)
+    parameters = candidate_parameters(final, len(data.features))
+    found["sample_size"] = sample_size_table(data, train, analysis, parameters)
+    found |= {"permutations": check.table, "permuted_scores": check.draws}
     nomogram, tables = nomogram_results(
         final.charted,
         data.table.iloc[train],
@@ -173,7 +181,7 @@ def run_analysis(
         analysis.bootstraps,
         np.random.default_rng(seeds["nomogram"]),
     )
-    warnings = [*data.warnings, *notes, *more]
+    warnings = [*size_warnings(found["sample_size"]), *data.warnings, *notes, *check.warnings]
     if nomogram is None:
         warnings.append(
             "no predictor of the combined model has an effect: there is no nomogram"
@@ -182,7 +190,9 @@ def run_analysis(
         )
     warnings += fit_warnings(final, folds, held_table)
     documents = {} if nomogram is None else {"nomogram": nomogram}
-    documents["summary"] = summary(data, train, test, analysis, seed, warnings, final)
+    documents["summary"] = summary(data, test, analysis, seed, warnings, final)
+    if words := size_words(found["sample_size"], analysis):
+        documents["summary"]["methods"]["sample_size"] = words
     return AnalysisResult(found | tables, documents)
 
 

@@ -13,6 +13,7 @@ from osteoflow.figures.model_tables import SET_NAMES, models_present, sets_prese
 from osteoflow.reports.html import HtmlTable, given, make_table
 from osteoflow.reports.kinds import TABLES as KIND_TABLES
 from osteoflow.reports.kinds import caption_of, kind_tables, sizes
+from osteoflow.reports.model_checks import CHECK_TABLES, model_checks
 from osteoflow.reports.picture import ReportFigure
 from osteoflow.wording import feature_name, measure_name, quantity, quantity_estimate, sentence
 
@@ -34,12 +35,8 @@ _PAIRS = {
         "Performance corrected for optimism",
         dict.fromkeys(("apparent", "optimism", "corrected", "ci_low", "ci_high"), 3),
     ),
-    "permutations": (
-        "Cross-validated AUC with permuted outcomes",
-        dict.fromkeys(("auc", "permuted_mean", "permuted_sd", "permuted_max"), 3),
-    ),
 }
-ANALYSIS_TABLES = ("performance", *_PAIRS, *KIND_TABLES, "filters", "selection")
+ANALYSIS_TABLES = ("performance", *_PAIRS, *KIND_TABLES, *CHECK_TABLES, "filters", "selection")
 # What the report leaves to the tables.
 _LEFT_OUT = [
     "training", "test", "no_information", "overfitting", "weight", "n_defined", "n_resamples"
@@ -48,8 +45,7 @@ _PAIR_HEADINGS = {
     "model_new": "New model", "model_old": "Old model", "index": "Index",
     "standard_error": "SE", "smaller": "Smaller model", "larger": "Larger model",
     "added": "Terms added", "df": "df", "auc": "AUC", "apparent": "Apparent",
-    "optimism": "Optimism", "corrected": "Corrected", "n_permutations": "Permutations",
-    "observed": "Observed", "permuted_mean": "Mean", "permuted_sd": "SD", "permuted_max": "Largest",
+    "optimism": "Optimism", "corrected": "Corrected", "observed": "Observed",
 }  # fmt: skip
 
 
@@ -88,7 +84,7 @@ def describe_analysis(item: AnalysisReport, label: Callable[[str], str]) -> dict
         for name, (caption, digits) in _PAIRS.items()
         if given(item.tables.get(name))
     ]
-    tables += kind_tables(item.tables)
+    tables += kind_tables(item.tables) + model_checks(item.tables)
     if given(item.tables.get("filters")):
         filters = item.tables["filters"]
         shown = filters.assign(step=filters["step"].astype(str).str.replace("_", " "))

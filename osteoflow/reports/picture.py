@@ -34,6 +34,7 @@ TITLES = {
     "calibration": "Calibration",
     "decision_curve": "Decision curves",
     "lasso": "LASSO",
+    "permutation": "Leakage check",
 }
 
 # Of figures that a study may have several of: how their names begin.

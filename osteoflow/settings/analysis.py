@@ -195,6 +195,13 @@ class Analysis(Section):
         description="Permutations of the outcome in each of which the whole pipeline is "
         "cross-validated again, as a check for leakage; 0: none.",
     )
+    anticipated_auc: float | None = Field(
+        None,
+        gt=0.5,
+        lt=1,
+        description="AUC that a model of a binary outcome is expected to reach, from earlier "
+        "studies, for the sample size needed; absent: 15 % of the greatest R2.",
+    )
     prevalence: float | None = Field(
         None,
         gt=0,

@@ -103,6 +103,12 @@ COHORT_FILES = [
             "nomogram_calibration",
             "signature",
             "classification",
+            "reclassification",
+            "nested",
+            "optimism",
+            "permutations",
+            "permuted_scores",
+            "sample_size",
         )
     ),
     "models/osteoporosis/nomogram.json",
@@ -128,6 +134,7 @@ COHORT_FILES = [
                     "calibration",
                     "decision_curve",
                     "lasso",
+                    "permutation",
                 )
             ),
         )

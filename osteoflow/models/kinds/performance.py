@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from osteoflow.models.dataset import Dataset
 from osteoflow.models.kinds.base import Array, Indices, Measure, OutcomeKind
 from osteoflow.models.kinds.fitting import KindModels, Validated, cross_validate
 from osteoflow.models.performance import BOOTSTRAP
+from osteoflow.models.permutation import PermutationCheck, permuted_scores, summarise
 from osteoflow.statistics.intervals import holm, percentile_interval
 
 if TYPE_CHECKING:
@@ -26,12 +28,6 @@ COMPARISON_COLUMNS = (
     "model_a", "model_b", "metric", "difference", "ci_low", "ci_high", "z", "p", "p_adjusted",
     "correction", "test",
 )  # fmt: skip
-PERMUTATION_COLUMNS = (
-    "model", "metric", "observed", "n_permutations", "permuted_mean", "permuted_sd",
-    "permuted_max", "p",
-)  # fmt: skip
-# Distance from chance before a leak is suspected: standard errors of the mean, and the least.
-_LEAK_ERRORS, _LEAK_DISTANCE = 4.0, 0.05
 _OVER = {"fold": "mean over test folds", "repeat": "mean over repeats of out-of-fold predictions"}
 
 
@@ -186,40 +182,47 @@ def permutations(
     seed: np.random.SeedSequence,
     validated: Validated,
     workers: int = 1,
-) -> tuple[pd.DataFrame, list[str]]:
-    """The main measure of the whole pipeline where the outcome is shuffled between participants.
-
-    One repeat of the cross-validation is run for each permutation; p value of Phipson and Smyth
-    (Stat Appl Genet Mol Biol 2010;9:39). A check for leaks and chance, no proof.
-    """
-    n = analysis.permutations
-    if not n:
-        return pd.DataFrame(columns=list(PERMUTATION_COLUMNS)), []
+) -> PermutationCheck:
+    """Leakage check by the main measure (see :mod:`osteoflow.models.permutation`)."""
     measure = next(m for m in kind.measures if m.name == kind.compared[0])
+    observed = {name: _of_repeats(validated, name, measure) for name in validated.prediction}
     once = analysis.model_copy(update={"repeats": 1})
-    found: dict[str, list[float]] = {name: [] for name in validated.prediction}
-    ones = np.ones((1, len(train)))
-    for child in seed.spawn(n):
-        shuffle, own = child.spawn(2)
-        outcome = data.outcome.copy()
-        outcome[train] = np.random.default_rng(shuffle).permutation(outcome[train])
-        shuffled = replace(data, outcome=outcome)
-        result, _ = cross_validate(kind, shuffled, train, once, own, workers)
-        for name, values in found.items():
-            values.append(float(validated_measure(result, name, measure, ones)[0]))
-    rows, warnings = [], []
-    for name, values in found.items():
-        observed = float(validated_measure(validated, name, measure, ones)[0])
-        draws = np.array(values)
-        spread = float(draws.std(ddof=1)) if n > 1 else float("nan")
-        reached = int((np.round(draws, 12) >= round(observed, 12)).sum())
-        mean, largest = float(draws.mean()), float(draws.max())
-        p = (1 + reached) / (1 + n)
-        rows.append((name, measure.name, observed, n, mean, spread, largest, p))
-        if mean - kind.chance > max(_LEAK_DISTANCE, _LEAK_ERRORS * spread / np.sqrt(n)):
-            warnings.append(
-                f"{name} model: with permuted outcomes the cross-validated {measure.name} is "
-                f"{mean:.2f} on average instead of {kind.chance:g}: information leaks into the "
-                "training"
-            )
-    return pd.DataFrame(rows, columns=list(PERMUTATION_COLUMNS)), warnings
+    permuted = permuted_scores(
+        partial(_permuted_measure, kind, data, train, once, measure.name),
+        data.outcome[train],
+        data.groups[train],
+        analysis.permutations,
+        seed,
+        workers,
+    )
+    return summarise(observed, permuted, metric=measure.name, chance=kind.chance)
+
+
+def _of_repeats(result: Validated, model: str, measure: Measure) -> Array:
+    """A measure in each repeat of the cross-validation."""
+    ones = np.ones((1, result.fold.shape[1]))
+    parts = [
+        replace(
+            result,
+            fold=result.fold[[repeat]],
+            prediction={model: result.prediction[model][[repeat]]},
+        )
+        for repeat in range(len(result.fold))
+    ]
+    return np.array([float(validated_measure(part, model, measure, ones)[0]) for part in parts])
+
+
+def _permuted_measure(
+    kind: OutcomeKind,
+    data: Dataset,
+    train: Indices,
+    once: Analysis,
+    name: str,
+    outcome: Array,
+    seed: np.random.SeedSequence,
+) -> dict[str, float]:
+    shuffled = data.outcome.copy()
+    shuffled[train] = outcome
+    measure = next(m for m in kind.measures if m.name == name)
+    found, _ = cross_validate(kind, replace(data, outcome=shuffled), train, once, seed)
+    return {model: float(_of_repeats(found, model, measure)[0]) for model in found.prediction}

@@ -85,9 +85,7 @@ def run(
     held_weights = np.zeros((0, 0))
     if held is not None:
         held_weights = bootstrap_weights(data.groups[test], analysis.bootstraps, rng)
-    shuffled, notes = permutations(
-        kind, data, train, analysis, seeds["permutation"], validated, workers
-    )
+    check = permutations(kind, data, train, analysis, seeds["permutation"], validated, workers)
     tables = {
         "predictions": predictions(kind, data, (train, test), validated, held),
         "performance": performance(kind, validated, weights, held, held_weights),
@@ -99,12 +97,13 @@ def run(
         "assumptions": assumptions(final.regressions, data.outcome[train]),
         "lasso_path": lasso_path(final.radiomic),
         "lasso_cv": lasso_cv(final.radiomic),
-        "permutations": shuffled,
+        "permutations": check.table,
+        "permuted_scores": check.draws,
         "signature": signature(final.radiomic.get("radiomics"), kind),
     }
     if isinstance(kind, OrdinalKind):
         tables["confusion"] = confusion_table(kind, validated, held)
         tables["roc"] = class_roc(kind, validated, weights, held)
-    warnings = [*data.warnings, *notes, *fit_warnings(final, folds, held_table)]
+    warnings = [*data.warnings, *check.warnings, *fit_warnings(final, folds, held_table)]
     about = summary(kind, data, (train, test), analysis, seed, warnings, final)
     return AnalysisResult(tables, {"summary": about})
