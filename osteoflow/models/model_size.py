@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from osteoflow.models.clinical import RAD_SCORE
 from osteoflow.models.dataset import Dataset
-from osteoflow.models.fitting import FittedModels
 from osteoflow.models.optimism import Indices
 from osteoflow.models.sample_size import (
     CRITERIA,
@@ -23,6 +23,8 @@ from osteoflow.models.sample_size import (
 from osteoflow.wording import count, significant
 
 if TYPE_CHECKING:
+    from osteoflow.models.fitting import FittedModels
+    from osteoflow.models.kinds.fitting import KindModels
     from osteoflow.settings.analysis import Analysis
 
 COLUMNS = (
@@ -54,9 +56,9 @@ def sample_size_table(
     Returns
     -------
     DataFrame
-        Columns ``COLUMNS``, one row per model. ``n_events`` is NaN for a quantity; events per
-        parameter count the rarer of events and non-events, or the rarest class. No size is given
-        for ordered classes, nor where there is no event.
+        Columns ``COLUMNS``, one row per model. ``n_events`` is NaN for a quantity and for ordered
+        classes; events per parameter count the rarer of events and non-events, the participants
+        (a quantity), or the effective sample size (ordered classes, for which no size is given).
     """
     n = len(set(data.groups[train].tolist()))
     rows = []
@@ -66,7 +68,7 @@ def sample_size_table(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def candidate_parameters(final: FittedModels, n_features: int) -> dict[str, int]:
+def candidate_parameters(final: FittedModels | KindModels, n_features: int) -> dict[str, int]:
     """Parameters that each model could have used, before any selection.
 
     A combined model's Rad-score comes from the same participants: it counts with all the features
@@ -84,7 +86,7 @@ def candidate_parameters(final: FittedModels, n_features: int) -> dict[str, int]
         if name in final.radiomic:
             found[name] = n_features
             continue
-        scored = hasattr(model, "radiomics_")
+        scored = RAD_SCORE in model.terms_
         found[name] = len(model.terms_) - scored + scored * n_features
     return found
 
@@ -134,8 +136,9 @@ def _events(data: Dataset, train: Indices, analysis: Analysis) -> tuple[float, f
     if analysis.kind == "continuous":
         return float("nan"), float(len(outcome))
     if analysis.kind == "ordinal":
-        rarest = float(min((outcome == place).sum() for place in range(len(analysis.classes))))
-        return rarest, rarest
+        # Effective sample size: Harrell, Regression Modeling Strategies (2015), section 4.4.
+        share = np.bincount(outcome.astype(np.intp), minlength=len(analysis.classes)) / len(outcome)
+        return float("nan"), len(outcome) * (1 - float((share**3).sum()))
     events = float((outcome == 1).sum())
     if analysis.kind == "survival":
         return events, events
@@ -201,7 +204,7 @@ def _sentence(
 ) -> str:
     words = count(n, "participant")
     if analysis.kind == "ordinal":
-        words += f", {events[1]:.0f} of the rarest class"
+        words += f", an effective sample size of {events[1]:.0f},"
     elif analysis.kind != "continuous":
         words += f", {count(int(events[0]), 'event')}"
         if events[1] < events[0]:

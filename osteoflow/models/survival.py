@@ -29,6 +29,7 @@ from osteoflow.models.kinds.survival_tables import (
     proportional_hazards,
 )
 from osteoflow.models.kinds.tables import coefficients, signature
+from osteoflow.models.model_size import candidate_parameters, sample_size_table
 from osteoflow.models.performance import bootstrap_weights
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
 from osteoflow.models.validate import AnalysisResult
@@ -69,6 +70,7 @@ def run(
     """
     kind = SurvivalKind(analysis.horizon)
     data = assemble(participants, features, analysis, roi, repeat_sessions, perturbed)
+    given = data
     data = replace(data, outcome=np.column_stack([data.time, data.outcome]))
     root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(analysis.name.encode()),))
     names = ("split", "outer", "final", "bootstrap", "permutation")
@@ -99,6 +101,9 @@ def run(
         "assumptions": trends,
         "lasso_path": lasso_path(final.radiomic),
         "lasso_cv": lasso_cv(final.radiomic),
+        "sample_size": sample_size_table(
+            given, train, analysis, candidate_parameters(final, len(data.features))
+        ),
         "permutations": check.table,
         "permuted_scores": check.draws,
         "signature": signature(final.radiomic.get("radiomics"), kind),
@@ -108,7 +113,10 @@ def run(
         "baseline_hazard": baselines(final),
     }
     warnings = [*data.warnings, *check.warnings, *fit_warnings(final, folds, held_table), *changing]
-    about = summary(kind, data, (train, test), analysis, seed, warnings, final)
+    about = summary(
+        *(kind, data, (train, test), analysis, seed, warnings, final),
+        sizes=tables["sample_size"],
+    )
     about |= {"time": analysis.time, "horizon": analysis.horizon}
     if labels and analysis.time in labels:
         about["time_label"] = labels[analysis.time]

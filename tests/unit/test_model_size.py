@@ -107,8 +107,10 @@ def test_other_kinds_of_outcome():
     ordinal = _analysis(clinical=["age"], kind="ordinal", classes=["a", "b", "c"])
     table = sample_size_table(rows(n, np.arange(n) % 3), np.arange(n), ordinal, {"clinical": 20})
     assert np.isnan(table["n_required"].iloc[0])
-    assert table["events_per_parameter"].tolist() == [5] and table["sufficient"].tolist() == ["no"]
-    assert "100 of the rarest class for 20 candidate parameters" in table["sentence"].iloc[0]
+    # 300 in three equal classes count as 300 (1 - 3 / 27).
+    assert table["events_per_parameter"].iloc[0] == pytest.approx(300 * 8 / 9 / 20)
+    assert table["sufficient"].tolist() == ["yes"]
+    assert "an effective sample size of 267, for 20 candidate parameters" in table["sentence"].iloc[0]
     assert size_words(table, ordinal) == ""
     (shown,) = model_checks({"sample_size": table})
     assert len(shown.rows) == 1

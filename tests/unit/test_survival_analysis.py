@@ -207,7 +207,7 @@ def test_summary_tells_what_was_done(whole):
     assert "partial likelihood" in words["lasso"]
     assert "score test of the Cox model" in words["univariate"]
     assert "stratified by outcome (event or censored)" in words["cross_validation"]
-    assert any("events for 12 candidate parameters" in text for text in about["warnings"])
+    assert any("(12 candidate parameters" in text for text in about["warnings"])
     assert (about["time_label"], about["horizon"], about["seed"]) == (LABELS["years"], 3.0, 3)
 
 

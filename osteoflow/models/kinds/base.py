@@ -157,9 +157,5 @@ class OutcomeKind(ABC):
         return None
 
     @abstractmethod
-    def few(self, outcome: Array, parameters: int) -> str:
-        """Why so many candidate parameters are too many, or ""."""
-
-    @abstractmethod
     def words(self, analysis: Analysis) -> dict[str, str]:
         """The kind's own methods, by the step's name."""

@@ -163,15 +163,6 @@ class ContinuousKind(OutcomeKind):
             "outcome_sd": spread,
         }
 
-    def few(self, outcome: Array, parameters: int) -> str:
-        """Participants for each parameter."""
-        if len(outcome) >= _ENOUGH * parameters:
-            return ""
-        return (
-            f"{len(outcome)} participants for {parameters} candidate parameters, "
-            f"{len(outcome) / parameters:.2g} each; {_ENOUGH} or more are advised"
-        )
-
     def words(self, analysis: Analysis) -> dict[str, str]:
         """The models of a quantity."""
         folds = f"{analysis.inner_folds} inner folds with the filters fitted anew"

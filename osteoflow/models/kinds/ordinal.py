@@ -184,20 +184,6 @@ class OrdinalKind(OutcomeKind):
             }
         }
 
-    def few(self, outcome: Array, parameters: int) -> str:
-        """By the effective sample size, n less the sum of cubed class sizes over n squared.
-
-        Harrell, Regression Modeling Strategies (2015), section 4.4.
-        """
-        share = np.bincount(outcome.astype(np.intp), minlength=self.k) / len(outcome)
-        effective = len(outcome) * (1 - float((share**3).sum()))
-        if effective >= _ENOUGH * parameters:
-            return ""
-        return (
-            f"an effective sample size of {effective:.0f} for {parameters} candidate parameters, "
-            f"{effective / parameters:.2g} each; {_ENOUGH} or more are advised"
-        )
-
     def words(self, analysis: Analysis) -> dict[str, str]:
         """The models of ordered classes."""
         folds = f"{analysis.inner_folds} inner folds with the filters fitted anew"

@@ -26,6 +26,7 @@ from osteoflow.models.kinds.tables import (
     predictions,
     signature,
 )
+from osteoflow.models.model_size import candidate_parameters, sample_size_table
 from osteoflow.models.performance import bootstrap_weights
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
 from osteoflow.models.validate import AnalysisResult
@@ -97,6 +98,9 @@ def run(
         "assumptions": assumptions(final.regressions, data.outcome[train]),
         "lasso_path": lasso_path(final.radiomic),
         "lasso_cv": lasso_cv(final.radiomic),
+        "sample_size": sample_size_table(
+            data, train, analysis, candidate_parameters(final, len(data.features))
+        ),
         "permutations": check.table,
         "permuted_scores": check.draws,
         "signature": signature(final.radiomic.get("radiomics"), kind),
@@ -105,5 +109,8 @@ def run(
         tables["confusion"] = confusion_table(kind, validated, held)
         tables["roc"] = class_roc(kind, validated, weights, held)
     warnings = [*data.warnings, *check.warnings, *fit_warnings(final, folds, held_table)]
-    about = summary(kind, data, (train, test), analysis, seed, warnings, final)
+    about = summary(
+        *(kind, data, (train, test), analysis, seed, warnings, final),
+        sizes=tables["sample_size"],
+    )
     return AnalysisResult(tables, {"summary": about})

@@ -11,9 +11,10 @@ from osteoflow.models.clinical import RAD_SCORE
 from osteoflow.models.cross_validation import count_marks
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.fit_warnings import filter_warnings, value_warnings
-from osteoflow.models.kinds.base import Array, Indices, OutcomeKind
+from osteoflow.models.kinds.base import Indices, OutcomeKind
 from osteoflow.models.kinds.fitting import KindFold, KindModels
 from osteoflow.models.method_words import feature_words, imputation_words
+from osteoflow.models.model_size import size_warnings, size_words
 from osteoflow.models.outcome import incorporation_bias
 from osteoflow.models.summary import radiomic_part
 
@@ -29,12 +30,15 @@ def summary(
     seed: int,
     warnings: Sequence[str],
     final: KindModels,
+    sizes: pd.DataFrame,
 ) -> dict[str, Any]:
-    """The analysis in numbers and words."""
-    train, test = parts
+    """The analysis in numbers and words; ``sizes`` is its table of sample sizes."""
+    test = parts[1]
     bias = incorporation_bias(analysis.outcome, analysis.columns, analysis.images)
-    few = _few(kind, data, data.outcome[train], final)
     held = {f"{key}_holdout": v for key, v in kind.sizes(data.outcome[test]).items()}
+    steps = methods(kind, analysis, len(test) > 0)
+    if words := size_words(sizes, analysis):
+        steps["sample_size"] = words
     return {
         "name": analysis.name,
         "kind": analysis.kind,
@@ -50,10 +54,10 @@ def summary(
         "baselines": list(analysis.baselines),
         "radiomics": radiomic_part(data, analysis, final),
         "models": analysis.models,
-        "warnings": [*bias, *few, *warnings],
+        "warnings": [*bias, *size_warnings(sizes), *warnings],
         "incorporation_bias": bool(bias),
         "seed": seed,
-        "methods": methods(kind, analysis, len(test) > 0),
+        "methods": steps,
         "excluded": data.excluded,
     }
 
@@ -62,16 +66,6 @@ def _label(analysis: Analysis) -> str:
     """The outcome's label as given; the default one is a word for events."""
     given = "outcome_label" in analysis.model_fields_set
     return analysis.outcome_label if given else analysis.outcome
-
-
-def _few(kind: OutcomeKind, data: Dataset, outcome: Array, final: KindModels) -> list[str]:
-    candidates = {
-        name: len(model.terms_) for name, model in final.regressions.items() if name != "combined"
-    }
-    if final.radiomic:
-        candidates["radiomics"] = len(data.features)
-    found = {name: kind.few(outcome, number) for name, number in candidates.items()}
-    return [f"{name} model: {words}" for name, words in found.items() if words]
 
 
 def fit_warnings(

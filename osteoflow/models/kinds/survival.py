@@ -196,16 +196,6 @@ class SurvivalKind(OutcomeKind):
             "median_follow_up": follow_up if np.isfinite(follow_up) else None,
         }
 
-    def few(self, outcome: Array, parameters: int) -> str:
-        """Events for each parameter."""
-        n = int(outcome[:, EVENT].sum())
-        if n >= _ENOUGH * parameters:
-            return ""
-        return (
-            f"{n} events for {parameters} candidate parameters, {n / parameters:.2g} each; "
-            f"{_ENOUGH} or more are advised"
-        )
-
     def words(self, analysis: Analysis) -> dict[str, str]:
         """The models of a time to event."""
         found = {
