@@ -72,6 +72,13 @@ COMPARISON_WORDS = {
     "scan_rescan": "repeated scans",
     "perturbation": "perturbed images",
 }
+# The regression behind the models of each kind of outcome.
+REGRESSIONS = {
+    "binary": "logistic regression",
+    "ordinal": "proportional-odds regression",
+    "continuous": "linear regression",
+    "survival": "Cox regression",
+}
 # Measures of how well a model does, as rows of a table.
 MEASURES = {
     "auc": "AUC",
@@ -341,9 +348,17 @@ def region_name(roi: str) -> str:
 
 
 def feature_name(name: str) -> str:
-    """``original_glcm_Contrast`` -> ``GLCM Contrast``; other filters keep their name in front."""
-    if not feature_columns([name]):
+    """``original_glcm_Contrast`` -> ``GLCM Contrast``; other filters stand in brackets behind it.
+
+    Where features of several images stand side by side, theirs is named:
+    ``pdff:original_glcm_Contrast`` -> ``GLCM Contrast of PDFF``.
+    """
+    from osteoflow.images import RADIOMICS
+
+    scan, _, feature = name.rpartition(":")
+    if not feature_columns([feature]):
         return name
-    image, family, rest = name.split("_", 2)
-    said = _FAMILIES.get(family, family.upper())
-    return f"{said} {rest}" if image == "original" else f"{said} {rest} ({image})"
+    image, family, rest = feature.split("_", 2)
+    said = f"{_FAMILIES.get(family, family.upper())} {rest}"
+    said += "" if image == "original" else f" ({image})"
+    return said + (f" of {RADIOMICS[scan].label if scan in RADIOMICS else scan}" if scan else "")

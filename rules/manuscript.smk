@@ -36,6 +36,7 @@ rule write_manuscript_tables:
         summaries=canonical([item.model_dump() for item in CONFIG.cohort.summaries]),
         variables=CONFIG.statistics.table1_variables,
         nonnormal=CONFIG.statistics.nonnormal,
+        tests=canonical(CONFIG.statistics.table1_tests),
         levels=CONFIG.statistics.reproducibility.levels,
         code=code_version("write_manuscript_tables.py"),
     script:

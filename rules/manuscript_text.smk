@@ -10,6 +10,7 @@ TOLD_OF_MODELS = (
     "filters",
     "calibration",
     "decision_curve",
+    "signature",
     "nomogram",
 )
 
@@ -18,7 +19,11 @@ rule write_manuscript_text:
     input:
         statuses=every_subject(FILES.status),
         cohort=rules.assemble_cohort.output,
-        statistics=[*rules.describe_cohort.output, *rules.compare_readings.output],
+        statistics=[
+            *rules.describe_cohort.output,
+            *rules.compare_readings.output,
+            *rules.test_measurements.output,
+        ],
         models=[
             path
             for table in TOLD_OF_MODELS
@@ -40,7 +45,9 @@ rule write_manuscript_text:
     conda:
         "../envs/core.yaml"
     params:
-        settings=canonical(CONFIG.model_dump(exclude={"figures"}, mode="json")),
+        settings=canonical(
+            CONFIG.model_dump(exclude={"figures", "manuscript"}, mode="json")
+        ),
         recipes=canonical(RECIPES),
         reviewed=bool(STUDY.review),
         code=code_version("write_manuscript_text.py"),

@@ -33,6 +33,7 @@ def main(inputs, output, params, log):
         top_features=settings.top_features,
         variables=tuple(params.variables),
         nonnormal=tuple(params.nonnormal),
+        tests=json.loads(params.tests),
     )
     planned = [Planned(**item) for item in json.loads(params.planned)]
     tables = build_tables(planned, Path("results"), study)

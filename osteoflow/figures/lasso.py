@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from osteoflow.figures.model_tables import outcome_of
+from osteoflow.figures.model_tables import outcome_of, penalised
 from osteoflow.figures.style import (
     BLACK,
     CYCLE,
@@ -24,17 +24,19 @@ from osteoflow.figures.style import (
     rasterised,
 )
 from osteoflow.settings.figures import Figures
-from osteoflow.wording import count, feature_name, listing, number, quantity, significant
+from osteoflow.wording import (
+    REGRESSIONS,
+    count,
+    feature_name,
+    listing,
+    number,
+    quantity,
+    significant,
+)
 
 NAMED = 2 * len(CYCLE)
 # What the cross-validation minimises, where it is not the deviance per participant.
 _DEVIANCE = {"continuous": "Squared error per participant", "survival": "Deviance per event"}
-_MODELS = {
-    "binary": "logistic regression",
-    "ordinal": "proportional-odds regression",
-    "continuous": "linear regression",
-    "survival": "Cox regression",
-}
 MARKS = {"lambda_min": "$\\lambda_{min}$", "lambda_1se": "$\\lambda_{1se}$"}
 
 
@@ -192,11 +194,13 @@ def _caption(
             f"{quantity('deviance', row['deviance'])}, SE {quantity('deviance', row['se'])})"
         )
     names = listing([feature_name(name) for name in selected])
+    learner = penalised(summary)
     chosen = f"{count(len(selected), 'feature')}" + (f": {names}" if selected else "")
     return (
-        f"LASSO {_MODELS[summary.get('kind', 'binary')]} for {outcome_of(summary)} on all "
-        f"training participants, of whose standardised features {n_features} enter the path. (a) "
-        "Coefficients against the logarithm of the penalty; above, the number of non-zero ones; "
-        "grey: not selected. (b) Cross-validated deviance with its standard error. "
+        f"{learner[:1].upper()}{learner[1:]} {REGRESSIONS[summary.get('kind', 'binary')]} for "
+        f"{outcome_of(summary)} on all training participants, of whose standardised features "
+        f"{n_features} enter the path. (a) Coefficients against the logarithm of the penalty; "
+        "above, the number of non-zero ones; grey: not selected. (b) Cross-validated deviance "
+        "with its standard error. "
         f"{listing(parts)}. The analysis takes {penalty}, which selects {chosen}."
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 BASELINE, RADIOMICS = "baseline_", "radiomics_"
-_LEARNERS = {
+LEARNERS = {
     "lasso": "LASSO",
     "elastic_net": "elastic net",
     "logistic": "logistic",
@@ -50,7 +50,7 @@ def model_name(model: str, labels: Mapping[str, str] | None = None) -> str:
         return f"{(labels or {}).get(column) or column_words(column)} alone"
     if model.startswith(RADIOMICS):
         learner = model.removeprefix(RADIOMICS)
-        return f"Radiomics ({_LEARNERS.get(learner, learner.replace('_', ' '))})"
+        return f"Radiomics ({LEARNERS.get(learner, learner.replace('_', ' '))})"
     text = model.replace("_", " ")
     return text[:1].upper() + text[1:]
 

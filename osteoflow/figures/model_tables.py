@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from osteoflow.figures.model_names import LEARNERS
 from osteoflow.wording import count
 
 SET_NAMES = {"cv": "Cross-validation", "holdout": "Hold-out"}
@@ -111,3 +112,10 @@ def mean_probabilities(predictions: pd.DataFrame, model: str, name: str) -> pd.D
 def outcome_of(summary: dict[str, Any]) -> str:
     """The event's name."""
     return str(summary.get("outcome_label") or summary.get("outcome") or "event")
+
+
+def penalised(summary: dict[str, Any]) -> str:
+    """The learner that gives the Rad-score: ``LASSO`` or ``elastic net``."""
+    learners = (summary.get("radiomics") or {}).get("learners") or {}
+    name = str((learners.get("radiomics") or {}).get("learner", "lasso"))
+    return LEARNERS.get(name, name.replace("_", " "))

@@ -70,14 +70,18 @@ def draw_nomogram_calibration(
 
 def _caption(found: Mapping[str, Any], summary: dict[str, Any]) -> str:
     used = int(found["resamples"]) - int(found["failed"])
+    scored = bool(summary.get("radiomics"))
+    taken = (
+        " The Rad-score was taken as given (cross-fitted), so that the optimism of choosing "
+        "features is not in this curve but in the cross-validation."
+    )
     text = (
         f"Calibration of the nomogram for {outcome_of(summary)} on its own "
         f"{count(int(found['n']), 'participant')}. Dotted: ideal; dashed: apparent (lowess, span "
         "2/3); solid: corrected for optimism with "
-        f"{count(used, 'resample')} of participants, in each of which the combined model was "
-        "fitted again. The Rad-score was taken as given (cross-fitted), so that the optimism of "
-        "choosing features is not in this curve but in the cross-validation. Bar on the axis: "
-        "range of predictions without the outermost four on either side. Mean absolute error "
+        f"{count(used, 'resample')} of participants, in each of which the model was fitted "
+        f"again.{taken if scored else ''} Bar on the axis: range of predictions without the "
+        "outermost four on either side. Mean absolute error "
         f"{number(found['mean_absolute_error'], 3)}, 90th percentile "
         f"{number(found['error_90'], 3)}."
     )

@@ -32,6 +32,8 @@ class StudyWords:
         Rows of a table of radiomic features.
     variables, nonnormal
         Columns of Table 1, and those of them that are given by their median.
+    tests
+        Declared tests of Table 1.
     """
 
     label: Callable[[str], str] = str
@@ -40,6 +42,7 @@ class StudyWords:
     top_features: int = 20
     variables: tuple[str, ...] = ()
     nonnormal: tuple[str, ...] = ()
+    tests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -55,10 +55,13 @@ class FittedModels:
     @property
     def charted(self) -> Logistic | None:
         """The model of a nomogram: the combined one, or else the last one of several columns."""
-        if "combined" in self.models:
-            return self.models["combined"]
-        blocks = [name for name in ("clinical", "measurements") if name in self.models]
-        return self.models[blocks[-1]] if blocks else None
+        return self.models[self.charted_name] if self.charted_name else None
+
+    @property
+    def charted_name(self) -> str:
+        """Name of that model; empty without one."""
+        names = ("combined", "measurements", "clinical")
+        return next((name for name in names if name in self.models), "")
 
     def probabilities(self, table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
         """Probability of the event by each model."""

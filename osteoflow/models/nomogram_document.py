@@ -37,7 +37,10 @@ RAD_SCORE_SOURCE = (
 
 
 def nomogram_document(
-    model: ClinicalModel | CombinedModel, training: pd.DataFrame, labels: Mapping[str, str]
+    model: ClinicalModel | CombinedModel,
+    training: pd.DataFrame,
+    labels: Mapping[str, str],
+    name: str = "combined",
 ) -> dict[str, Any] | None:
     """Nomogram of a logistic model over the values it was fitted on; None without any effect.
 
@@ -49,6 +52,8 @@ def nomogram_document(
         The rows it was fitted on.
     labels
         Words for columns.
+    name
+        Name of the model in the analysis' tables.
 
     Returns
     -------
@@ -62,16 +67,16 @@ def nomogram_document(
     effect = dict(zip(model.terms_, fit.coefficients, strict=True))
     values: dict[str, list[float]] = {}
     predictors = []
-    for name in model.columns:
-        label = labels.get(name, name)
-        if name in model.clinical_.levels_:
-            levels = model.clinical_.levels_[name]
-            effects = {level: float(effect.get(f"{name}={level}", 0.0)) for level in levels}
+    for column in model.columns:
+        label = labels.get(column, column)
+        if column in model.clinical_.levels_:
+            levels = model.clinical_.levels_[column]
+            effects = {level: float(effect.get(f"{column}={level}", 0.0)) for level in levels}
             if any(effects.values()):
-                predictors.append(Predictor(name, label, effects=effects))
-        elif effect[name] != 0:
-            values[name] = training[name].dropna().astype(float).tolist()
-            predictors.append(Predictor(name, label, "", float(effect[name]), values[name]))
+                predictors.append(Predictor(column, label, effects=effects))
+        elif effect[column] != 0:
+            values[column] = training[column].dropna().astype(float).tolist()
+            predictors.append(Predictor(column, label, "", float(effect[column]), values[column]))
     if effect.get(RAD_SCORE, 0.0) != 0:
         # The scores that the model was fitted on: in-sample ones spread further.
         values[RAD_SCORE] = np.asarray(model.radiomics_.cross_fitted_, dtype=float).tolist()
@@ -79,7 +84,7 @@ def nomogram_document(
         predictors.append(Predictor(RAD_SCORE, "Rad-score", "", weight, values[RAD_SCORE]))
     if not predictors:
         return None
-    document = nomogram(fit.intercept, predictors)
+    document = nomogram(fit.intercept, predictors, model=name)
     for axis in document["predictors"]:
         if axis["name"] in values:
             axis["observed"] = _observed(values[axis["name"]])
@@ -243,6 +248,7 @@ def nomogram_results(
     labels: Mapping[str, str],
     bootstraps: int,
     rng: np.random.Generator,
+    name: str = "combined",
 ) -> tuple[dict[str, Any] | None, dict[str, pd.DataFrame]]:
     """The document, and the tables ``nomogram_points`` and ``nomogram_calibration``.
 
@@ -251,7 +257,7 @@ def nomogram_results(
 
     Parameters
     ----------
-    model, training, labels
+    model, training, labels, name
         As for :func:`nomogram_document`; without a model all is empty.
     outcome, groups
         0/1 and participant of each training row.
@@ -260,7 +266,7 @@ def nomogram_results(
     rng
         Draws them.
     """
-    document = None if model is None else nomogram_document(model, training, labels)
+    document = None if model is None else nomogram_document(model, training, labels, name)
     tables = {"nomogram_points": points_table(document)}
     if model is None or document is None:
         return None, tables | {"nomogram_calibration": pd.DataFrame(columns=list(CURVE_COLUMNS))}

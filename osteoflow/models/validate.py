@@ -180,6 +180,7 @@ def run_analysis(
         dict(labels or {}),
         analysis.bootstraps,
         np.random.default_rng(seeds["nomogram"]),
+        final.charted_name,
     )
     warnings = [*size_warnings(found["sample_size"]), *data.warnings, *notes, *check.warnings]
     if nomogram is None:

@@ -132,9 +132,9 @@ def volume_notes(selection: pd.DataFrame, volume: pd.DataFrame | None) -> list[s
         return []
     own = selected & set(volume["volume"])
     confounded = volume[volume["feature"].isin(selected) & (volume["volume_confounded"] == "yes")]
-    names = [f"{_feature(name)} (the volume itself)" for name in sorted(own)]
+    names = [f"{feature_name(name)} (the volume itself)" for name in sorted(own)]
     names += [
-        f"{_feature(row.feature)} (rho {quantity('correlation', row.rho)})"
+        f"{feature_name(row.feature)} (rho {quantity('correlation', row.rho)})"
         for row in confounded.sort_values("feature").itertuples()
     ]
     if not names:
@@ -159,12 +159,6 @@ def volume_rows(volume: pd.DataFrame, summary: Mapping[str, Any]) -> pd.DataFram
             mine = mine.assign(**named)
         parts.append(mine)
     return pd.concat(parts, ignore_index=True) if parts else volume.iloc[:0]
-
-
-def _feature(name: str) -> str:
-    """A feature's name; of several images, with its image."""
-    image, _, rest = name.rpartition(":")
-    return f"{feature_name(rest)} in {image}" if image else feature_name(name)
 
 
 def _facts(summary: Mapping[str, Any], label: Callable[[str], str]) -> dict[str, str]:
@@ -266,7 +260,7 @@ def _selection(selection: pd.DataFrame, model: str | None = None) -> HtmlTable:
         note += f" Never selected: {never}."
     return make_table(
         top.assign(
-            feature=top["feature"].map(_feature),
+            feature=top["feature"].map(feature_name),
             frequency=[f"{quantity('share', share)} %" for share in top["frequency"]],
         ),
         "Selected radiomic features" + (f": {model_name(model)}" if model else ""),

@@ -146,15 +146,16 @@ def _statements(
             f"{count(int(calibration['resamples']), 'bootstrap resample')}: mean absolute error "
             f"{number(error, 3)}."
         )
+    chosen = ""
     if any(axis["name"] == "rad_score" for axis in nomogram["predictors"]):
+        chosen = "leaves out the uncertainty of choosing the radiomic features, and "
         found.append(
             "The Rad-score is not measured by hand: it is what this analysis's radiomic signature "
             "gives for features extracted with the same settings."
         )
     found.append(
-        "The interval is that of the model's probability (95 %, Wald, on the logit scale). It "
-        "leaves out the uncertainty of choosing the radiomic features, and says nothing about "
-        "scanners and populations other than the study's."
+        f"The interval is that of the model's probability (95 %, Wald, on the logit scale). It "
+        f"{chosen}says nothing about scanners and populations other than the study's."
     )
     return found
 
@@ -203,7 +204,8 @@ def render_calculator(
             if reason
             else "The calculator belongs to binary outcomes: this analysis has none."
             if summary.get("kind", "binary") != "binary"
-            else "No predictor has an effect: there is nothing to compute."
+            else "There is nothing to compute: no logistic model of several predictors, or none "
+            "of its predictors has an effect."
         )
     else:
         content = calculator_content(nomogram, summary, performance)

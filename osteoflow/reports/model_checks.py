@@ -10,7 +10,7 @@ from osteoflow.figures.model_names import model_name
 from osteoflow.models.permutation import in_text
 from osteoflow.models.sample_size import CRITERIA
 from osteoflow.reports.html import HtmlTable, given, make_table
-from osteoflow.wording import p_number, quantity, quantity_interval
+from osteoflow.wording import number, p_number, quantity, quantity_interval
 
 CHECK_TABLES = ("permutations", "sample_size")
 
@@ -90,7 +90,7 @@ def _leakage(permutations: pd.DataFrame) -> HtmlTable:
 def _sizes(sizes: pd.DataFrame) -> HtmlTable:
     names = ("n", "n_events", "candidate_parameters", "n_required")
     whole = {
-        name: [f"{value:.0f}" if pd.notna(value) else None for value in sizes[name]]
+        name: [number(value, 0) if pd.notna(value) else None for value in sizes[name]]
         for name in names
     }
     criterion = sizes["criterion"].fillna("").map(lambda name: CRITERIA.get(name, ""))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from osteoflow.cohort.assemble import summary_regions
 from osteoflow.io.tables import read_table
+from osteoflow.manuscript.words.reproducibility import LEAST
 from osteoflow.measurements import TRABECULAR, dictionary, level_range
 from osteoflow.radiomics.dictionary import family_of
 from osteoflow.reports.html import HtmlTable, given, make_table
@@ -41,8 +42,6 @@ HEADINGS = {
 }
 BANDS = (("< 0.50", -2.0, 0.5), ("0.50 to 0.75", 0.5, 0.75), ("0.75 to 0.90", 0.75, 0.9),
          ("≥ 0.90", 0.9, 2.0))  # fmt: skip
-# Least lower limits of features that count as excellent, good and moderate (Koo and Li).
-LEAST = (0.9, 0.75, 0.5)
 
 
 def read_reproducibility(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+# Days between scan and reference test; the first column that a study has.
 INTERVAL_COLUMNS = ("reference_interval_days", "dxa_interval_days")
 
 

@@ -101,6 +101,7 @@ def words() -> StudyWords:
         metric=lambda name: {"vbmd_mean": "vBMD"}.get(name, name),
         variables=("age", "sex", "site", "pdff_l1l2_mean"),
         nonnormal=("pdff_l1l2_mean",),
+        tests={"means": "anova"},
         regions=frozenset(
             ("vbmd_mean", f"{roi}_trabecular") for roi in ("L1-L2", "L1-L2_each", "L1")
         ),
@@ -117,7 +118,10 @@ def make_results(folder: Path, n: int = 90) -> None:
     labels = {name: column_label(name, COLUMNS) for name in COLUMNS}
     made = table1(people, chosen.table1_variables, chosen.table1_group, chosen.nonnormal, labels)
     write_table(statistics / "table1.tsv", made.table)
-    write_json(statistics / "table1.json", {**made.document, "notes": ["one row was left out"]})
+    write_json(
+        statistics / "table1.json",
+        {**made.document, "notes": [*made.document["notes"], "one row was left out"]},
+    )
     write_table(statistics / "comparisons.tsv", comparisons_table(people, chosen.comparisons, 1))
     write_table(statistics / "correlations.tsv", correlations_table(people, chosen.correlations))
     repeated, _ = measurement_reproducibility(

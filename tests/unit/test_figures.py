@@ -201,6 +201,13 @@ def test_lasso(tables, penalty):
     assert wording.significant(value, 3) in caption
 
 
+def test_an_elastic_net_is_not_called_a_lasso(tables):
+    summary = {**tables["summary"]}
+    summary["radiomics"] = {"learners": {"radiomics": {"learner": "elastic_net"}}}
+    _, caption = draw_lasso(tables["lasso_path"], tables["lasso_cv"], summary, SETTINGS)
+    assert caption.startswith("Elastic net logistic regression for") and "LASSO" not in caption
+
+
 def test_lasso_marks_share_one_penalty_or_are_missing(tables):
     cv = tables["lasso_cv"].copy()
     best = cv.index[cv["mark"] == "lambda_min"][0]

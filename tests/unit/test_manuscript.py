@@ -19,6 +19,7 @@ from docx.oxml.ns import qn
 
 from osteoflow import wording
 from osteoflow.config import load_config
+from osteoflow.figures.model_names import model_name
 from osteoflow.io.tables import read_table
 from osteoflow.manuscript.abbreviations import abbreviations_in, known_abbreviations
 from osteoflow.manuscript.builders import BUILDERS, build_table, build_tables
@@ -36,11 +37,13 @@ from osteoflow.manuscript.table import (
     numbered,
 )
 from osteoflow.manuscript.tsv import tsv_text
+from osteoflow.manuscript.words.cells import model_name as name_in_tables
 from osteoflow.manuscript.words.cells import rule_words
 from osteoflow.manuscript.write import write_tables
 from osteoflow.reports.manuscript import manuscript_links
 from osteoflow.resources import ROOT
-from osteoflow.statistics.table1 import table1
+from osteoflow.settings.statistics import Statistics
+from osteoflow.statistics.table1 import declared_table1, table1
 
 EVIL = manuscript_study.EVIL
 FORMATS = ["tsv", "html", "docx", "tex"]
@@ -508,7 +511,7 @@ def test_table_1_names_groups_tests_and_what_is_missing(tables):
     assert score[4].startswith("–") and "Not tested, it makes the groups." in " ".join(table.notes)
     assert rows["Age (years), mean (SD)"][4] == f"{_age_p():.3f}ᵃ"
     assert "ᵃ Welch's t test." in " ".join(table.notes)
-    assert "1 participant of unknown group: in the first column only." in table.notes
+    assert "1 participant of no known group: overall alone." in table.notes
     assert table.abbreviations["DXA"] == "dual-energy X-ray absorptiometry"
 
 
@@ -527,6 +530,39 @@ def test_table_1_without_groups_has_no_tests():
     check_formats(table)
 
 
+def test_table_1_shows_all_that_is_declared():
+    people, _ = manuscript_study.cohort(60)
+    people["dxa_interval_days"] = np.arange(60) % 30
+    people["menopause"] = np.where(people["age"] > 62, "after", "before")
+    settings = Statistics(
+        table1_group="menopause",
+        table1_variables=["age", "fracture"],
+        table1_tests={"age": "mann_whitney", "categories": "chi2"},
+        table1_smd=True,
+        table1_fdr=True,
+        nonnormal=["age"],
+    )
+    made = declared_table1(people, settings, {}, 1)
+    contents = {"table1": made.table, "about": made.document}
+    table = build_table("characteristics", Inputs("characteristics", "", contents))
+    headings = [column.heading for column in table.columns]
+    assert headings[4:] == ["p", "p (FDR)", "SMD", "Missing"]
+    assert [row.cells for row in table.rows if row.section] == [("Reference test and treatment",)]
+    source = made.table[made.table["variable"] == "fracture, n (%)"].iloc[0]
+    rows = {row.cells[0]: row.cells for row in table.rows}
+    cells = rows["fracture, n (%)"]
+    assert cells[4].rstrip("ᵃᵇᶜᵈᵉ") == wording.p_number(source["p"])
+    assert cells[5:7] == (wording.p_number(source["p_fdr"]), f"{source['smd']:.2f}")
+    # Days of the block are tested; what makes the groups is not.
+    assert rows["dxa_interval_days, median [Q1, Q3]"][4][0].isdigit()
+    assert rows["menopause, n (%)"][4].startswith("–")
+    notes = " ".join(table.notes)
+    assert "SMD: absolute standardised mean difference." in notes and "Hochberg" in notes
+    assert "Chi-squared test" in notes and "Fisher" not in notes
+    assert table.abbreviations["SMD"] == "standardised mean difference"
+    check_formats(table)
+
+
 def test_training_and_hold_out_participants(tables, results):
     table = tables["sets_osteoporosis"]
     assert table.spans()[2] == ("Participants", 2)
@@ -538,6 +574,9 @@ def test_training_and_hold_out_participants(tables, results):
     ages = people.loc[people["participant_id"].isin(held), "age"]
     rows = {row.cells[0]: row.cells for row in table.rows}
     assert rows["Age (years), mean (SD)"][3] == f"{ages.mean():.1f} ({ages.std():.1f})"
+    # The tests that the study declares for Table 1.
+    notes = " ".join(table.notes)
+    assert "One-way analysis of variance." in notes and "Welch" not in notes
     assert tables["sets_two_few"].empty
 
 
@@ -632,7 +671,13 @@ def test_performance_and_differences(tables, results):
     differences = cells_of(tables["auc_differences_osteoporosis"])
     folds, tested = differences.values()
     assert tested[0][0] == "Combined − clinical" and re.fullmatch(r"0\.\d{3}|< 0.001", tested[0][3])
-    assert {cells[2:] for cells in folds} == {("–", "–")}
+    assert {cells[2:] for cells in folds} == {("–", "–", "–")}
+    # Every pair has its p value as it is and adjusted over all of them.
+    source = read_table(folder / "comparisons.tsv").dropna(subset="p")
+    p_values = [source[name].map(wording.p_number) for name in ("p", "p_adjusted")]
+    assert [cells[3:] for cells in tested] == list(zip(*p_values, strict=True))
+    notes = " ".join(tables["auc_differences_osteoporosis"].notes)
+    assert "p (Holm): adjusted over all pairs tested." in notes
 
 
 def test_regression_coefficients(tables, results):
@@ -651,6 +696,27 @@ def test_regression_coefficients(tables, results):
     assert [cells[0] for cells in rows][-4:] == ["Intercept", "Age (years)", "Sex: M", "Rad-score"]
 
 
+def test_models_and_features_have_one_name_in_tables_and_figures():
+    label = {"hu_l1_mean": "CT number L1 (HU)"}.get
+    for name in ("clinical", "combined", "radiomics", "radiomics_elastic_net"):
+        assert name_in_tables(name, label) == model_name(name)
+    assert name_in_tables("baseline_hu_l1_mean", label) == "CT number L1 alone"
+    named = wording.feature_name
+    assert named("pdff:original_glcm_Contrast") == "GLCM Contrast of PDFF"
+    assert named("vbmd:wavelet-HHL_firstorder_Mean") == "First-order Mean (wavelet-HHL) of vBMD"
+    assert named("original_shape_Volume") == "Shape Volume" and named("a:b") == "a:b"
+
+
+def test_regressions_of_single_columns_go_by_the_columns_name(tables, results):
+    source = read_table(results / "models" / "osteoporosis" / "coefficients.tsv")
+    source["model"] = source["model"].replace("clinical", "baseline_vbmd_l1l2_mean")
+    summary = {"outcome": "fracture", "n": 90, "n_events": 30}
+    contents = {"coefficients": source, "summary": summary}
+    made = build_table("regression", Inputs("x", "a", contents, manuscript_study.words()))
+    heads = [row.cells[0] for row in made.rows if row.section]
+    assert heads == ["vBMD L1–L2 alone", "Combined model"]
+
+
 def test_exclusions(tables):
     sections = cells_of(tables["exclusions"])
     assert sections["CT: vBMD"] == [
@@ -665,7 +731,7 @@ def test_exclusions(tables):
     assert few == [("Not possible: 3 events: too few_.", "", "")]
 
 
-def features_table(n: int, chosen: int, top: int = 20) -> ManuscriptTable:
+def features_table(n: int, chosen: int, top: int = 20, learner: str = "lasso") -> ManuscriptTable:
     selection = pd.DataFrame(
         {
             "feature": [f"original_glcm_Name{i:04d}" for i in range(n)],
@@ -675,8 +741,15 @@ def features_table(n: int, chosen: int, top: int = 20) -> ManuscriptTable:
             "icc_low": np.where(np.arange(n) % 2, np.nan, 0.8),
         }
     )
+    filters = pd.DataFrame()
+    if learner != "lasso":
+        steps = [("reliability", n, 9), (learner, 9, 5), ("svm", 9, 9)]
+        filters = pd.DataFrame(steps, columns=["step", "n_in", "n_out"])
+    if learner == "random_forest":
+        selection["coefficient"] = np.nan
     summary = {"outcome": "fracture", "n": 200, "n_events": 60, "models": []}
-    contents = {"selection": selection, "filters": pd.DataFrame(), "summary": summary}
+    summary["radiomics"] = {"learners": {"radiomics": {"learner": learner}}}
+    contents = {"selection": selection, "filters": filters, "summary": summary}
     study = manuscript_study.words()
     inputs = Inputs("features", "a", contents, study)
     assert study.top_features == top
@@ -698,6 +771,20 @@ def test_of_1500_features_the_first_are_shown_and_the_rest_is_counted():
     check_formats(table)
     notes = " ".join(features_table(1500, 45).notes)
     assert "Not shown: 25 more in the final model and 1454 more in outer folds only" in notes
+
+
+def test_features_of_other_learners_are_not_called_those_of_a_lasso():
+    notes = " ".join(features_table(30, 5, learner="elastic_net").notes)
+    assert "penalised logistic regression (elastic net)" in notes and "LASSO" not in notes
+    # A further learner of the same features is no step behind the first one.
+    assert "training participants: 30; 9 after reliability; 5 after elastic net." in notes
+    made = features_table(30, 5, learner="random_forest")
+    headings = [column.heading for column in made.columns]
+    assert headings == ["Feature", "Selected in folds (%)", "ICC", "Lower 95 % limit"]
+    assert made.rows[0].cells == ("Left to the model by the filters (29 features)",)
+    assert made.rows[1].cells[1] == "100.0"
+    assert made.notes[0].startswith("The learner has no coefficients. Selected:")
+    check_formats(made)
 
 
 # --- tables without content ----------------------------------------------------------------------
@@ -769,7 +856,7 @@ def test_many_models_stand_below_each_other():
     ]
     sections = cells_of(made)
     assert [cells[0] for cells in sections["AUC"]] == [
-        *("Age alone", "Clinical", "Radiomics", "Radiomics, support vector machine", "Combined"),
+        *("Age alone", "Clinical", "Radiomics", "Radiomics (SVM)", "Combined"),
     ]
     assert sections["AUC"][1][1:] == ("0.600 (0.400 to 0.950)ᵃ", "0.600 (0.400 to 0.950)ᵇ")
     assert len(sections["Sensitivity (%)"]) == 4

@@ -110,7 +110,9 @@ def test_other_kinds_of_outcome():
     # 300 in three equal classes count as 300 (1 - 3 / 27).
     assert table["events_per_parameter"].iloc[0] == pytest.approx(300 * 8 / 9 / 20)
     assert table["sufficient"].tolist() == ["yes"]
-    assert "an effective sample size of 267, for 20 candidate parameters" in table["sentence"].iloc[0]
+    assert (
+        "an effective sample size of 267, for 20 candidate parameters" in table["sentence"].iloc[0]
+    )
     assert size_words(table, ordinal) == ""
     (shown,) = model_checks({"sample_size": table})
     assert len(shown.rows) == 1

@@ -7,10 +7,13 @@ import pandas as pd
 from osteoflow.manuscript.text.citations import cite
 from osteoflow.manuscript.text.facts import Facts
 from osteoflow.manuscript.text.markup import code, paragraph
+from osteoflow.manuscript.text.measurement_tests import measurement_roc, mixed_models
+from osteoflow.manuscript.words.characteristics import TESTS
 from osteoflow.wording import count, listing
 
 _EFFECT_SOURCES = {"Hedges g": ("hedges1981",), "rank-biserial r": ("kerby2014",)}
 _FDR = "p values were adjusted by the procedure of Benjamini and Hochberg"
+_POST_HOC_SOURCES = {"Tukey-Kramer": "kramer1956", "Games-Howell": "games1976", "Dunn": "dunn1964"}
 _COMPARISONS = {
     "inter_rater": "two raters",
     "intra_rater": "repeated outlines of one rater",
@@ -22,6 +25,7 @@ def statistics(facts: Facts) -> list[str]:
     """Paragraphs of the section."""
     texts = [
         paragraph([*_table1(facts), *_comparisons(facts), *_correlations(facts)]),
+        paragraph([*mixed_models(facts), *measurement_roc(facts)]),
         paragraph(_agreement(facts)),
         paragraph(_closing(facts)),
     ]
@@ -41,23 +45,27 @@ def _table1(facts: Facts) -> list[str]:
         test for test in (facts.table1.get("tests") or {}).values() if not test.startswith("none")
     )
     if facts.table1.get("group") and tests:
+        adjusted = f"; {_FDR}{cite('benjamini1995')} over the rows"
         found.append(
             f"groups by {code(facts.table1['group'])} were described side by side and compared by "
-            f"{listing([test_name(test) for test in tests])}, without correction"
+            f"{listing([test_name(test) for test in tests])}"
+            + (adjusted if settings["table1_fdr"] else ", without correction")
         )
+        if settings["table1_smd"]:
+            found.append(
+                "how far groups lie apart was given as the absolute standardised mean difference"
+                f"{cite('austin2009')}"
+            )
     return found
 
 
 def test_name(test: str) -> str:
     """A test as a sentence names it."""
-    return {
-        "Welch t": "Welch's t test",
-        "Mann-Whitney U": "the Mann-Whitney U test",
-        "one-way ANOVA F": "one-way analysis of variance",
-        "Kruskal-Wallis H": "the Kruskal-Wallis test",
-        "Fisher exact": "Fisher's exact test",
-        "chi-squared": "the chi-squared test",
-    }.get(test, test)
+    words = TESTS.get(test)
+    if words is None:
+        return test
+    named = words if words.startswith(("one-way", "Welch's", "Fisher's")) else f"the {words}"
+    return named + (cite("welch1951") if test == "Welch ANOVA F" else "")
 
 
 def _comparisons(facts: Facts) -> list[str]:
@@ -72,6 +80,15 @@ def _comparisons(facts: Facts) -> list[str]:
             f"{'was' if len(labels) == 1 else 'were'} compared by {test_name(str(test))}"
             f"{_effects(rows)}"
         )
+    pairs = facts.table("comparison_pairs")
+    if pairs is not None:
+        methods = [test.partition(", ") for test in pairs["test"].dropna().unique()]
+        told = [
+            f"{name}'s method{cite(_POST_HOC_SOURCES[name])}"
+            + (", adjusted by Holm" if "Holm" in more else "")
+            for name, _, more in methods
+        ]
+        found.append(f"pairs of several groups were compared by {listing(told)}")
     found.append(
         "these tests were declared in the study's settings, none was chosen by a test of "
         f"normality; {_FDR}{cite('benjamini1995')} over the variables of each comparison"
@@ -88,6 +105,26 @@ def _effects(rows: pd.DataFrame) -> str:
 
 
 def _correlations(facts: Facts) -> list[str]:
+    return [*_pairs(facts), *_matrices(facts)]
+
+
+def _matrices(facts: Facts) -> list[str]:
+    """Declared matrices, each with its variables and coefficient."""
+    table = facts.table("correlation_matrices")
+    if table is None:
+        return []
+    parts = []
+    for _, rows in table.groupby("name", sort=False):
+        names = dict.fromkeys([*rows["x"], *rows["y"]])
+        symbol = {"pearson": "Pearson's r", "spearman": "Spearman's rho"}[rows["method"].iloc[0]]
+        parts.append(f"{listing([facts.label(name) for name in names])} ({symbol})")
+    return [
+        f"all pairs were correlated among {'; and among '.join(parts)}; {_FDR}"
+        f"{cite('benjamini1995')} within each matrix"
+    ]
+
+
+def _pairs(facts: Facts) -> list[str]:
     table = facts.table("correlations")
     if table is None:
         return []
@@ -154,7 +191,8 @@ def _participants(table: pd.DataFrame | None) -> str:
 
 def _closing(facts: Facts) -> list[str]:
     """What holds for all of them."""
-    tables = ("comparisons", "correlations", "reproducibility")
+    tables = ("comparisons", "correlations", "correlation_matrices", "mixed_models")
+    tables += ("measurement_roc", "reproducibility")
     if not any(facts.table(name) is not None for name in tables):
         return []
     found = []

@@ -25,7 +25,7 @@ class AnalysisFacts:
         As :func:`osteoflow.models.tables.summary` makes it; with ``not_possible`` alone where the
         data did not allow the analysis.
     tables
-        ``performance``, ``comparisons``, ``filters``, ``calibration``, ``decision_curve``, by name.
+        Those of :data:`osteoflow.manuscript.text.load.MODEL_TABLES`, by name.
     nomogram
         Whether there is a nomogram.
     """

@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATISTICS = (
-    *("comparisons", "correlations", "reproducibility", "reproducibility_features"),
-    *("overlap", "bland_altman", "feature_volume"),
+    *("comparisons", "comparison_pairs", "correlations", "correlation_matrices"),
+    *("reproducibility", "reproducibility_features", "overlap", "feature_volume"),
+    *("mixed_models", "measurement_roc", "measurement_cutoffs", "measurement_pairs"),
 )
-MODEL_TABLES = ("performance", "comparisons", "filters", "calibration", "decision_curve")
+MODEL_TABLES = (
+    *("performance", "comparisons", "filters", "calibration", "decision_curve", "signature"),
+)
 # Flag of a level that is left out of means, with its reason.
 _LEFT_OUT = re.compile(r"(?:^|;)left_out:([^;+]+)")
 _LEVEL = re.compile(r"([A-Z]\d+)(?:_.*)?")
@@ -99,7 +102,8 @@ def load_analysis(results: Path, name: str) -> AnalysisFacts:
     if "not_possible" in summary:
         return AnalysisFacts(name, summary)
     tables = {table: read_table(folder / f"{table}.tsv") for table in MODEL_TABLES}
-    nomogram = bool(read_json(folder / "nomogram.json").get("predictors"))
+    # Without a nomogram the file is empty.
+    nomogram = (folder / "nomogram.json").stat().st_size > 0
     return AnalysisFacts(name, summary, tables, nomogram)
 
 

@@ -220,7 +220,9 @@ def _curves(group: Sequence[AnalysisFacts], methods: Mapping[str, str]) -> list[
             f"{cite('vickers2006')}"
         )
     if any(item.nomogram for item in group) and "nomogram" not in methods:
-        found.append(f"the combined model was drawn as a nomogram{cite('harrell2015')}")
+        combined = all("combined" in item.summary.get("models", []) for item in group)
+        model = "the combined model" if combined else "the richest logistic model"
+        found.append(f"{model} was drawn as a nomogram{cite('harrell2015')}")
     return found
 
 

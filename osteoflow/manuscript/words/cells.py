@@ -6,6 +6,8 @@ import numbers
 from collections.abc import Callable
 from typing import Any
 
+from osteoflow.figures.model_names import BASELINE
+from osteoflow.figures.model_names import model_name as named_as_in_figures
 from osteoflow.images import IMAGES, RADIOMICS
 from osteoflow.statistics.rules import parse_rule
 from osteoflow.wording import (
@@ -24,7 +26,6 @@ from osteoflow.wording import (
 
 _SIGNS = {"<=": "≤", ">=": "≥", "==": "=", "!=": "≠"}
 NOT_POSSIBLE = "Not possible: "
-LEARNERS = {"lasso": "LASSO", "svm": "support vector machine"}
 
 
 def text_of(value: Any) -> str:
@@ -135,12 +136,11 @@ def image_name(names: str) -> str:
 
 def model_name(name: str, label: Callable[[str], str]) -> str:
     """``combined`` -> ``Combined``, ``baseline_hu_l1_mean`` -> ``CT number L1 alone``."""
-    kind, _, rest = name.partition("_")
-    if kind == "baseline" and rest:
-        return f"{bare(label(rest))[0]} alone"
-    if kind == "radiomics" and rest:
-        return f"Radiomics, {LEARNERS.get(rest, rest.replace('_', ' '))}"
-    return title_of(name)
+    labels = {}
+    if name.startswith(BASELINE):
+        column = name.removeprefix(BASELINE)
+        labels = {column: bare(label(column))[0]}
+    return named_as_in_figures(name, labels)
 
 
 def reason_of(summary: dict[str, Any]) -> str:

@@ -9,9 +9,8 @@ import pandas as pd
 
 from osteoflow.manuscript.inputs import Inputs
 from osteoflow.manuscript.table import Column, ManuscriptTable, Marks, Row, nothing
-from osteoflow.manuscript.words.cells import group_heading, note_of, rule_words, text_of
-from osteoflow.statistics.rules import columns_in_rule
-from osteoflow.wording import count, p_number, sentence
+from osteoflow.manuscript.words.cells import group_heading, note_of, rule_words, text_of, value_cell
+from osteoflow.wording import p_number, sentence
 
 TESTS = {
     "Welch t": "Welch's t test",
@@ -24,6 +23,10 @@ TESTS = {
 }
 
 
+# Columns of tests that Table 1 may have, and their headings.
+_TESTED = {"p": "p", "p_fdr": "p (FDR)", "smd": "SMD"}
+
+
 def characteristics(inputs: Inputs) -> ManuscriptTable:
     """Characteristics of the participants, by group if there is one."""
     table, about = inputs.table("table1"), inputs.document("about")
@@ -34,9 +37,7 @@ def characteristics(inputs: Inputs) -> ManuscriptTable:
     rule = rule_words(str(group), inputs.study.label) if group else ""
     title = f"{title} (n = {text_of(table.iloc[0]['overall'])})"
     title += f", in all and by {rule}" if group else ""
-    # What makes the groups differs by design.
-    defining = columns_in_rule(str(group)) if group else []
-    return worded_table1(inputs.name, title, table, about, rule, defining)
+    return worded_table1(inputs.name, title, table, about, rule)
 
 
 def worded_table1(
@@ -45,7 +46,6 @@ def worded_table1(
     table: pd.DataFrame,
     about: Mapping[str, Any],
     over: str,
-    defining: Sequence[str] = (),
 ) -> ManuscriptTable:
     """A table of :func:`osteoflow.statistics.table1.table1` in words.
 
@@ -57,8 +57,6 @@ def worded_table1(
         The table and its document.
     over
         What the groups are by.
-    defining
-        Variables that make the groups: they are not tested.
     """
     groups = [str(group) for group in about.get("groups", [])]
     sizes = table.iloc[0]
@@ -69,14 +67,12 @@ def worded_table1(
         Column(f"{group_heading(group, over)} (n = {text_of(sizes[group])})", over=over)
         for group in groups
     ]
-    columns += [Column("p")] * tested + [Column("Missing")] * missing
+    extra = {name: words for name, words in _TESTED.items() if tested and name in table.columns}
+    columns += [Column(words) for words in extra.values()] + [Column("Missing")] * missing
     marks = Marks()
     rows: list[Row] = []
-    names = list(about.get("tests", {}))  # columns, in the order of the rows
-    for place, lines in enumerate(_variables(table.iloc[1:])):
-        if names[place : place + 1] and names[place] in defining:
-            lines[0] |= {"p": float("nan"), "test": "none: not tested, it makes the groups"}
-        rows += _rows(lines, ["overall", *groups], marks, tested, missing)
+    for lines in _variables(table.iloc[1:]):
+        rows += _rows(lines, ["overall", *groups], marks, list(extra), missing)
     notes = [
         "Values are mean (SD), median [Q1, Q3] or number (%), as each row says; percentages are "
         "of those whose value is known.",
@@ -84,9 +80,6 @@ def worded_table1(
         *marks.notes,
         *[sentence(str(note)) for note in about.get("notes", [])],
     ]
-    without = int(float(sizes["overall"])) - sum(int(float(sizes[group])) for group in groups)
-    if groups and without:
-        notes.append(f"{count(without, 'participant')} of unknown group: in the first column only.")
     return ManuscriptTable(name, title, tuple(columns), tuple(rows), tuple(notes))
 
 
@@ -101,13 +94,19 @@ def _variables(table: pd.DataFrame) -> list[list[dict[str, Any]]]:
 
 
 def _rows(
-    lines: list[dict[str, Any]], shown: Sequence[str], marks: Marks, tested: bool, missing: bool
+    lines: list[dict[str, Any]],
+    shown: Sequence[str],
+    marks: Marks,
+    tested: Sequence[str],
+    missing: bool,
 ) -> list[Row]:
     """A row, or of several categories a row with the name and one for each level."""
     first = lines[0]
     name = text_of(first["variable"])
+    if not note_of(first["overall"]):
+        return [Row((name,), section=True)]  # the heading of a block
     levels = [note_of(line["level"]) for line in lines]
-    tail = [_p_cell(first, marks)] if tested else []
+    tail = [_tested_cell(column, first, marks) for column in tested]
     tail += [text_of(first["missing"])] if missing else []
     if set(levels) <= {"0", "1"} and "1" in levels:
         # Of yes and no, the reader needs one.
@@ -125,9 +124,12 @@ def _rows(
     ]
 
 
-def _p_cell(line: dict[str, Any], marks: Marks) -> str:
-    if not note_of(line["overall"]):
-        return ""  # the heading of a block
+def _tested_cell(column: str, line: dict[str, Any], marks: Marks) -> str:
+    """A p value with the mark of its test, an adjusted one, or a standardised difference."""
+    if column == "smd":
+        return value_cell("effect", line["smd"])
+    if column == "p_fdr":
+        return p_number(line["p_fdr"])
     test = note_of(line.get("test"))
     words = TESTS.get(test, test).removeprefix("none: ")
     return p_number(line["p"]) + (marks.of(sentence(words)) if words else "")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
-from osteoflow.figures.model_tables import first_model
+from osteoflow.figures.model_names import LEARNERS
+from osteoflow.figures.model_tables import first_model, penalised
 from osteoflow.manuscript.inputs import Inputs
 from osteoflow.manuscript.table import Column, ManuscriptTable, Row, nothing
 from osteoflow.manuscript.words.cells import (
@@ -15,22 +19,19 @@ from osteoflow.manuscript.words.cells import (
     text_of,
     value_cell,
 )
-from osteoflow.wording import count, feature_name, listing, region_name, sentence
+from osteoflow.wording import REGRESSIONS, count, feature_name, listing, region_name, sentence
 
 # Steps of the analysis that the notes tell in its own words.
-_METHODS = ("reliability", "redundancy", "lasso")
-_REGRESSIONS = {
-    "binary": "logistic regression",
-    "ordinal": "proportional-odds regression",
-    "continuous": "linear regression",
-    "survival": "Cox regression",
-}
+_METHODS = ("reliability", "univariate", "redundancy", "mrmr", "lasso", "elastic_net")
+
+_WITHOUT = "The learner has no coefficients."
 
 
 def selected_features(inputs: Inputs) -> ManuscriptTable:
     """Coefficient, frequency of selection and reliability; the final model's features first."""
     table, summary = first_model(inputs.table("selection")), inputs.document("summary")
-    # A learner without coefficients has no final model in these terms.
+    # Trees, support vectors and the like have no coefficients.
+    linear = bool(len(table)) and bool(table["coefficient"].notna().any())
     table = table.assign(coefficient=table["coefficient"].fillna(0.0)) if len(table) else table
     title, label = "Selected radiomic features", inputs.study.label
     reason = reason_of(summary)
@@ -38,10 +39,12 @@ def selected_features(inputs: Inputs) -> ManuscriptTable:
     if reason or used.empty:
         named = model_title(title, summary, label)
         return nothing(inputs.name, named, reason or "No feature was ever selected.")
-    sections = {
-        "In the final model": used[used["coefficient"] != 0],
-        "In outer folds only": used[used["coefficient"] == 0],
-    }
+    sections = {"Left to the model by the filters": used}
+    if linear:
+        sections = {
+            "In the final model": used[used["coefficient"] != 0],
+            "In outer folds only": used[used["coefficient"] == 0],
+        }
     rows, left = [], inputs.study.top_features
     rest = []
     for name, part in sections.items():
@@ -49,18 +52,19 @@ def selected_features(inputs: Inputs) -> ManuscriptTable:
         left -= len(shown)
         if len(shown):
             rows.append(Row((f"{name} ({count(len(part), 'feature')})",), section=True))
-            rows += [_row(line) for line in shown.to_dict("records")]
+            rows += [_row(line, linear) for line in shown.to_dict("records")]
         if len(part) > len(shown):
             rest.append(f"{len(part) - len(shown)} more {name[0].lower()}{name[1:]}")
     columns = (
-        *(Column("Feature", "left"), Column("Coefficient"), Column("Selected in folds (%)")),
+        *(Column("Feature", "left"), *[Column("Coefficient")] * linear),
+        Column("Selected in folds (%)"),
         *(Column("ICC"), Column("Lower 95 % limit", over="")),
     )
-    regression = _REGRESSIONS[str(summary.get("kind", "binary"))]
+    scale = "per standard deviation of the training data"
+    about = f"Coefficients of the {_regression(summary)} {scale}." if linear else _WITHOUT
     notes = [
-        f"Coefficients of the penalised {regression} (LASSO) per standard deviation of the "
-        "training data. Selected: share of the outer training parts of the cross-validation. ICC: "
-        "of a single reading in the training data, with the lower limit by the F distribution.",
+        f"{about} Selected: share of the outer training parts of the cross-validation. ICC: of a "
+        "single reading in the training data, with the lower limit by the F distribution.",
         *_steps(inputs.table("filters")),
     ]
     if rest:
@@ -86,10 +90,18 @@ def _ordered(part: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _row(line: dict) -> Row:
+def _regression(summary: Mapping[str, Any]) -> str:
+    """Whose coefficients these are."""
+    name = penalised(dict(summary))
+    kind = REGRESSIONS[str(summary.get("kind", "binary"))]
+    return kind if name == "logistic" else f"penalised {kind} ({name})"
+
+
+def _row(line: dict, linear: bool) -> Row:
+    coefficient = value_cell("standardised", line["coefficient"]) if line["coefficient"] else "0"
     cells = (
         feature_name(line["feature"]),
-        value_cell("standardised", line["coefficient"]) if line["coefficient"] else "0",
+        *[coefficient] * linear,
         value_cell("frequency", line["frequency"]),
         value_cell("icc", line["icc"]),
         value_cell("icc", line["icc_low"]),
@@ -98,9 +110,12 @@ def _row(line: dict) -> Row:
 
 
 def _steps(filters: pd.DataFrame) -> list[str]:
-    """How many features each step left, in a sentence."""
+    """How many features each step left to the first learner, in a sentence."""
     if filters.empty:
         return []
+    # Rows behind it are those of further learners of the same features.
+    learners = filters["step"].isin(LEARNERS)
+    filters = filters[learners.cumsum().where(learners, 0) <= 1]
     steps = [
         f"{text_of(line['n_out'])} after {str(line['step']).replace('_', ' ')}"
         for line in filters.to_dict("records")

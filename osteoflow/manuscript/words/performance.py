@@ -24,6 +24,8 @@ from osteoflow.wording import DASH, MINUS, measure_name, p_number, sentence
 
 # More models than these do not stand side by side on a page.
 SIDE_BY_SIDE = 4
+# Columns of tests between models, and their headings.
+_TESTED = {"p": "p", "p_adjusted": "p (Holm)"}
 _PLAIN = ("Clinical", "Measurements", "Radiomics", "Combined")
 
 
@@ -143,6 +145,7 @@ def auc_differences(inputs: Inputs) -> ManuscriptTable:
         named = model_title(title, summary, label)
         return nothing(inputs.name, named, reason or "No models were compared.")
     marks = Marks()
+    tested = {name: words for name, words in _TESTED.items() if name in table.columns}
     rows = []
     # As in the table of performance, cross-validation comes first.
     for test in sorted(dict.fromkeys(table["test"]), key=lambda words: "hold-out" in words):
@@ -158,15 +161,18 @@ def auc_differences(inputs: Inputs) -> ManuscriptTable:
                 pair = f"{measure_name(metric)}: {pair}"
             value = estimate_cell(metric, row["difference"], row["ci_low"], row["ci_high"])
             z = value_cell("statistic", row["z"])
-            rows.append(Row((pair, value, z, p_number(row["p"])), indent=1))
+            numbers = (z, *(p_number(row[name]) for name in tested))
+            rows.append(Row((pair, value, *numbers), indent=1))
     columns = (
         *(Column("Models", "left"), Column("Difference (95 % CI)")),
-        *(Column("z"), Column("p")),
+        *(Column("z"), *(Column(heading) for heading in tested.values())),
     )
+    adjusted = "p (Holm): adjusted over all pairs tested. " if "p_adjusted" in tested else ""
     notes = (
         *marks.notes,
-        "p: two-sided, not adjusted for the number of pairs. Only frozen models on participants "
-        "they have never seen are tested; in cross-validation the interval stands alone.",
+        f"p: two-sided, not adjusted for the number of pairs. {adjusted}Only frozen models "
+        "on participants they have never seen are tested; in cross-validation the interval stands "
+        "alone.",
     )
     title = model_title(
         title, summary, label, size_words(summary.get("n"), summary.get("n_events"))

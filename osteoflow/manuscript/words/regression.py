@@ -11,10 +11,10 @@ from osteoflow.manuscript.words.cells import (
     bare,
     estimate_cell,
     interval_cell,
+    model_name,
     model_title,
     reason_of,
     size_words,
-    title_of,
     value_cell,
 )
 from osteoflow.wording import DASH, p_number, sentence
@@ -56,11 +56,12 @@ def regression(inputs: Inputs) -> ManuscriptTable:
     rows = []
     for model in dict.fromkeys(table["model"]):
         part = table[table["model"] == model]
-        rows.append(Row((f"{title_of(model)} model",), section=True))
+        name = f"{model_name(model, label)} model".replace(" alone model", " alone")
+        rows.append(Row((name,), section=True))
         methods = list(dict.fromkeys(part["method"]))
         if methods != ["maximum likelihood"]:
             words = marks.of_all(sentence(str(method)) for method in methods)
-            rows[-1] = Row((f"{title_of(model)} model{words}",), section=True)
+            rows[-1] = Row((f"{name}{words}",), section=True)
         for line in part.to_dict("records"):
             cells = (
                 _term(line["term"], inputs),

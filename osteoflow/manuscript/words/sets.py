@@ -34,7 +34,15 @@ def training_and_hold_out(inputs: Inputs) -> ManuscriptTable:
     people = people[people[_SET].notna()]
     study = inputs.study
     labels = {name: label(name) for name in study.variables}
-    made = table1(people, study.variables, _SET, study.nonnormal, labels)
+    made = table1(
+        people,
+        study.variables,
+        _SET,
+        study.nonnormal,
+        labels,
+        tests=study.tests,
+        seed=int(summary["seed"]),
+    )
     about = {
         **made.document,
         "groups": sorted(made.document["groups"], key=lambda name: name != TRAINING),

@@ -15,6 +15,7 @@ from osteoflow.manuscript.text.checklists.models import (
     FOLDER,
     each,
     every_has,
+    has_features,
     no_models,
     steps,
 )
@@ -144,7 +145,10 @@ def nonradiomic(facts: Facts) -> Answer:
     missing = no_models(facts)
     if missing is not None:
         return missing
-    has = all(_others(item) and item.rows("comparisons") is not None for item in facts.models)
+    has = all(
+        has_features(item) and _others(item) and item.rows("comparisons") is not None
+        for item in facts.models
+    )
     told = each(facts, lambda item: listing([plain(name) for name in _others(item)]))
     if not told:
         return author()

@@ -20,7 +20,7 @@ from osteoflow.wording import count, listing
 FOLDER = "results/models/<analysis>/{}"
 LEARNERS = (
     *("lasso", "elastic_net", "svm", "random_forest", "gradient_boosting"),
-    *("logistic", "ordinal", "linear", "cox"),
+    *("radiomics_logistic", "logistic", "ordinal", "linear", "cox"),
 )
 _FILTERS = ("reliability", "variance", "univariate", "redundancy", "mrmr", *LEARNERS[:2])
 
@@ -32,6 +32,11 @@ def no_models(facts: Facts) -> Answer | None:
     if facts.analyses:
         return inapplicable("no declared analysis was possible; methods.md says why")
     return inapplicable("no prediction model was fitted")
+
+
+def has_features(item: AnalysisFacts) -> bool:
+    """Whether an analysis models radiomic features."""
+    return bool(item.summary.get("radiomics"))
 
 
 def each(facts: Facts, words: Callable[[AnalysisFacts], str]) -> str:

@@ -13,6 +13,7 @@ from osteoflow.manuscript.text.checklists.answer import (
 from osteoflow.manuscript.text.checklists.models import FOLDER, each, no_models
 from osteoflow.manuscript.text.facts import Facts
 from osteoflow.manuscript.text.markup import code, plain
+from osteoflow.wording import listing
 
 
 def limitations(facts: Facts) -> Answer:
@@ -31,12 +32,13 @@ def specification(facts: Facts) -> Answer:
     return partly(
         each(
             facts,
-            lambda item: (
-                "intercepts and coefficients of the regression models, coefficients of "
-                "the features per standard deviation" + (", nomogram" if item.nomogram else "")
+            lambda item: listing(
+                ["intercepts and coefficients of the regression models"]
+                + ["the Rad-score as a formula"] * (item.rows("signature") is not None)
+                + ["nomogram"] * item.nomogram
             ),
         ),
-        f"{FOLDER.format('coefficients.tsv')}; {FOLDER.format('selection.tsv')}",
+        f"{FOLDER.format('coefficients.tsv')}; {FOLDER.format('signature.tsv')}",
     )
 
 
@@ -81,8 +83,8 @@ def share_code(facts: Facts) -> Answer:
 def share_model(facts: Facts) -> Answer:
     """Coefficients are the model."""
     return no_models(facts) or author(
-        "tables of coefficients and selection describe the final models",
-        f"{FOLDER.format('coefficients.tsv')}; {FOLDER.format('selection.tsv')}",
+        "tables of coefficients describe the regression models and the Rad-score",
+        f"{FOLDER.format('coefficients.tsv')}; {FOLDER.format('signature.tsv')}",
     )
 
 

@@ -15,7 +15,7 @@ from osteoflow.manuscript.text.checklists.answer import (
     partly,
 )
 from osteoflow.manuscript.text.checklists.data import FLOW
-from osteoflow.manuscript.text.checklists.models import FOLDER, each, no_models
+from osteoflow.manuscript.text.checklists.models import FOLDER, each, has_features, no_models
 from osteoflow.manuscript.text.facts import AnalysisFacts, Facts
 from osteoflow.manuscript.text.markup import code, plain
 from osteoflow.manuscript.text.outcome_models import measure_name
@@ -74,9 +74,10 @@ def interpretability(facts: Facts) -> Answer:
     return partly(
         each(
             facts,
-            lambda item: (
-                "coefficients and frequency of selection of every feature"
-                + (", nomogram" if item.nomogram else "")
+            lambda item: listing(
+                ["coefficients of the regression models"]
+                + ["frequency of selection of every feature"] * has_features(item)
+                + ["nomogram"] * item.nomogram
             ),
         ),
         f"{FOLDER.format('coefficients.tsv')}; {FOLDER.format('selection.tsv')}",
@@ -179,7 +180,7 @@ def flow_outcome(facts: Facts) -> Answer:
 
 
 def baseline_parts(facts: Facts) -> Answer:
-    """No table compares the parts."""
+    """The manuscript's table of both parts, where Table 1 has variables."""
     missing = no_models(facts)
     if missing is not None:
         return missing
