@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
+
+from osteoflow.models.calibration import log_odds
 
 Array = NDArray[np.float64]
 
@@ -55,6 +58,25 @@ def net_benefit(
     false_positive = treated[:, ~event].mean(axis=1)
     odds = thresholds / (1 - thresholds)
     return sensitivity * share - false_positive * (1 - share) * odds
+
+
+def at_prevalence(probability: ArrayLike, share: float, prevalence: float) -> Array:
+    """Probabilities of a model fitted on case-control data, carried to a population.
+
+    Cases and controls drawn apart change a logistic model's intercept by the ratio of the odds of
+    the event, and nothing else (Prentice and Pyke, Biometrika 1979;66:403). Without this a
+    threshold would be compared with probabilities of another population.
+
+    Parameters
+    ----------
+    probability
+        Shape (n,).
+    share
+        Of events among the rows the model was fitted on.
+    prevalence
+        In the target population.
+    """
+    return expit(log_odds(probability) + logit(prevalence) - logit(share))
 
 
 def treat_all(prevalence: float, thresholds: ArrayLike = THRESHOLDS) -> Array:

@@ -12,6 +12,11 @@ from osteoflow.models.cross_validation import FoldFit, count_marks
 from osteoflow.models.fitting import FittedModels
 from osteoflow.models.repeated import TWICE
 
+HARMONISED_SIGNATURE = (
+    "the signature's formula (signature.tsv) takes features harmonised between the sites of this "
+    "study; it does not hold for features as measured"
+)
+
 
 def fit_warnings(
     final: FittedModels, folds: Sequence[FoldFit], held_table: pd.DataFrame
@@ -77,6 +82,8 @@ def _step_warnings(
     if "harmonisation" not in steps:
         return found
     step = steps["harmonisation"]
+    if step.effects_ and next(iter(radiomic.values())).coefficients_ is not None:
+        found.append(HARMONISED_SIGNATURE)
     if step.warning_:
         found.append(f"harmonisation, final fit: {step.warning_}")
     elif counts["harmonisation", "warning"]:

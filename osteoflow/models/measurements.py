@@ -180,6 +180,8 @@ def _score(people: pd.DataFrame, item: MeasurementRoc, name: str) -> pd.Series:
     from osteoflow.statistics.comparison import numeric_column
 
     values = numeric_column(people, name)
+    # An infinite value is none: its rank would count, but no cut-off lies beside it.
+    values = values.where(values.abs() < math.inf)
     return -values if direction_of(item, name) == "lower" else values
 
 

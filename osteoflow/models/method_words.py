@@ -47,7 +47,10 @@ def methods(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
         )
     words["holdout"] = _holdout_words(analysis, has_holdout)
     if analysis.prevalence is not None:
-        words["prevalence"] = f"decision curves for a prevalence of {analysis.prevalence:g}"
+        words["prevalence"] = (
+            f"decision curves for a prevalence of {analysis.prevalence:g}, to which the models' "
+            "probabilities were carried by the odds of the event"
+        )
     return words
 
 

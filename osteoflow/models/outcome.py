@@ -9,11 +9,14 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from osteoflow.settings.statistics import REFERENCE_COLUMNS
 from osteoflow.statistics.rules import columns_in_rule, parse_rule, unknown_column
 
 # Where an analysis names predictor columns.
 BLOCKS = ("clinical", "measurements", "baselines")
 IDENTIFIERS = frozenset({"participant_id", "session", "subject"})
+# Names that models give to terms of their own.
+MADE_TERMS = frozenset({"rad_score"})
 
 _STATISTICS = frozenset(
     {"mean", "sd", "median", "min", "max", "iqr", "p5", "p10", "p25", "p75", "p90", "p95", "cv"}
@@ -31,6 +34,8 @@ _QUANTITIES = {
     "tscore": "areal bone density (DXA)",
     "zscore": "areal bone density (DXA)",
 }
+# What tells when, where or of what scan a reference was measured is not its result.
+_ABOUT = frozenset(REFERENCE_COLUMNS)
 # "bmd" within a word (abmd, lsbmd, bmdhip) is DXA's areal density unless the word says volumetric.
 _AREAL = re.compile(r"(?<!v)bmd")
 # Quantities measured in the same image, and the images radiomics are computed from.
@@ -48,9 +53,13 @@ def quantities(column: str) -> frozenset[str]:
 
     ``vbmd_l1l2_mean`` and ``vbmd_l3_median`` are one quantity; ``dxa_tscore``, ``tscore_hip`` and
     ``lumbar_bmd`` are another. A name without a known word stands for itself, without level and
-    statistic.
+    statistic; so does the interval to a reference test, or its site.
     """
+    if column.lower() in _ABOUT:
+        return frozenset({column.lower()})
     text = re.sub(r"([tz])[\W_]?score", r"\1score", column.lower())
+    text = re.sub(r"([rt]2)(\*|[\W_]star)", r"\1star", text)
+    text = re.sub(r"fat[\W_]?frac(tion)?", "pdff", text)
     words = [word for word in re.split(r"[\W_]+", text) if word]
     named = frozenset(_QUANTITIES[word] for word in words if word in _QUANTITIES)
     if any(_AREAL.search(word) for word in words):
@@ -136,7 +145,8 @@ def check_predictors(analysis: Any, columns: Iterable[str] | None = None) -> lis
             read["radiomics.harmonisation"] = named
             problems += [
                 f"{where}.radiomics.harmonisation: '{column}' defines the outcome; {reason}"
-                for column in defining_predictors(analysis.outcome, named)
+                for column in named
+                if column == analysis.time or defining_predictors(analysis.outcome, [column])
             ]
     for place, (rule, reason) in rules.items():
         if rule is None:
@@ -148,8 +158,7 @@ def check_predictors(analysis: Any, columns: Iterable[str] | None = None) -> lis
             continue
         problems += [
             f"{where}.{place}: '{column}' defines the outcome; {reason}"
-            for column in read[place]
-            if column in used
+            for column in defining_predictors(analysis.outcome, read[place])
         ]
     for block in BLOCKS:
         read[block] = getattr(analysis, block)
@@ -181,6 +190,12 @@ def _refused(place: str, columns: list[str], analysis: Any) -> list[str]:
         f"{place}: '{column}' identifies participants and cannot predict anything"
         for column in columns
         if column in IDENTIFIERS
+    ]
+    problems += [
+        f"{place}: '{column}' is the name of the Rad-score that the analysis makes itself; "
+        "rename the column"
+        for column in columns
+        if column in MADE_TERMS
     ]
     twice = sorted({name for name in columns if columns.count(name) > 1})
     return problems + [f"{place}: '{name}' is named twice" for name in twice]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
 from osteoflow.models.cross_validation import cross_validate, in_order
 from osteoflow.models.dataset import Dataset
@@ -40,9 +41,9 @@ COLUMNS = (
     "permuted_low", "permuted_median", "permuted_high", "permuted_max", "p", "sentence",
 )  # fmt: skip
 DRAW_COLUMNS = ("model", "permutation", "score")
-# How far the mean may lie above chance before a leak is suspected: in its standard errors, and
-# at least.
-_LEAK_ERRORS, _LEAK_DISTANCE = 4.0, 0.05
+# How far the mean may lie above chance before a leak is suspected: in its standard errors (of few
+# permutations, whose spread is badly known, as many as have this chance), and at least.
+_LEAK_ERRORS, _LEAK_CHANCE, _LEAK_DISTANCE = 4.0, 0.001, 0.05
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,8 @@ def _leaks(permuted: Array, chance: float) -> bool:
     if len(permuted) < 2:
         return False
     error = float(permuted.std(ddof=1)) / np.sqrt(len(permuted))
-    return float(permuted.mean()) - chance > max(_LEAK_DISTANCE, _LEAK_ERRORS * error)
+    errors = max(_LEAK_ERRORS, float(stdtrit(len(permuted) - 1, 1 - _LEAK_CHANCE)))
+    return float(permuted.mean()) - chance > max(_LEAK_DISTANCE, errors * error)
 
 
 def in_text(metric: str) -> str:

@@ -21,7 +21,8 @@ def signature_table(model: RadiomicsModel | None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``term`` (``intercept`` or a selected feature), ``coefficient`` (per standard deviation),
-        ``mean``, ``sd`` (1/n) of the training rows.
+        ``mean``, ``sd`` (1/n) of the training rows. Where features are harmonised, all of it is of
+        harmonised features.
     """
     if model is None or model.coefficients_ is None:
         return pd.DataFrame(columns=list(SIGNATURE_COLUMNS))

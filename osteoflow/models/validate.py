@@ -135,6 +135,10 @@ def run_analysis(
     AnalysisError
         With the reason why the data cannot support the analysis.
     """
+    if analysis.kind != "binary":
+        raise AnalysisError(
+            f"an outcome of kind {analysis.kind} is not one of events and non-events"
+        )
     data = assemble(participants, features, analysis, roi, repeat_sessions, perturbed)
     root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(analysis.name.encode()),))
     seeds = dict(

@@ -207,7 +207,7 @@ class Analysis(Section):
         gt=0,
         lt=1,
         description="Prevalence in the target population, for decision curves of case-control "
-        "data; absent: that of the data.",
+        "data, to which the models' probabilities are carried; absent: that of the data.",
     )
 
     @property
@@ -274,3 +274,5 @@ class Analysis(Section):
             )
         if self.prevalence is not None:
             raise ValueError("prevalence: decision curves are there for binary outcomes alone")
+        if self.anticipated_auc is not None:
+            raise ValueError("anticipated_auc: an area is expected of binary outcomes alone")

@@ -37,10 +37,13 @@ class CategoryTest:
 def cross_table(values: pd.Series, groups: pd.Series) -> pd.DataFrame:
     """Counts of each group (rows) by level (columns), both in alphabetical order.
 
-    Rows without a value or a group do not count.
+    Rows without a value or a group do not count; a group whose rows all lack a value stays, with
+    counts of 0, so that a test of the other groups does not pass for one of all.
     """
     known = values.notna() & groups.notna()
-    return pd.crosstab(groups[known], values[known])
+    counts = pd.crosstab(groups[known], values[known])
+    everybody = pd.Index(sorted(groups.dropna().unique()), name=counts.index.name)
+    return counts.reindex(everybody, fill_value=0)
 
 
 def category_test(

@@ -84,6 +84,8 @@ def compare_groups(groups: Sequence[ArrayLike], test: str, seed: int = 0) -> Gro
         raise ValueError(f"a group has fewer than {_MIN_GROUP} values")
     if np.ptp(np.concatenate(samples)) == 0:
         return _undefined(test, "the variable does not vary")
+    if test in TESTS_OF_MEANS and max(np.ptp(sample) for sample in samples) == 0:
+        return _undefined(test, "no group varies")  # any difference would be infinite errors wide
     if test == "welch_anova" and min(np.ptp(sample) for sample in samples) == 0:
         return _undefined(test, "a group does not vary")
     statistic, p, effect = _TESTS[test](samples, seed)

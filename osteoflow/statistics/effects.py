@@ -21,7 +21,7 @@ def hedges_g(first: Array, second: Array) -> tuple[float, float, float]:
     """Standardised mean difference with limits from the noncentral t distribution.
 
     Hedges, J Educ Stat 1981;6:107; Cumming and Finch, Educ Psychol Meas 2001;61:532. NaN where
-    neither group varies.
+    neither group varies; limits also where scipy cannot compute the distribution.
     """
     n, m = len(first), len(second)
     df = n + m - 2
@@ -33,9 +33,21 @@ def hedges_g(first: Array, second: Array) -> tuple[float, float, float]:
     t = float((first.mean() - second.mean()) / pooled * scale)
 
     def limit(size: float, probability: float) -> float:
-        # The t statistic's distribution falls with its noncentrality.
-        reach = 10.0 + 2 * size
-        ends = size - reach, size + reach
+        # The t statistic's distribution falls with its noncentrality. Searched from the statistic
+        # outwards: far from it, and for a huge one everywhere, scipy does not know the
+        # distribution, and a bracket taken too wide would end in NaN.
+        away = 1.0 if probability < 0.5 else -1.0
+        step = away * float(np.sqrt(1 + size**2 / (2 * df)))
+        near = size
+        for _ in range(60):
+            far = near + step
+            if not (stats.nct.cdf(size, df, far) - probability) * away > 0:
+                break
+            near = far
+        ends = sorted((near, far))
+        excess = [float(stats.nct.cdf(size, df, end)) - probability for end in ends]
+        if not (excess[0] >= 0 >= excess[1]):
+            return float("nan")
         return float(brentq(lambda c: stats.nct.cdf(size, df, c) - probability, *ends))
 
     # Of a negative statistic scipy does not know the distribution far on the other side: NaN.

@@ -217,8 +217,10 @@ def _denominator(df: Array) -> float:
         return float(df[0])
     if np.ptp(df) < 1e-8 * df.mean():
         return float(df.mean())
-    expected = float((df[df > 2] / (df[df > 2] - 2)).sum())
-    return 2 * expected / (expected - len(df)) if expected > len(df) else 0.0
+    if (df <= 2).any():  # the expectation that the formula equates is infinite
+        return 2.0
+    expected = float((df / (df - 2)).sum())
+    return 2 * expected / (expected - len(df))
 
 
 def _profile(design: ArrayLike, y: ArrayLike, participants: ArrayLike) -> _Profile:

@@ -7,17 +7,22 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 from scipy.stats import chi2
 
 from osteoflow.models.comparisons import comparisons, nested_table, pairs
 from osteoflow.models.cross_validation import in_order
 from osteoflow.models.dataset import assemble
+from osteoflow.models.decision import at_prevalence, net_benefit
 from osteoflow.models.filters import feature_filters
+from osteoflow.models.fit_warnings import HARMONISED_SIGNATURE
 from osteoflow.models.fitting import fit_models
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.learners import random_forest
+from osteoflow.models.logistic import fit_logistic
 from osteoflow.models.performance import CrossValidated, bootstrap_weights
 from osteoflow.models.resampled import resampled
+from osteoflow.models.tables.predicted import decision_curve
 from osteoflow.models.validate import AnalysisResult, run_analysis
 from osteoflow.settings.analysis import Analysis
 from osteoflow.statistics.intervals import holm
@@ -331,10 +336,26 @@ def test_optimism_is_that_of_each_model(everything):
 def test_permuted_outcomes_give_no_area(everything):
     table = everything.tables["permutations"].set_index("model")
     cv = everything.tables["performance"].query("set == 'cv' and metric == 'auc'")
-    np.testing.assert_allclose(table["auc"], cv.set_index("model")["value"][table.index])
+    np.testing.assert_allclose(table["observed"], cv.set_index("model")["value"][table.index])
     assert (table["n_permutations"] == 2).all()
     assert (abs(table["permuted_mean"] - 0.5) < 0.25).all()
     assert table.loc["combined", "p"] == pytest.approx(1 / 3)
+
+
+def test_other_kinds_are_not_taken_for_events():
+    participants, features = _cohort(60, 4)
+    participants["years"] = np.linspace(1, 9, 60)
+    analysis = _analysis(kind="survival", time="years", clinical=["age"])
+    with pytest.raises(AnalysisError, match="survival"):
+        run_analysis(participants, features, analysis, seed=1)
+
+
+def test_a_harmonised_signature_says_so():
+    radiomics = {"image": "vbmd", "harmonisation": {"site": "site"}}
+    for settings, told in ((radiomics, True), ({"image": "vbmd"}, False)):
+        result = run_analysis(*_cohort(90, 6), _analysis(radiomics=settings, repeats=1), seed=1)
+        assert len(result.tables["signature"])
+        assert (HARMONISED_SIGNATURE in result.documents["summary"]["warnings"]) == told
 
 
 # --- harmonisation and other steps ---------------------------------------------------------------
@@ -523,3 +544,31 @@ def test_comparisons_of_one_constant_model_have_no_test():
         [auc(y, probability["radiomics"]) - 0.5] * 2
     )
     assert list(itertools.chain(table["correction"])) == ["Holm, 1 tests", ""]
+
+
+def test_decision_curves_of_case_control_data_are_those_of_the_population():
+    """Cases and controls drawn apart give the net benefit that the population has."""
+    rng = np.random.default_rng(0)
+    n = 200_000
+    x = rng.normal(size=n)
+    risk = expit(-3.2 + 1.3 * x)
+    event = rng.random(n) < risk
+    drawn = np.concatenate([np.flatnonzero(event)[:3000], np.flatnonzero(~event)[:3000]])
+    y = event[drawn].astype(float)
+    fitted = expit(fit_logistic(x[drawn, None], y).linear_predictor(x[drawn, None]))
+    validated = CrossValidated(
+        y, np.zeros((1, len(y)), dtype=int), {"clinical": fitted[None]}, {"clinical": y[None]}
+    )
+    held = (y, {"clinical": fitted})
+    share = float(event.mean())
+    found = decision_curve(validated, held, share).query("strategy == 'clinical'")
+    for part in ("cv", "holdout"):
+        curve = found[found["set"] == part].set_index("threshold")["net_benefit"]
+        for threshold in (0.05, 0.1, 0.2):
+            truth = net_benefit(event.astype(float), risk, [threshold])[0]
+            assert curve[threshold] == pytest.approx(truth, abs=0.002)
+    as_they_are = decision_curve(validated, held, None).query("strategy == 'clinical'")
+    np.testing.assert_array_equal(
+        as_they_are.query("set == 'cv'")["net_benefit"], net_benefit(y, fitted)
+    )
+    np.testing.assert_allclose(at_prevalence([0.3, 0.9], 0.5, 0.5), [0.3, 0.9])

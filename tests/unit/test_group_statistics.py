@@ -17,9 +17,14 @@ from osteoflow.settings.statistics import (
     Statistics,
 )
 from osteoflow.statistics.balance import smd_of_categories, smd_of_numbers
-from osteoflow.statistics.categories import category_test, cramers_v, odds_ratio
+from osteoflow.statistics.categories import category_test, cramers_v, cross_table, odds_ratio
 from osteoflow.statistics.column_checks import column_problems, columns_used
-from osteoflow.statistics.comparison import compare_groups, comparisons_table, pairs_table
+from osteoflow.statistics.comparison import (
+    compare_categories,
+    compare_groups,
+    comparisons_table,
+    pairs_table,
+)
 from osteoflow.statistics.correlation import matrices_table
 from osteoflow.statistics.effects import omega_squared, welch_anova
 from osteoflow.statistics.intervals import holm
@@ -382,3 +387,18 @@ def test_groups_that_a_test_cannot_compare_stop_the_study(tmp_path):
         f"{place}comparisons.d.variables: 'age' makes the groups, and differs between them by "
         "construction",
     ]
+
+
+def test_a_group_without_values_is_not_left_out_silently():
+    values = pd.Series(["a", "b"] * 12 + [None] * 6, dtype=object)
+    groups = pd.Series(["x", "y", "y", "x"] * 6 + ["z"] * 6, dtype=object)
+    counts = cross_table(values, groups)
+    assert counts.index.tolist() == ["x", "y", "z"]
+    assert counts.loc["z"].tolist() == [0, 0]
+    for test in ("chi2", "fisher"):
+        with pytest.raises(ValueError, match="a group has no values"):
+            compare_categories(values, groups, test)
+    table = pd.DataFrame({"v": values, "g": groups})
+    row = table1(table, ["v"], "g", smd=True).table.iloc[1]
+    assert row["test"] == "none: a group has no values"
+    assert np.isnan(row["p"]) and np.isnan(row["smd"])

@@ -320,3 +320,16 @@ def test_conditions_of_published_cutoffs_are_counted(people):
     assert methods_of(measured, SUMMARIES) == {
         "vbmd_l1l2_mean": "phantom", "hu_l1_mean": "CT", "hu_l1l2_mean": ""
     }  # fmt: skip
+
+
+def test_an_infinite_value_is_left_out(people):
+    """It would have a rank, but no cut-off beside it: the curve and Youden's must be of one set."""
+    people = people.assign(age=people["age"].astype(float))
+    before = tables(people.drop(index=people.index[3]), measurements=["age"])
+    people.loc[people.index[3], "age"] = np.inf
+    after = tables(people, measurements=["age"])
+    assert after["roc"]["n_left_out"].iloc[0] == before["roc"]["n_left_out"].iloc[0] + 1
+    for key in ("auc", "auc_low", "p"):
+        assert after["roc"][key].iloc[0] == before["roc"][key].iloc[0]
+    assert np.isfinite(after["cutoffs"]["cutoff"].iloc[0])
+    assert after["cutoffs"]["cutoff"].iloc[0] == before["cutoffs"]["cutoff"].iloc[0]

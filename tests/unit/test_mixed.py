@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from osteoflow.settings.statistics import MixedModel
-from osteoflow.statistics.mixed import fit_mixed, joint_test
+from osteoflow.statistics.mixed import _denominator, fit_mixed, joint_test
 from osteoflow.statistics.mixed_table import SINGULAR, mixed_tables
 
 
@@ -243,3 +243,11 @@ def test_a_level_that_nobody_has_and_a_singular_fit_are_named(cohort):
     effects, models = mixed_tables(measurements, people, [])
     assert effects.empty
     assert models.empty
+
+
+@pytest.mark.parametrize(
+    ("df", "theirs"), [([1.5, 5], 2), ([1.2, 1.5], 2), ([3, 5, 8], 4), ([7, 7], 7), ([4.5], 4.5)]
+)
+def test_denominator_df_equal_lmertest(df, theirs):
+    """Of lmerTest 3.1's ``get_Fstat_ddf``."""
+    assert _denominator(np.array(df, dtype=float)) == pytest.approx(theirs)

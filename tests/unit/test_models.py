@@ -120,6 +120,12 @@ def test_areal_bone_density_defines_a_dxa_outcome():
     assert defining_predictors("vbmd_l1l2_mean < 80", [*areal, *others]) == others[:3]
 
 
+def test_what_is_known_about_a_reference_test_is_not_its_result():
+    about = ["dxa_interval_days", "dxa_site", "reference_interval_days", "menopause", "treatment"]
+    assert defining_predictors("dxa_tscore <= -2.5", [*about, "dxa_hip"]) == ["dxa_hip"]
+    assert defining_predictors("dxa_site == hip", ["dxa_site", "age"]) == ["dxa_site"]
+
+
 def test_incorporation_bias_is_named():
     assert incorporation_bias("vbmd_l1l2_mean < 80", ["age"], ["pdff"]) == []
     found = incorporation_bias("vbmd_l1l2_mean < 80", ["hu_l1_mean"], ["ct"])
@@ -467,7 +473,7 @@ def test_tables_of_an_analysis(result):
         "predictions", "performance", "comparisons", "selection", "filters", "coefficients",
         "lasso_path", "lasso_cv", "calibration", "decision_curve", "roc", "nomogram_points",
         "nomogram_calibration", "signature", "classification", "reclassification", "nested",
-        "optimism", "permutations", "permuted_auc", "sample_size",
+        "optimism", "permutations", "permuted_scores", "sample_size",
     }  # fmt: skip
     predictions = result.tables["predictions"]
     train = set(predictions.loc[predictions["set"] == "cv", "participant_id"])

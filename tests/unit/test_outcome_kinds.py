@@ -127,6 +127,25 @@ def test_two_images_are_named_and_both_needed(people, features):
             {"radiomics": {"image": "vbmd", "harmonisation": {"site": "fracture"}}},
             "harmonisation must be blind",
         ),
+        (
+            {
+                "kind": "survival",
+                "time": "years",
+                "radiomics": {
+                    "image": "vbmd",
+                    "harmonisation": {"site": "site", "covariates": ["years"]},
+                },
+            },
+            "harmonisation must be blind",
+        ),
+        ({"clinical": ["age", "rad_score"]}, "rename the column"),
+        (
+            {"outcome": "vbmd_l1l2_mean < 80", "holdout_rule": "vbmd_l3_mean < 70"},
+            "must not be chosen",
+        ),
+        ({"outcome": "pdff_l1_mean > 60", "clinical": ["fat_fraction_l3"]}, "defines the outcome"),
+        ({"outcome": "fatfraction > 60", "baselines": ["pdff_l1_mean"]}, "defines the outcome"),
+        ({"outcome": "r2star_l1_mean > 80", "baselines": ["T2*_L1"]}, "defines the outcome"),
     ],
 )
 def test_what_is_refused(changes, words):
@@ -145,6 +164,10 @@ def test_what_is_refused(changes, words):
         ({"kind": "survival"}, "time"),
         ({"radiomics": {"image": "vbmd", "learners": ["svm"]}}, "no Rad-score"),
         ({"radiomics": {"image": ["vbmd", "vbmd"]}}, "twice"),
+        (
+            {"kind": "continuous", "outcome": "age", "anticipated_auc": 0.8},
+            "anticipated_auc: an area",
+        ),
     ],
 )
 def test_settings_that_contradict_themselves(changes, words):

@@ -185,3 +185,21 @@ def test_figure_and_report(n_models, n):
     (table,) = model_checks({"permutations": check.table})
     assert len(table.rows) == n_models
     assert words in table.note
+
+
+@pytest.mark.parametrize(
+    ("scores", "leak"),
+    [
+        ([0.62], False),
+        ([0.61, 0.63], False),
+        ([0.60, 0.66, 0.63], False),
+        ([0.86, 0.88, 0.87, 0.85, 0.89], True),
+        ([0.55, 0.70] * 10, True),
+        ([0.40, 0.66] * 10, False),
+    ],
+)
+def test_few_permutations_do_not_accuse_by_chance(scores, leak):
+    """A spread known from two or three is hardly known."""
+    found = summarise({"a": [0.7]}, [{"a": score} for score in scores])
+    assert bool(found.warnings) == leak
+    assert ("leaks" in found.table["sentence"].iloc[0]) == leak

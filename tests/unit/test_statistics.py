@@ -469,6 +469,31 @@ def test_table1_states_its_tests():
     assert list(alone.columns) == ["variable", "level", "missing", "overall"]
 
 
+@pytest.mark.parametrize("shift", [5, 50, 1000, 1e6])
+def test_a_huge_difference_is_still_tested(shift: float) -> None:
+    """scipy's noncentral t is NaN far from its centre; the test does not fall with the limits."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(0, 1, 300), rng.normal(shift, 1, 300)
+    found = compare_groups([first, second], "welch")
+    assert found.p < 1e-100
+    assert found.effect == pytest.approx(-shift, rel=0.1)
+    if shift <= 50:
+        # Hedges and Olkin's large-sample error; the noncentral limits are near it.
+        error = np.sqrt(2 / 300 + found.effect**2 / (2 * 598))
+        assert (found.low, found.high) == pytest.approx(
+            (found.effect - 1.96 * error, found.effect + 1.96 * error), rel=0.01
+        )
+
+
+@pytest.mark.parametrize("test", ["welch", "anova", "welch_anova"])
+def test_groups_without_any_spread_have_no_test_of_means(test: str) -> None:
+    found = compare_groups([np.ones(5), np.full(5, 2.0)], test)
+    assert np.isnan([found.statistic, found.p, found.effect]).all()
+    assert found.note == "no group varies"
+    ranks = compare_groups([np.ones(5), np.full(5, 2.0)], "mann_whitney")
+    assert ranks.p < 0.05
+
+
 @pytest.mark.parametrize("shift", [0.3, 1.2, 4.0])
 def test_limits_of_hedges_g_do_not_depend_on_the_order_of_groups(shift: float) -> None:
     rng = np.random.default_rng(7)

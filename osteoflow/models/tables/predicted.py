@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from osteoflow.models.calibration import calibration_curve, calibration_points
 from osteoflow.models.dataset import Dataset
-from osteoflow.models.decision import THRESHOLDS, net_benefit, treat_all
+from osteoflow.models.decision import THRESHOLDS, at_prevalence, net_benefit, treat_all
 from osteoflow.models.performance import CrossValidated
 
 Array = NDArray[np.float64]
@@ -77,7 +77,12 @@ def calibration(validated: CrossValidated, held: Holdout) -> pd.DataFrame:
 def decision_curve(
     validated: CrossValidated, held: Holdout, prevalence: float | None
 ) -> pd.DataFrame:
-    """Net benefit of the models, of treating all and none; averaged over repeats in ``cv``."""
+    """Net benefit of the models, of treating all and none; averaged over repeats in ``cv``.
+
+    With a prevalence of the target population the models' probabilities are carried to it from the
+    share of events among the training rows (:func:`osteoflow.models.decision.at_prevalence`).
+    """
+    trained = float(validated.outcome.mean())
     sets = {"cv": (validated.outcome, validated.probability)}
     if held is not None:
         sets["holdout"] = (held[0], {model: p[None, :] for model, p in held[1].items()})
@@ -85,7 +90,17 @@ def decision_curve(
     for name, (outcome, probability) in sets.items():
         share = float(outcome.mean()) if prevalence is None else prevalence
         benefits = {
-            model: np.mean([net_benefit(outcome, p, prevalence=prevalence) for p in repeats], 0)
+            model: np.mean(
+                [
+                    net_benefit(
+                        outcome,
+                        p if prevalence is None else at_prevalence(p, trained, prevalence),
+                        prevalence=prevalence,
+                    )
+                    for p in repeats
+                ],
+                0,
+            )
             for model, repeats in probability.items()
         }
         benefits |= {"all": treat_all(share), "none": np.zeros(len(THRESHOLDS))}
