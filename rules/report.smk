@@ -72,9 +72,7 @@ rule report_cohort:
         manuscript_formats=CONFIG.manuscript.formats,
         volume_confounding=CONFIG.statistics.volume_confounding,
         settings=canonical(
-            CONFIG.model_dump(
-                include={"segmentation", "mri", "ct", "radiomics"}, mode="json"
-            )
+            CONFIG.model_dump(include={"segmentation", "ct", "radiomics"}, mode="json")
         ),
         code=code_version("report_cohort.py"),
     script:

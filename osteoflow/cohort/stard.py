@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from osteoflow.images import RADIOMICS
-from osteoflow.statistics.reference_test import INTERVAL_COLUMNS
 
+# Days between scan and reference test; the first column that a study has.
+INTERVAL_COLUMNS = ("reference_interval_days", "dxa_interval_days")
 NO_INDEX, NO_REFERENCE, APART = "no_index_test", "no_reference_standard", "not_modelled"
 
 _LATER = re.compile(r"^(session .*|the row without a session) is not used: ")

@@ -13,7 +13,9 @@ from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 from osteoflow.settings.figures import Figures
 
-NO_NOMOGRAM = "No predictor has an effect: there is no nomogram."
+NO_NOMOGRAM = (
+    "There is no nomogram: no logistic model of several predictors, or none of them has an effect."
+)
 NO_PATH = "No LASSO or elastic net belongs to this analysis."
 
 # Files of the analysis by name, summary, settings, and the penalty it takes -> figure and caption.

@@ -53,7 +53,7 @@ def describe_methods(
     Parameters
     ----------
     settings
-        Sections ``segmentation``, ``mri``, ``ct`` and ``radiomics`` of the configuration.
+        Sections ``segmentation``, ``ct`` and ``radiomics`` of the configuration.
     methods
         Image -> what the cohort's measurements say of how it was made.
     seeded

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-# Days between scan and reference test; the first column that a study has.
-INTERVAL_COLUMNS = ("reference_interval_days", "dxa_interval_days")
+from osteoflow.cohort.stard import INTERVAL_COLUMNS
 
 
 def interval_warnings(outcomes: Mapping[str, bool], people: pd.DataFrame) -> list[str]:

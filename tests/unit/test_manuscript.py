@@ -696,6 +696,17 @@ def test_regression_coefficients(tables, results):
     assert [cells[0] for cells in rows][-4:] == ["Intercept", "Age (years)", "Sex: M", "Rad-score"]
 
 
+def test_differences_of_several_measures_are_adjusted_within_each():
+    rows = [("b", "a", name, 0.1, 0.0, 0.2, 1.9, p, 2 * p, "paired test on the hold-out")
+            for name, p in (("r2", 0.02), ("mae", 0.04))]  # fmt: skip
+    columns = ["model_a", "model_b", "metric", "difference", "ci_low", "ci_high", "z", "p"]
+    table = pd.DataFrame(rows, columns=[*columns, "p_adjusted", "test"])
+    contents = {"comparisons": table, "summary": {"outcome": "age", "n": 50}}
+    made = build_table("auc_differences", Inputs("x", "a", contents, manuscript_study.words()))
+    assert "p (Holm): adjusted over the pairs of each measure." in " ".join(made.notes)
+    assert [row.cells[3:] for row in made.rows[1:]] == [("0.020", "0.040"), ("0.040", "0.080")]
+
+
 def test_models_and_features_have_one_name_in_tables_and_figures():
     label = {"hu_l1_mean": "CT number L1 (HU)"}.get
     for name in ("clinical", "combined", "radiomics", "radiomics_elastic_net"):

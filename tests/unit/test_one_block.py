@@ -11,12 +11,16 @@ from osteoflow.figures.nomogram_calibration import draw_nomogram_calibration
 from osteoflow.io.tables import write_table
 from osteoflow.io.volume import write_json
 from osteoflow.io.whole import write_text
+from osteoflow.manuscript.builders import build_table
+from osteoflow.manuscript.inputs import Inputs
 from osteoflow.manuscript.text.checklists.answer import AUTHOR, PARTLY
 from osteoflow.manuscript.text.checklists.evaluation import nonradiomic
+from osteoflow.manuscript.text.checklists.models import model_selection
 from osteoflow.manuscript.text.checklists.openness import specification
 from osteoflow.manuscript.text.checklists.results import interpretability
 from osteoflow.manuscript.text.facts import AnalysisFacts
 from osteoflow.manuscript.text.load import MODEL_TABLES, load_analysis
+from osteoflow.manuscript.text.methods import write_methods
 from osteoflow.models.validate import run_analysis
 from osteoflow.reports.calculator import render_calculator
 from osteoflow.settings.analysis import Analysis
@@ -91,3 +95,20 @@ def test_checklists_speak_of_features_only_where_there_are_some(clinical, radiom
     assert "the Rad-score as a formula" in model.fact
     assert "frequency of selection of every feature" in explained.fact
     assert compared.status == AUTHOR
+
+
+def test_text_and_checklists_call_models_as_figures_do(clinical):
+    models = ["baseline_pdff_l1l2_mean", "clinical", "radiomics_svm"]
+    item = AnalysisFacts("alone", {**clinical.documents["summary"], "models": models})
+    facts = study(analyses=[item])
+    names = "PDFF L1–L2 alone, clinical and radiomics (SVM)"
+    assert f"models: {names}." in write_methods(facts)[0]
+    assert names in model_selection(facts).fact
+    assert "PDFF L1–L2 alone and clinical" in nonradiomic(facts).fact
+
+
+def test_the_table_of_features_says_that_there_are_none(clinical):
+    contents = {"summary": clinical.documents["summary"]}
+    contents |= {name: clinical.tables[name] for name in ("selection", "filters")}
+    table = build_table("selected_features", Inputs("selected_features_alone", "alone", contents))
+    assert table.empty and table.rows[0].cells == ("The analysis has no radiomic features.",)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from osteoflow.figures.model_names import in_sentence
 from osteoflow.images import RADIOMICS
 from osteoflow.manuscript.text.citations import cite
 from osteoflow.manuscript.text.facts import AnalysisFacts, Facts
@@ -131,7 +132,7 @@ def _predictors(facts: Facts, about: Mapping[str, Any]) -> str:
         parts.append(f"each of {labels} alone, for comparison")
     if not parts:
         return ""
-    names = [plain(str(name).replace("_", " ")) for name in about.get("models", [])]
+    names = [plain(in_sentence(str(name))) for name in about.get("models", [])]
     told_models = f"; models: {listing(names)}" if names else ""
     return f"candidate predictors were {listing(parts)}{told_models}"
 

@@ -24,6 +24,7 @@ from osteoflow.wording import REGRESSIONS, count, feature_name, listing, region_
 # Steps of the analysis that the notes tell in its own words.
 _METHODS = ("reliability", "univariate", "redundancy", "mrmr", "lasso", "elastic_net")
 
+_NO_FEATURES = "The analysis has no radiomic features."
 _WITHOUT = "The learner has no coefficients."
 
 
@@ -38,7 +39,8 @@ def selected_features(inputs: Inputs) -> ManuscriptTable:
     used = table if table.empty else table[(table["frequency"] > 0) | (table["coefficient"] != 0)]
     if reason or used.empty:
         named = model_title(title, summary, label)
-        return nothing(inputs.name, named, reason or "No feature was ever selected.")
+        none = "No feature was ever selected." if summary.get("radiomics") else _NO_FEATURES
+        return nothing(inputs.name, named, reason or none)
     sections = {"Left to the model by the filters": used}
     if linear:
         sections = {

@@ -167,7 +167,8 @@ def auc_differences(inputs: Inputs) -> ManuscriptTable:
         *(Column("Models", "left"), Column("Difference (95 % CI)")),
         *(Column("z"), *(Column(heading) for heading in tested.values())),
     )
-    adjusted = "p (Holm): adjusted over all pairs tested. " if "p_adjusted" in tested else ""
+    over = "the pairs of each measure" if several else "all pairs tested"
+    adjusted = f"p (Holm): adjusted over {over}. " if "p_adjusted" in tested else ""
     notes = (
         *marks.notes,
         f"p: two-sided, not adjusted for the number of pairs. {adjusted}Only frozen models "

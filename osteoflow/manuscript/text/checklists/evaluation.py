@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from osteoflow.figures.model_names import in_sentence
 from osteoflow.manuscript.text.checklists.answer import (
     FILLED,
     MODELS,
@@ -149,7 +150,7 @@ def nonradiomic(facts: Facts) -> Answer:
         has_features(item) and _others(item) and item.rows("comparisons") is not None
         for item in facts.models
     )
-    told = each(facts, lambda item: listing([plain(name) for name in _others(item)]))
+    told = each(facts, lambda item: listing([plain(in_sentence(name)) for name in _others(item)]))
     if not told:
         return author()
     fact = f"models without radiomic features: {told}"
@@ -171,7 +172,7 @@ def simple_model(facts: Facts) -> Answer:
         any(str(name).startswith("baseline") for name in item.summary.get("models", []))
         for item in facts.models
     )
-    told = each(facts, lambda item: listing([plain(name) for name in _others(item)]))
+    told = each(facts, lambda item: listing([plain(in_sentence(name)) for name in _others(item)]))
     if not told:
         return author()
     fact = f"compared with: {told}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from osteoflow.figures.model_names import in_sentence
 from osteoflow.manuscript.text.checklists.answer import (
     MODELS,
     Answer,
@@ -301,7 +302,7 @@ def model_selection(facts: Facts) -> Answer:
     told = each(
         facts,
         lambda item: listing(
-            [plain(str(name).replace("_", " ")) for name in item.summary.get("models", [])]
+            [plain(in_sentence(str(name))) for name in item.summary.get("models", [])]
         ),
     )
     return filled(f"all models of the settings are reported, none was selected ({told})", MODELS)

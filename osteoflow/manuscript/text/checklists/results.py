@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from osteoflow.figures.model_names import in_sentence
 from osteoflow.manuscript.text.checklists.answer import (
     MODELS,
     Answer,
@@ -46,7 +47,7 @@ def _differences(item: AnalysisFacts) -> str:
     tested = table[table["p"].notna()] if "p" in table else table
     rows = tested if len(tested) else table
     return "; ".join(
-        f"{plain(row.model_a)} minus {plain(row.model_b)}: "
+        f"{plain(in_sentence(row.model_a))} minus {plain(in_sentence(row.model_b))}: "
         f"{quantity_estimate('auc', row.difference, row.ci_low, row.ci_high)}"
         for row in rows.itertuples()
     )
@@ -103,7 +104,7 @@ def _main(item: AnalysisFacts) -> str:
     parts = []
     for name, block in rows.groupby("set", sort=False):
         each_model = [
-            f"{plain(str(row.model).replace('_', ' '))} "
+            f"{plain(in_sentence(str(row.model)))} "
             f"{quantity_estimate(str(metric), row.value, row.ci_low, row.ci_high)}"
             for row in block.itertuples()
         ]
@@ -139,8 +140,9 @@ def confusion(item: AnalysisFacts) -> list[str]:
         if all(math.isfinite(share) for share in right):
             hits = [round(right[0] * events), round(right[1] * (held - events))]
             found.append(
-                f"{plain(model)}: {hits[0]} true and {held - events - hits[1]} false positive, "
-                f"{hits[1]} true and {events - hits[0]} false negative"
+                f"{plain(in_sentence(str(model)))}: {hits[0]} true and "
+                f"{held - events - hits[1]} false positive, {hits[1]} true and "
+                f"{events - hits[0]} false negative"
             )
     return found
 
