@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from osteoflow.figures.model_names import in_sentence, model_name
 from osteoflow.figures.model_tables import (
     SET_NAMES,
     Estimate,
@@ -21,6 +20,7 @@ from osteoflow.figures.model_tables import (
     sets_present,
 )
 from osteoflow.figures.style import GREY, PAGE_MM, look, model_style, new_figure, plain, wrap
+from osteoflow.model_names import in_sentence, model_name
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import listing, quantity, quantity_estimate
 

@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from osteoflow.figures.model_names import in_sentence
 from osteoflow.figures.model_tables import (
     SET_NAMES,
     methods_of,
@@ -30,6 +29,7 @@ from osteoflow.figures.style import (
     text_width,
     wrap,
 )
+from osteoflow.model_names import in_sentence
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, number, quantity_estimate, sentence
 

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from osteoflow.figures.model_names import in_sentence, model_name
 from osteoflow.figures.model_tables import SET_NAMES, outcome_of, sets_present
 from osteoflow.figures.style import (
     BLACK,
@@ -19,6 +18,7 @@ from osteoflow.figures.style import (
     panel_title,
     plain,
 )
+from osteoflow.model_names import in_sentence, model_name
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import listing, number, quantity
 

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from osteoflow.figures.model_names import in_sentence
 from osteoflow.figures.model_tables import (
     SET_NAMES,
     models_present,
@@ -30,6 +29,7 @@ from osteoflow.figures.style import (
     text_width,
     wrap,
 )
+from osteoflow.model_names import in_sentence
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, p_value, quantity_estimate, sentence, significant
 

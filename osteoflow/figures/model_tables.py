@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from osteoflow.figures.model_names import LEARNERS
+from osteoflow.model_names import LEARNERS
 from osteoflow.wording import count
 
 SET_NAMES = {"cv": "Cross-validation", "holdout": "Hold-out"}

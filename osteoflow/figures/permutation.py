@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from osteoflow.figures.model_names import model_name
 from osteoflow.figures.model_tables import models_present, outcome_of
 from osteoflow.figures.notice import draw_notice
 from osteoflow.figures.style import (
@@ -25,6 +24,7 @@ from osteoflow.figures.style import (
     rasterised,
     wrap,
 )
+from osteoflow.model_names import model_name
 from osteoflow.models.permutation import in_text
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, p_number, p_value, quantity

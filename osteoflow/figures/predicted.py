@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from osteoflow.figures.model_names import in_sentence
 from osteoflow.figures.model_tables import (
     SET_NAMES,
     Estimate,
@@ -30,6 +29,7 @@ from osteoflow.figures.style import (
     rasterised,
     wrap,
 )
+from osteoflow.model_names import in_sentence
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import (
     agreement_words,

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from osteoflow.figures.model_names import in_sentence, model_name
 from osteoflow.figures.model_tables import (
     SET_NAMES,
     methods_of,
@@ -32,6 +31,7 @@ from osteoflow.figures.style import (
     text_width,
     wrap,
 )
+from osteoflow.model_names import in_sentence, model_name
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import listing, p_value, quantity_estimate, sentence
 

@@ -20,10 +20,10 @@ from osteoflow.figures.boxes import (
     listed,
     titled,
 )
-from osteoflow.figures.model_names import in_sentence
 from osteoflow.figures.model_tables import outcome_of
 from osteoflow.figures.style import look, new_figure, page_axes
 from osteoflow.images import RADIOMICS
+from osteoflow.model_names import in_sentence
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, listing, number, significant, step_name
 

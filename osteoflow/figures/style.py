@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import FT2Font, LoadFlags
 
-from osteoflow.figures.model_names import BASELINE
 from osteoflow.io.whole import whole_file, write_text
+from osteoflow.model_names import BASELINE
 
 if TYPE_CHECKING:
     from osteoflow.settings.figures import Figures

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from osteoflow.model_names import the_model
 from osteoflow.models.clinical import RAD_SCORE, ClinicalDesign
 from osteoflow.models.cross_validation import FoldFit, count_marks
 from osteoflow.models.fitting import FittedModels
@@ -113,9 +114,9 @@ def _learner_warnings(radiomic: Mapping[str, Any], folds: Sequence[Any]) -> list
         for mark, words in model.learner_.NOTES.items():
             often = counts[name, mark]
             if mark in model.learner_.notes_:
-                found.append(f"{name} model: {words}")
+                found.append(f"{the_model(name)}: {words}")
             if often:
-                found.append(f"{name} model: in {often} of {n} outer training parts, {words}")
+                found.append(f"{the_model(name)}: in {often} of {n} outer training parts, {words}")
     return found
 
 
@@ -125,25 +126,25 @@ def _logistic_warnings(final: FittedModels, folds: Sequence[FoldFit]) -> list[st
     for name, model in final.logistic.items():
         if model.logistic_.method == "firth":
             found.append(
-                f"{name} model: the classes are separated, so the final fit uses Firth's "
+                f"{the_model(name)}: the classes are separated, so the final fit uses Firth's "
                 "penalised likelihood"
             )
         if counts[name, "separated"]:
             found.append(
-                f"{name} model: Firth's penalised likelihood replaced maximum likelihood in "
+                f"{the_model(name)}: Firth's penalised likelihood replaced maximum likelihood in "
                 f"{counts[name, 'separated']} of {n} outer training parts (separation)"
             )
         for place in model.logistic_.dropped:
             if model.terms_[place] != RAD_SCORE:  # a constant Rad-score is told elsewhere
                 found.append(
-                    f"{name} model: '{model.terms_[place]}' is constant or repeats other "
+                    f"{the_model(name)}: '{model.terms_[place]}' is constant or repeats other "
                     "predictors and was left out"
                 )
         weight = dict(zip(model.terms_, model.logistic_.coefficients, strict=True))
         if weight.get(RAD_SCORE, 0.0) < 0:
             found.append(
-                f"the cross-fitted Rad-score has a negative weight in the {name} model: it did "
-                "not predict the outcome within the training data"
+                f"the cross-fitted Rad-score has a negative weight in the {the_model(name)}: it "
+                "did not predict the outcome within the training data"
             )
     return found
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from osteoflow.model_names import in_sentence
 from osteoflow.models.clinical import RAD_SCORE
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.optimism import Indices
@@ -95,7 +96,7 @@ def size_warnings(table: pd.DataFrame) -> list[str]:
     """One sentence that names the models whose sample does not suffice; none if all do."""
     few = []
     for _, row in table[table["sufficient"] != "yes"].iterrows():
-        words = f"{row['model']} {row['n']}"
+        words = f"{in_sentence(row['model'])} {row['n']}"
         if np.isfinite(row["n_required"]):
             words += f" of {row['n_required']:.0f}"
         words += f" ({count(row['candidate_parameters'], 'candidate parameter')}"
@@ -111,7 +112,7 @@ def size_words(table: pd.DataFrame, analysis: Analysis) -> str:
     if known.empty:
         return ""
     sizes = "; ".join(
-        f"{row['model']} {row['n_required']:.0f}"
+        f"{in_sentence(row['model'])} {row['n_required']:.0f}"
         f" ({count(row['candidate_parameters'], 'candidate parameter')})"
         for _, row in known.iterrows()
     )

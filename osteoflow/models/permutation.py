@@ -22,6 +22,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from osteoflow.model_names import the_model
 from osteoflow.models.cross_validation import cross_validate, in_order
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.folds import AnalysisError
@@ -179,8 +180,9 @@ def summarise(
         rows.append(row)
         if leak:
             warnings.append(
-                f"{model} model: with permuted outcomes the cross-validated {in_text(metric)} is "
-                f"{quantity(metric, row['permuted_mean'])} on average instead of {chance:g}: "
+                f"{the_model(model)}: with permuted outcomes the cross-validated "
+                f"{in_text(metric)} is {quantity(metric, row['permuted_mean'])} on average instead "
+                f"of {chance:g}: "
                 "information leaks into the training"
             )
     return PermutationCheck(

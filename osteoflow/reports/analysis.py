@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from osteoflow.figures.model_names import model_name
 from osteoflow.figures.model_tables import SET_NAMES, models_present, sets_present
+from osteoflow.model_names import model_name
 from osteoflow.reports.html import HtmlTable, given, make_table
 from osteoflow.reports.kinds import TABLES as KIND_TABLES
 from osteoflow.reports.kinds import caption_of, kind_tables, sizes

@@ -13,7 +13,7 @@ from osteoflow.reports.html import HtmlTable, environment, given, make_table
 from osteoflow.reports.picture import ReportFigure
 from osteoflow.reports.reviewed import describe_review
 from osteoflow.reports.truth import quantity_label
-from osteoflow.wording import sentence, step_name
+from osteoflow.wording import sentence, step_name, unit_name
 
 
 @dataclass(frozen=True)
@@ -188,6 +188,7 @@ def _truth(summary: pd.DataFrame | None) -> HtmlTable | None:
     shown = summary.assign(
         metric=[quantity_label(name, unit=False) for name in summary["metric"]],
         scan_model=summary["scan_model"].str.replace("_", " "),
+        unit=summary["unit"].map(unit_name),
     )
     return make_table(
         shown,

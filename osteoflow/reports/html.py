@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -92,6 +93,7 @@ QUANTITIES = {
     **dict.fromkeys(("statistic", "z"), "statistic"),
 }
 WHOLE_COLUMNS = {"n", "n_in", "n_out", "n_missing", "n_voxels", "rater", "missing", "n_events"}
+GROUP_SIZE = re.compile(r"n_\d+")
 
 
 @dataclass(frozen=True)
@@ -174,13 +176,18 @@ def _heading(column: str, names: Mapping[str, str]) -> str:
     return names.get(column, column)
 
 
+def _is_whole(column: str) -> bool:
+    """Whether a column holds counts."""
+    return column in WHOLE_COLUMNS or GROUP_SIZE.fullmatch(column) is not None
+
+
 def cell_text(value: object, column: str = "", digits: int | None = None) -> str:
     """One value as text."""
     if is_missing(value):
         return DASH
     if isinstance(value, bool) or type(value).__name__ == "bool":
         return "yes" if value else "no"
-    if isinstance(value, Integral) or (column in WHOLE_COLUMNS and isinstance(value, Real)):
+    if isinstance(value, Integral) or (_is_whole(column) and isinstance(value, Real)):
         return number(float(value), 0)
     if isinstance(value, Real):
         if column in P_COLUMNS:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from osteoflow.figures.model_names import model_name
 from osteoflow.figures.model_tables import SET_NAMES
+from osteoflow.model_names import model_name
 from osteoflow.reports.html import HtmlTable, given, make_table
 from osteoflow.wording import count, mean_sd, quantity_estimate
 

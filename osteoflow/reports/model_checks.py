@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from osteoflow.figures.model_names import model_name
+from osteoflow.model_names import model_name
 from osteoflow.models.permutation import in_text
 from osteoflow.models.sample_size import CRITERIA
 from osteoflow.reports.html import HtmlTable, given, make_table

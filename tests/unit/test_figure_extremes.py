@@ -20,13 +20,13 @@ from osteoflow.figures.decision_curve import draw_decision_curve
 from osteoflow.figures.drift import draw_drift
 from osteoflow.figures.flow import draw_flow
 from osteoflow.figures.lasso import draw_lasso
-from osteoflow.figures.model_names import in_sentence, model_name
 from osteoflow.figures.nomogram import draw_nomogram
 from osteoflow.figures.nomogram_calibration import draw_nomogram_calibration
 from osteoflow.figures.notice import draw_notice
 from osteoflow.figures.roc import draw_roc
 from osteoflow.figures.scatter import draw_scatter
 from osteoflow.figures.stard import draw_stard
+from osteoflow.model_names import in_sentence, model_name
 from osteoflow.models.nomogram_document import nomogram_document
 from osteoflow.settings.figures import Figures
 from osteoflow.statistics.limits import bland_altman

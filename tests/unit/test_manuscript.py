@@ -19,7 +19,6 @@ from docx.oxml.ns import qn
 
 from osteoflow import wording
 from osteoflow.config import load_config
-from osteoflow.figures.model_names import model_name
 from osteoflow.io.tables import read_table
 from osteoflow.manuscript.abbreviations import abbreviations_in, known_abbreviations
 from osteoflow.manuscript.builders import BUILDERS, build_table, build_tables
@@ -40,6 +39,7 @@ from osteoflow.manuscript.tsv import tsv_text
 from osteoflow.manuscript.words.cells import model_name as name_in_tables
 from osteoflow.manuscript.words.cells import rule_words
 from osteoflow.manuscript.write import write_tables
+from osteoflow.model_names import model_name
 from osteoflow.reports.manuscript import manuscript_links
 from osteoflow.resources import ROOT
 from osteoflow.settings.statistics import Statistics

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from osteoflow.figures.model_names import in_sentence
 from osteoflow.images import RADIOMICS
 from osteoflow.manuscript.text.citations import cite
 from osteoflow.manuscript.text.facts import AnalysisFacts, Facts
 from osteoflow.manuscript.text.markup import code, paragraph, plain, said
 from osteoflow.manuscript.text.steps import DATA, EVALUATION, PIPELINE, told
+from osteoflow.model_names import in_sentence
 from osteoflow.wording import MEASURES, count, listing
 
 # What is said of outcomes that are no events.

@@ -6,9 +6,9 @@ import numbers
 from collections.abc import Callable
 from typing import Any
 
-from osteoflow.figures.model_names import BASELINE
-from osteoflow.figures.model_names import model_name as named_as_in_figures
 from osteoflow.images import IMAGES, RADIOMICS
+from osteoflow.model_names import BASELINE
+from osteoflow.model_names import model_name as named_as_in_figures
 from osteoflow.statistics.rules import parse_rule
 from osteoflow.wording import (
     DASH,

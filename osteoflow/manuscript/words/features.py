@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from osteoflow.figures.model_names import LEARNERS
 from osteoflow.figures.model_tables import first_model, penalised
 from osteoflow.manuscript.inputs import Inputs
 from osteoflow.manuscript.table import Column, ManuscriptTable, Row, nothing
@@ -19,6 +18,7 @@ from osteoflow.manuscript.words.cells import (
     text_of,
     value_cell,
 )
+from osteoflow.model_names import LEARNERS
 from osteoflow.wording import REGRESSIONS, count, feature_name, listing, region_name, sentence
 
 # Steps of the analysis that the notes tell in its own words.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from osteoflow.model_names import the_model
 from osteoflow.models.clinical import RAD_SCORE
 from osteoflow.models.cross_validation import count_marks
 from osteoflow.models.dataset import Dataset
@@ -78,24 +79,24 @@ def fit_warnings(
         regression = model.regression_
         if regression.method.startswith("ridge"):
             found.append(
-                f"{name} model: {model.kind.no_maximum}, so the final fit has a ridge penalty"
+                f"{the_model(name)}: {model.kind.no_maximum}, so the final fit has a ridge penalty"
             )
         if counts[name, "separated"]:
             found.append(
-                f"{name} model: a ridge penalty replaced maximum likelihood in "
+                f"{the_model(name)}: a ridge penalty replaced maximum likelihood in "
                 f"{counts[name, 'separated']} of {n} outer training parts (separation)"
             )
         found += [
-            f"{name} model: '{model.terms_[place]}' is constant or repeats other predictors and "
-            "was left out"
+            f"{the_model(name)}: '{model.terms_[place]}' is constant or repeats other predictors "
+            "and was left out"
             for place in regression.dropped
             if model.terms_[place] != RAD_SCORE  # a constant Rad-score is told elsewhere
         ]
         weight = dict(zip(model.terms_, regression.effects(), strict=True))
         if weight.get(RAD_SCORE, 0.0) < 0:
             found.append(
-                f"the cross-fitted Rad-score has a negative weight in the {name} model: it did "
-                "not predict the outcome within the training data"
+                f"the cross-fitted Rad-score has a negative weight in the {the_model(name)}: it "
+                "did not predict the outcome within the training data"
             )
     designs = {name: model.clinical_ for name, model in final.regressions.items()}
     return found + value_warnings(designs, final.radiomic, held_table)

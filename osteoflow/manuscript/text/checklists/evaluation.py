@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from osteoflow.figures.model_names import in_sentence
 from osteoflow.manuscript.text.checklists.answer import (
     FILLED,
     MODELS,
@@ -28,6 +27,7 @@ from osteoflow.manuscript.text.checklists.results import (
 from osteoflow.manuscript.text.facts import AnalysisFacts, Facts
 from osteoflow.manuscript.text.markup import plain
 from osteoflow.manuscript.text.outcome_models import comparison_words, measure_name
+from osteoflow.model_names import in_sentence
 from osteoflow.wording import listing
 
 _CALIBRATION = ("calibration_slope", "calibration_intercept")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from osteoflow.figures.model_names import in_sentence
 from osteoflow.manuscript.text.checklists.answer import (
     MODELS,
     Answer,
@@ -16,6 +15,7 @@ from osteoflow.manuscript.text.checklists.answer import (
 from osteoflow.manuscript.text.facts import AnalysisFacts, Facts
 from osteoflow.manuscript.text.markup import code, plain
 from osteoflow.manuscript.text.steps import PIPELINE, has_step, step_of
+from osteoflow.model_names import in_sentence
 from osteoflow.wording import count, listing
 
 FOLDER = "results/models/<analysis>/{}"

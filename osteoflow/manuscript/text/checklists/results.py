@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from osteoflow.figures.model_names import in_sentence
 from osteoflow.manuscript.text.checklists.answer import (
     MODELS,
     Answer,
@@ -20,6 +19,7 @@ from osteoflow.manuscript.text.checklists.models import FOLDER, each, has_featur
 from osteoflow.manuscript.text.facts import AnalysisFacts, Facts
 from osteoflow.manuscript.text.markup import code, plain
 from osteoflow.manuscript.text.outcome_models import measure_name
+from osteoflow.model_names import in_sentence
 from osteoflow.wording import count, listing, quantity_estimate
 
 PERFORMANCE = f"{MODELS}; {FOLDER.format('performance.tsv')}"

@@ -1,4 +1,4 @@
-"""Names of models as figures print them."""
+"""Names of models as figures, tables and sentences have them."""
 
 from __future__ import annotations
 
@@ -53,6 +53,12 @@ def model_name(model: str, labels: Mapping[str, str] | None = None) -> str:
         return f"Radiomics ({LEARNERS.get(learner, learner.replace('_', ' '))})"
     text = model.replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def the_model(model: str, labels: Mapping[str, str] | None = None) -> str:
+    """A model inside a sentence: ``combined model``, ``HU L1 alone``."""
+    name = in_sentence(model, labels)
+    return name if model.startswith(BASELINE) else f"{name} model"
 
 
 def in_sentence(model: str, labels: Mapping[str, str] | None = None) -> str:
