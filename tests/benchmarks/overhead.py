@@ -9,14 +9,14 @@ and masks, conversion, segmentation, maps, calibration, features, measurements, 
 and all files these write. (B) runs the same scripts on the same inputs, outputs and params, taken
 from Snakemake, in as many Python processes as cores, each of which imports everything once. Not
 science: the inventory with its hashes, Snakemake's start, planning, scheduling and records, and
-the start of Python with its imports for every job.
+the start of every job, which a local run forks from a warm process.
 
 Overhead is (A - B) / B, in wall time and in CPU time of all processes; in wall time it may be 15 %
-at most, and both must give the same tables, byte for byte, or this exits with 1. The parts of A are
-measured one by one: the inventory and the planning as commands of their own; the start of a job as
-a process that only imports what the job's script has imported when it ends, less what B's processes
-take to start; the rest (scheduling, records, waiting) is what remains of A - B, and in short runs
-within the noise. With `--folder` the cohort is kept and used again. Run it on a machine that does
+at most, and both must give the same tables, byte for byte, or this exits with 1. The inventory and
+the planning are measured as commands of their own; the rest (starts of jobs, scheduling, records,
+waiting) is what remains of A - B, and in short runs within the noise. What a job's start costs in a
+Python of its own, as on a cluster, is told beside it: a process that only imports what the job's
+script has imported when it ends. With `--folder` the cohort is kept and used again. Run it on a machine that does
 nothing else; where that cannot be had, `--beside` runs A and B at the same time, each on a core of
 its own, so that whatever else goes on slows both.
 """
@@ -187,14 +187,9 @@ def measure(
     rules = Counter(rule for rule, *_ in pickle.loads(jobs.read_bytes()))
     modules = imports(jobs, science, list(rules))
     starts = {rule: started(names) for rule, names in modules.items()}
-    # B started too: each of its processes once, with everything that any script imports.
-    of_b = started(list(dict.fromkeys(name for names in modules.values() for name in names)))
-    start_wall = sum(starts[rule].wall_s * count for rule, count in rules.items()) / cores
-    start_cpu = sum(starts[rule].cpu_s * count for rule, count in rules.items())
     parts = {
         "inventory": (inventory.wall_s, inventory.cpu_s),
         "planning": (planning.wall_s, planning.cpu_s),
-        "jobs' start": (start_wall - of_b.wall_s, start_cpu - of_b.cpu_s * cores),
     }
     known = [sum(part[column] for part in parts.values()) for column in (0, 1)]
     parts["rest"] = (a.wall_s - b.wall_s - known[0], a.cpu_s - b.cpu_s - known[1])
@@ -232,7 +227,9 @@ def describe(found: dict) -> list[str]:
     lines += [f"{name:34s}{wall:10.1f}{cpu:10.1f}" for name, (wall, cpu) in rows.items()]
     wall, cpu = found["overhead"]
     lines.append(f"{'overhead (A - B) / B':34s}{wall:10.1%}{cpu:10.1%}")
-    lines.append(f"\n{'start of a job':34s}{'wall s':>10s}{'CPU s':>10s}{'modules':>10s}")
+    lines.append(
+        f"\n{'a job in a Python of its own':34s}{'wall s':>10s}{'CPU s':>10s}{'modules':>10s}"
+    )
     for rule, cost in found["starts"].items():
         numbers = f"{cost['wall_s']:10.2f}{cost['cpu_s']:10.2f}{cost['modules']:10d}"
         lines.append(f"{rule:34s}{numbers}")
