@@ -16,9 +16,9 @@ at most, and both must give the same tables, byte for byte, or this exits with 1
 the planning are measured as commands of their own; the rest (starts of jobs, scheduling, records,
 waiting) is what remains of A - B, and in short runs within the noise. What a job's start costs in a
 Python of its own, as on a cluster, is told beside it: a process that only imports what the job's
-script has imported when it ends. With `--folder` the cohort is kept and used again. Run it on a machine that does
-nothing else; where that cannot be had, `--beside` runs A and B at the same time, each on a core of
-its own, so that whatever else goes on slows both.
+script has imported when it ends. With `--folder` the cohort is kept and used again. Run it on a
+machine that does nothing else; where that cannot be had, `--beside` runs A and B at the same time,
+each on a core of its own, so that whatever else goes on slows both.
 """
 
 from __future__ import annotations
