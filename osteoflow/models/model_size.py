@@ -100,7 +100,8 @@ def size_warnings(table: pd.DataFrame) -> list[str]:
         if np.isfinite(row["n_required"]):
             words += f" of {row['n_required']:.0f}"
         words += f" ({count(row['candidate_parameters'], 'candidate parameter')}"
-        few.append(f"{words}, {significant(row['events_per_parameter'], 2)} events each)")
+        what = " events" if np.isfinite(row["n_events"]) else ""
+        few.append(f"{words}, {significant(row['events_per_parameter'], 2)}{what} each)")
     if not few:
         return []
     return [f"fewer participants than the models' sample size asks for: {'; '.join(few)}"]

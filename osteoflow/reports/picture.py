@@ -33,6 +33,9 @@ TITLES = {
     "roc": "ROC curves",
     "calibration": "Calibration",
     "decision_curve": "Decision curves",
+    "classes": "Classes",
+    "predicted": "Predicted and measured",
+    "kaplan_meier": "Kaplan-Meier curves",
     "lasso": "LASSO",
     "permutation": "Leakage check",
 }
