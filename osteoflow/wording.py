@@ -4,7 +4,8 @@ A number is rounded once, from full precision, by what it is (:func:`quantity`):
 
 =========================================  =====================================================
 AUC, C, Brier, ICC, Dice, net benefit,     three decimals
-coefficients per standard deviation
+NRI, IDI, coefficients per standard
+deviation
 p                                          three decimals; ``< 0.001`` and ``> 0.999``
 shares (sensitivity, frequency ...)        in per cent, one decimal
 correlations, effect sizes, z, t,          two decimals
@@ -15,6 +16,7 @@ mean (SD), median [quartiles]              decimals by the spread, the same for 
                                            to 100, none above, below two digits of the spread
 anything else (units, coefficients)        three significant digits, in an interval the decimals
                                            of its largest number
+degrees of freedom that are not whole      one decimal
 =========================================  =====================================================
 
 A bias has the decimals of its limits of agreement (:func:`agreement_words`). Zeros at the end stay
@@ -45,7 +47,9 @@ DECIMALS = {
     **dict.fromkeys(("kappa_quadratic", "kappa_linear", "ranked_probability_score", "r2"), 3),
     **dict.fromkeys(("correlation", "pearson_r", "spearman_r", "effect", "statistic"), 2),
     **dict.fromkeys(("calibration_slope", "calibration_intercept"), 2),
+    **dict.fromkeys(("nri", "idi"), 3),
     "brier_horizon": 3,
+    "df": 1,
     "observed_over_expected": 2,
 }
 # Shares of 1, given in per cent.

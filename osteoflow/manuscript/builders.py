@@ -15,7 +15,19 @@ from osteoflow.manuscript.words.comparisons import group_comparison
 from osteoflow.manuscript.words.correlations import correlations
 from osteoflow.manuscript.words.exclusions import exclusions
 from osteoflow.manuscript.words.features import selected_features
+from osteoflow.manuscript.words.kinds import assumptions, hazard_ratios, score_groups
+from osteoflow.manuscript.words.leakage import leakage_check
+from osteoflow.manuscript.words.matrices import correlation_matrix
+from osteoflow.manuscript.words.measurement_roc import (
+    measurement_cutoffs,
+    measurement_differences,
+    measurement_roc,
+)
+from osteoflow.manuscript.words.mixed import mixed_model
+from osteoflow.manuscript.words.optimism import optimism
 from osteoflow.manuscript.words.performance import auc_differences, performance
+from osteoflow.manuscript.words.post_hoc import post_hoc
+from osteoflow.manuscript.words.reclassification import nested_models, reclassification
 from osteoflow.manuscript.words.regression import regression
 from osteoflow.manuscript.words.reproducibility import (
     agreement,
@@ -23,21 +35,36 @@ from osteoflow.manuscript.words.reproducibility import (
     outline_overlap,
     precision,
 )
+from osteoflow.manuscript.words.sample_size import sample_size
 from osteoflow.manuscript.words.sets import training_and_hold_out
 
 BUILDERS: dict[str, Callable[[Inputs], ManuscriptTable]] = {
     "characteristics": characteristics,
     "comparison": group_comparison,
+    "post_hoc": post_hoc,
     "correlations": correlations,
+    "correlation_matrix": correlation_matrix,
+    "mixed_model": mixed_model,
+    "measurement_roc": measurement_roc,
+    "measurement_cutoffs": measurement_cutoffs,
+    "measurement_differences": measurement_differences,
     "agreement": agreement,
     "precision": precision,
     "outline_overlap": outline_overlap,
     "feature_agreement": feature_agreement,
     "sets": training_and_hold_out,
     "performance": performance,
+    "optimism": optimism,
     "auc_differences": auc_differences,
+    "reclassification": reclassification,
+    "nested_models": nested_models,
     "selected_features": selected_features,
     "regression": regression,
+    "assumptions": assumptions,
+    "hazard_ratios": hazard_ratios,
+    "score_groups": score_groups,
+    "leakage_check": leakage_check,
+    "sample_size": sample_size,
     "exclusions": exclusions,
 }
 

@@ -6,7 +6,7 @@ Imported when the workflow is planned: nothing heavy. A new table is an entry he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import groupby
@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from osteoflow.config import Config
 
+Scope = Literal[
+    "study", "comparison", "correlation_matrix", "mixed_model", "measurement_roc", "analysis"
+]
 _STATISTICS, _MODEL = "statistics", "models/{analysis}"
 
 
@@ -28,14 +31,27 @@ class Entry:
         What its builder asks for -> file below ``results``. A table of the whole study gets a file
         with ``{analysis}`` in its name of every analysis.
     scope
-        Whether there is one for the study, for each group comparison or for each analysis.
+        Whether there is one for the study, or for each item of a list of settings: group
+        comparisons, correlation matrices, mixed models, ROC analyses, analyses of an outcome.
     needs
         A key of the configuration; where it is empty, the study has no such table.
+    of
+        A key of the item; where it is empty, the item has no such table.
+    kinds
+        Kinds of outcome that have such a table; empty: all.
     """
 
     files: Mapping[str, str]
-    scope: Literal["study", "comparison", "analysis"] = "study"
+    scope: Scope = "study"
     needs: str = ""
+    of: str = ""
+    kinds: tuple[str, ...] = ()
+
+    def suits(self, item: Any) -> bool:
+        """Whether an item of the scope's list has such a table; None stands for the study."""
+        if self.of and not getattr(item, self.of):
+            return False
+        return not self.kinds or item.kind in self.kinds
 
 
 # In the order in which a paper prints them.
@@ -45,8 +61,28 @@ CATALOGUE: dict[str, Entry] = {
         needs="statistics.table1_variables",
     ),
     "comparison": Entry({"comparisons": f"{_STATISTICS}/comparisons.tsv"}, "comparison"),
+    "post_hoc": Entry(
+        {"pairs": f"{_STATISTICS}/comparison_pairs.tsv"}, "comparison", of="post_hoc"
+    ),
     "correlations": Entry(
         {"correlations": f"{_STATISTICS}/correlations.tsv"}, needs="statistics.correlations"
+    ),
+    "correlation_matrix": Entry(
+        {"matrices": f"{_STATISTICS}/correlation_matrices.tsv"}, "correlation_matrix"
+    ),
+    "mixed_model": Entry(
+        {
+            "effects": f"{_STATISTICS}/mixed_effects.tsv",
+            "models": f"{_STATISTICS}/mixed_models.tsv",
+        },
+        "mixed_model",
+    ),
+    "measurement_roc": Entry({"roc": f"{_STATISTICS}/measurement_roc.tsv"}, "measurement_roc"),
+    "measurement_cutoffs": Entry(
+        {"cutoffs": f"{_STATISTICS}/measurement_cutoffs.tsv"}, "measurement_roc"
+    ),
+    "measurement_differences": Entry(
+        {"pairs": f"{_STATISTICS}/measurement_pairs.tsv"}, "measurement_roc"
     ),
     "agreement": Entry({"reproducibility": f"{_STATISTICS}/reproducibility.tsv"}),
     "precision": Entry({"reproducibility": f"{_STATISTICS}/reproducibility.tsv"}),
@@ -68,8 +104,22 @@ CATALOGUE: dict[str, Entry] = {
         {"performance": f"{_MODEL}/performance.tsv", "summary": f"{_MODEL}/summary.json"},
         "analysis",
     ),
+    "optimism": Entry(
+        {"optimism": f"{_MODEL}/optimism.tsv", "summary": f"{_MODEL}/summary.json"},
+        "analysis",
+        of="optimism_bootstraps",
+    ),
     "auc_differences": Entry(
         {"comparisons": f"{_MODEL}/comparisons.tsv", "summary": f"{_MODEL}/summary.json"},
+        "analysis",
+    ),
+    "reclassification": Entry(
+        {"reclassification": f"{_MODEL}/reclassification.tsv", "summary": f"{_MODEL}/summary.json"},
+        "analysis",
+        kinds=("binary",),
+    ),
+    "nested_models": Entry(
+        {"nested": f"{_MODEL}/nested.tsv", "summary": f"{_MODEL}/summary.json"},
         "analysis",
     ),
     "selected_features": Entry(
@@ -84,13 +134,37 @@ CATALOGUE: dict[str, Entry] = {
         {"coefficients": f"{_MODEL}/coefficients.tsv", "summary": f"{_MODEL}/summary.json"},
         "analysis",
     ),
+    "assumptions": Entry(
+        {"assumptions": f"{_MODEL}/assumptions.tsv", "summary": f"{_MODEL}/summary.json"},
+        "analysis",
+        kinds=("ordinal", "continuous", "survival"),
+    ),
+    "hazard_ratios": Entry(
+        {"ratios": f"{_MODEL}/hazard_ratios.tsv", "summary": f"{_MODEL}/summary.json"},
+        "analysis",
+        kinds=("survival",),
+    ),
+    "score_groups": Entry(
+        {"groups": f"{_MODEL}/log_rank.tsv", "summary": f"{_MODEL}/summary.json"},
+        "analysis",
+        kinds=("survival",),
+    ),
+    "leakage_check": Entry(
+        {"permutations": f"{_MODEL}/permutations.tsv", "summary": f"{_MODEL}/summary.json"},
+        "analysis",
+        of="permutations",
+    ),
+    "sample_size": Entry(
+        {"sizes": f"{_MODEL}/sample_size.tsv", "summary": f"{_MODEL}/summary.json"},
+        "analysis",
+    ),
     "exclusions": Entry({"flow": "cohort/flow.tsv", "summaries": f"{_MODEL}/summary.json"}),
 }
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One table of a study: its kind, the comparison or analysis it is about, and its files."""
+    """One table of a study: its kind, the item of the settings it is about, and its files."""
 
     kind: str
     about: str = ""
@@ -103,20 +177,26 @@ class Planned:
 
 
 def planned_tables(config: Config) -> list[Planned]:
-    """The tables of a study, in order: those of an analysis stand together."""
-    abouts = {
-        "study": [""],
-        "comparison": [item.name for item in config.statistics.comparisons],
-        "analysis": [item.name for item in config.analyses],
+    """The tables of a study, in order: those of a comparison or an analysis stand together."""
+    items: dict[str, Sequence[Any]] = {
+        "study": [None],
+        "comparison": config.statistics.comparisons,
+        "correlation_matrix": config.statistics.correlation_matrices,
+        "mixed_model": config.statistics.mixed_models,
+        "measurement_roc": config.statistics.measurement_roc,
+        "analysis": config.analyses,
     }
+    analyses = [item.name for item in config.analyses]
     found = []
     for scope, group in groupby(CATALOGUE.items(), lambda pair: pair[1].scope):
         entries = [(kind, entry) for kind, entry in group if _is_needed(config, entry.needs)]
-        for about in abouts[scope]:
+        for item in items[scope]:
+            about = "" if item is None else item.name
             for kind, entry in entries:
+                if not entry.suits(item):
+                    continue
                 files = {
-                    key: _path(path, scope, about, abouts["analysis"])
-                    for key, path in entry.files.items()
+                    key: _path(path, scope, about, analyses) for key, path in entry.files.items()
                 }
                 found.append(Planned(kind, about, files))
     return found

@@ -68,6 +68,8 @@ class Reclassification:
     interval: str
 
 
+# Indices lie between -2 and 2: standard errors below this are rounding.
+_NO_ERROR = 1e-12
 INDICES = ("nri", "nri_events", "nri_nonevents", "idi", "idi_events", "idi_nonevents")
 
 
@@ -130,7 +132,8 @@ def reclassification(
 
 
 def _improvement(value: float, error: float, low: float, high: float) -> Improvement:
-    z = float(value / error) if error > 0 else float("nan")
+    # Where every resample gives the same value, rounding alone makes a standard error.
+    z = float(value / error) if error > _NO_ERROR else float("nan")
     return Improvement(
         float(value), float(error), z, float(2 * norm.sf(abs(z))), float(low), float(high)
     )

@@ -13,11 +13,13 @@ from osteoflow.config import Config, load_config
 from osteoflow.io.tables import write_table
 from osteoflow.io.volume import write_json
 from osteoflow.manuscript.inputs import StudyWords
+from osteoflow.models.measurements import measurement_roc_tables
 from osteoflow.models.validate import run_analysis
 from osteoflow.radiomics.columns import feature_names
 from osteoflow.radiomics.settings import RadiomicsSettings
-from osteoflow.statistics.comparison import comparisons_table
-from osteoflow.statistics.correlation import correlations_table
+from osteoflow.statistics.comparison import comparisons_table, pairs_table
+from osteoflow.statistics.correlation import correlations_table, matrices_table
+from osteoflow.statistics.mixed_table import mixed_tables
 from osteoflow.statistics.overlap import overlap_table
 from osteoflow.statistics.reproducibility import (
     feature_reproducibility,
@@ -41,7 +43,7 @@ RECIPE = RadiomicsSettings(name="test", image="PDFF", unit="%", range=(0, 100), 
 
 
 def config() -> Config:
-    """Settings of the study: two comparisons, two correlations, three analyses."""
+    """Settings of the study: comparisons, correlations, a mixed model, two analyses."""
     return load_config(
         {
             "radiomics": {"images": {"pdff": {"settings": "pdff"}}},
@@ -61,6 +63,7 @@ def config() -> Config:
                         "group": "site",
                         "variables": ["vbmd_l1l2_mean", "pdff_l1l2_mean"],
                         "test": "kruskal",
+                        "post_hoc": "dunn",
                     },
                 ],
                 "correlations": [
@@ -72,6 +75,26 @@ def config() -> Config:
                     },
                     {"x": "age", "y": "ripple"},
                 ],
+                "correlation_matrices": [
+                    {
+                        "name": "bone",
+                        "variables": ["age", "dxa_tscore", "vbmd_l1l2_mean", "constant"],
+                    }
+                ],
+                "mixed_models": [
+                    {
+                        "name": "levels",
+                        "metric": "vbmd_mean",
+                        "levels": list(LEVELS),
+                        "fixed": ["level", "age", "sex", "site"],
+                    }
+                ],
+                "measurement_roc": {
+                    "outcome": "dxa_tscore <= -2.5",
+                    "measurements": ["vbmd_l1l2_mean", "age", "ripple"],
+                    "cutoffs": {"age": [65]},
+                    "bootstraps": 100,
+                },
                 "reproducibility": {"levels": list(LEVELS)},
             },
             "analyses": [_analysis("osteoporosis"), _analysis("two_few", outcome="ripple < 0")],
@@ -90,6 +113,8 @@ def _analysis(name: str, **changes: object) -> dict:
         "repeats": 1,
         "inner_folds": 3,
         "bootstraps": 100,
+        "optimism_bootstraps": 12,
+        "permutations": 6,
     }
     return settings | changes
 
@@ -123,6 +148,16 @@ def make_results(folder: Path, n: int = 90) -> None:
         {**made.document, "notes": [*made.document["notes"], "one row was left out"]},
     )
     write_table(statistics / "comparisons.tsv", comparisons_table(people, chosen.comparisons, 1))
+    write_table(statistics / "comparison_pairs.tsv", pairs_table(people, chosen.comparisons))
+    write_table(
+        statistics / "correlation_matrices.tsv", matrices_table(people, chosen.correlation_matrices)
+    )
+    effects, models = mixed_tables(measurements(), people.iloc[:12], chosen.mixed_models)
+    write_table(statistics / "mixed_effects.tsv", effects)
+    write_table(statistics / "mixed_models.tsv", models)
+    areas = measurement_roc_tables(people, chosen.measurement_roc, [], {}, 1)
+    for name, table in areas.items():
+        write_table(statistics / f"measurement_{name}.tsv", table)
     write_table(statistics / "correlations.tsv", correlations_table(people, chosen.correlations))
     repeated, _ = measurement_reproducibility(
         measurements(), people.iloc[:12], chosen.reproducibility, "L1-L2", 1
@@ -154,6 +189,11 @@ def no_models(folder: Path, name: str) -> None:
         "selection",
         "filters",
         "coefficients",
+        "optimism",
+        "reclassification",
+        "nested",
+        "permutations",
+        "sample_size",
     ):
         (folder / f"{table}.tsv").write_text("")
 

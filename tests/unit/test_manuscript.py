@@ -369,7 +369,7 @@ def check_formats(table: ManuscriptTable) -> None:
 
 
 def test_every_table_reads_the_same_in_all_formats(tables):
-    assert len(tables) == 19
+    assert len(tables) == 35
     for table in tables.values():
         check_formats(table)
 
@@ -412,7 +412,7 @@ def test_bytes_depend_on_the_tables_alone(tables, written, tmp_path, monkeypatch
     monkeypatch.setattr("time.time", lambda: 2e9)
     write_tables(tmp_path, list(tables.values()), FORMATS)
     names = sorted(path.name for path in written.iterdir())
-    assert len(names) == 4 * 19 + 3
+    assert len(names) == 4 * 35 + 3
     for name in names:
         assert (tmp_path / name).read_bytes() == (written / name).read_bytes(), name
     with zipfile.ZipFile(written / "tables.docx") as archive:
@@ -449,15 +449,15 @@ def test_word_tables_have_three_lines_and_a_heading_on_every_page(tables):
 def test_all_tables_in_one_document(tables, written):
     document = Document(written / "tables.docx")
     shown = [table for table in tables.values() if not table.empty]
-    assert len(document.tables) == len(shown) == 14
+    assert len(document.tables) == len(shown) == 25
     captions = [p for p in document.paragraphs if p.style.name == "Caption"]
     assert [p.text for p in captions] == [f"{table.label}. {table.title}" for table in shown]
-    assert [table.number for table in shown] == list(range(1, 15))
+    assert [table.number for table in shown] == list(range(1, 26))
     # Numbers are fields that Word counts, pages turn where a table is wide.
     assert captions[1]._p.xml.count(" SEQ Table ") == 1
     turned = [section.page_width > section.page_height for section in document.sections]
     assert turned == [table.wide for table in shown] and len(set(turned)) == 2
-    last = [p.text for p in document.paragraphs][-5:]
+    last = [p.text for p in document.paragraphs][-10:]
     assert all(text.endswith("Not possible: 3 events: too few_.") for text in last)
     source = (written / "tables.tex").read_text(encoding="utf-8")
     taken = re.findall(r"\\input\{(\w+)\.tex\}", source)
@@ -472,7 +472,7 @@ def test_the_index_and_the_report_s_links(tables, written):
     assert index["title"].tolist() == [table.title for table in tables.values()]
     links = manuscript_links(index, ["tsv", "docx"])
     assert links[0] == ("All tables", {"Word": "../manuscript/tables/tables.docx"})
-    assert len(links) == 15 and links[1][0].startswith("Table 1. Characteristics of the")
+    assert len(links) == 26 and links[1][0].startswith("Table 1. Characteristics of the")
     assert links[1][1]["TSV"] == "../manuscript/tables/characteristics.tsv"
     for _, addresses in manuscript_links(index, FORMATS):
         for address in addresses.values():
@@ -626,6 +626,100 @@ def test_correlations(tables, results):
         numbers = f"{line['r']:.2f} ({line['ci_low']:.2f} to {line['ci_high']:.2f})"
         assert row.cells[3] == numbers.replace("-", "−")
     assert "n = 89–90" in table.title
+
+
+def test_pairs_of_groups_matrices_and_mixed_models(tables, results):
+    folder = results / "statistics"
+    pairs = read_table(folder / "comparison_pairs.tsv")
+    rows = [row.cells for row in tables["post_hoc_sites"].rows if not row.section]
+    assert [cells[4] for cells in rows] == pairs["p"].map(wording.p_number).tolist()
+    assert [cells[3] for cells in rows] == [
+        wording.quantity("statistic", z) for z in pairs["statistic"]
+    ]
+    assert "Holm" in tables["post_hoc_sites"].notes[0] and "post_hoc_osteoporosis" not in tables
+    matrix = tables["correlation_matrix_bone"]
+    source = read_table(folder / "correlation_matrices.tsv").set_index(["x", "y"])
+    line = source.loc[("dxa_tscore", "vbmd_l1l2_mean")]
+    assert line["p_fdr"] < 0.001
+    assert matrix.rows[2].cells[2] == wording.quantity("correlation", line["r"]) + "***"
+    assert matrix.rows[0].cells[1:] == ("", "", "")
+    assert matrix.rows[3].cells[1:] == ("–ᵃ", "–ᵃ", "–ᵃ") and "does not vary" in matrix.notes[-1]
+    mixed = tables["mixed_model_levels"]
+    effects = read_table(folder / "mixed_effects.tsv")
+    assert [row.cells[5] for row in mixed.rows] == effects.sort_values(
+        "contrast", key=lambda names: names != "all", kind="stable"
+    ).sort_values("term", key=lambda names: names.map(list(effects["term"]).index), kind="stable")[
+        "p"
+    ].map(wording.p_number).tolist()  # fmt: skip
+    assert "(11 participants, 22 measurements; REML)" in mixed.title and "ICC, given" in " ".join(
+        mixed.notes
+    )
+
+
+def test_single_measurements(tables, results):
+    folder = results / "statistics"
+    source = read_table(folder / "measurement_roc.tsv")
+    rows = [row.cells for row in tables["measurement_roc_measurements"].rows]
+    for cells, line in zip(rows, source.to_dict("records"), strict=True):
+        auc = (line[name] for name in ("auc", "auc_low", "auc_high"))
+        assert cells[4] == wording.quantity_estimate("auc", *auc)
+        assert cells[6] == wording.p_number(line["p_fdr"])
+    cutoffs = cells_of(tables["measurement_cutoffs_measurements"])
+    assert any(cells[0].startswith("≥ 65") for part in cutoffs.values() for cells in part)
+    pairs = read_table(folder / "measurement_pairs.tsv")
+    rows = [row.cells for row in tables["measurement_differences_measurements"].rows]
+    assert [cells[7] for cells in rows] == pairs["p_holm"].map(wording.p_number).tolist()
+
+
+def test_optimism_reclassification_leaks_and_sample_size(tables, results):
+    folder = results / "models" / "osteoporosis"
+    source = read_table(folder / "optimism.tsv").set_index(["metric", "model", "method"])
+    areas = cells_of(tables["optimism_osteoporosis"])["AUC"]
+    line = source.loc[("auc", "clinical", "bootstrap")]
+    limits = (line[name] for name in ("corrected", "ci_low", "ci_high"))
+    assert areas[0][3] == wording.quantity_estimate("auc", *limits)
+    line = source.loc[("auc", "clinical", ".632+")]
+    assert areas[0][4] == wording.quantity("auc", line["corrected"])
+    for name, file in (("reclassification", "reclassification"), ("nested_models", "nested"),
+                       ("leakage_check", "permutations")):  # fmt: skip
+        table = tables[f"{name}_osteoporosis"]
+        rows = [row.cells for row in table.rows if not row.section]
+        wanted = read_table(folder / f"{file}.tsv")["p"].map(wording.p_number).tolist()
+        assert [cells[-1] for cells in rows] == wanted
+    sizes = read_table(folder / "sample_size.tsv")
+    rows = [row.cells for row in tables["sample_size_osteoporosis"].rows]
+    assert [cells[7] for cells in rows] == [f"{n:.0f}" for n in sizes["n_required"]]
+
+
+def test_times_to_an_event_and_what_models_presume():
+    summary = {"kind": "survival", "outcome": "fracture", "n": 80, "n_events": 30}
+    ratios = pd.DataFrame(
+        [("clinical", "holdout", "", "per_sd", 40, 15, 2.0, 1.2, 3.3, 0.008, "Cox"),
+         ("clinical", "holdout", "", "per_point", 40, 15, 2.7, 1.3, 5.6, 0.008, "Cox")],
+        columns=["model", "set", "adjusted_for", "scale", "n", "n_events", "hazard_ratio",
+                 "ci_low", "ci_high", "p", "method"],
+    )  # fmt: skip
+    made = build_table("hazard_ratios", Inputs("x", "a", {"ratios": ratios, "summary": summary}))
+    wanted = ("Clinicalᵃ", "–", "2.00 (1.20 to 3.30)", "2.70 (1.30 to 5.60)", "0.008")
+    assert made.rows[1].cells == wanted
+    check_formats(made)
+    groups = pd.DataFrame(
+        [("clinical", "holdout", "log-rank", 20, 5, np.nan, 20, 10, 4.25, 2.1, 1.1, 4.2, 0.03)],
+        columns=["model", "set", "method", "n_lower", "events_lower", "median_lower", "n_higher",
+                 "events_higher", "median_higher", "hazard_ratio", "ci_low", "ci_high", "p"],
+    )  # fmt: skip
+    made = build_table("score_groups", Inputs("x", "a", {"groups": groups, "summary": summary}))
+    assert made.rows[1].cells[1:6] == ("20 (5)", "–", "20 (10)", "4.25", "2.10 (1.10 to 4.20)")
+    check_formats(made)
+    checks = pd.DataFrame(
+        [("clinical", "proportional_hazards", "sex=M", 1.234, 1, 0.27, "score test"),
+         ("clinical", "proportional_hazards", np.nan, np.nan, np.nan, np.nan, "not defined")],
+        columns=["model", "test", "term", "statistic", "df", "p", "method"],
+    )  # fmt: skip
+    made = build_table("assumptions", Inputs("x", "a", {"assumptions": checks, "summary": summary}))
+    assert made.rows[1].cells[1:] == ("sex: M", "1.23", "1", "0.270")
+    assert made.rows[2].cells[1:] == ("All together", "–", "–", "–")
+    check_formats(made)
 
 
 def test_reproducibility(tables, results):
@@ -908,7 +1002,7 @@ def test_abbreviations_are_whole_words():
 def test_every_kind_has_a_builder_and_files_that_a_rule_makes():
     assert set(CATALOGUE) == set(BUILDERS)
     planned = planned_tables(manuscript_study.config())
-    assert len({item.name for item in planned}) == len(planned) == 19
+    assert len({item.name for item in planned}) == len(planned) == 35
     rules = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
     for path in files_of(planned):
         stem = path.rpartition("/")[2].rpartition(".")[0]

@@ -54,6 +54,9 @@ MANUSCRIPT_TABLES = [
     "characteristics",
     "comparison_osteoporosis",
     "correlations",
+    "correlation_matrix_bone",
+    "mixed_model_vbmd",
+    *(f"measurement_{name}_measurements" for name in ("roc", "cutoffs", "differences")),
     "agreement",
     "precision",
     "outline_overlap",
@@ -61,7 +64,10 @@ MANUSCRIPT_TABLES = [
     "exclusions",
     *(
         f"{name}_osteoporosis"
-        for name in ("sets", "performance", "auc_differences", "selected_features", "regression")
+        for name in (
+            *("sets", "performance", "auc_differences", "reclassification", "nested_models"),
+            *("selected_features", "regression", "leakage_check", "sample_size"),
+        )
     ),
 ]
 # What only outcomes of another kind have: files without content.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from osteoflow.images import IMAGES, RADIOMICS
@@ -65,6 +65,25 @@ def agreement_cells(row: dict[str, Any]) -> tuple[str, str]:
     names = ("bias", "bias_low", "bias_high", "loa_low", "loa_high")
     bias, limits = agreement_words(*(row[name] for name in names))
     return _or_dash(bias), _or_dash(limits)
+
+
+def df_cell(value: float) -> str:
+    """Degrees of freedom: whole ones as such."""
+    whole = value == value and float(value).is_integer()  # noqa: PLR0124
+    return number(float(value), 0) if whole else value_cell("df", value)
+
+
+def sizes_words(sizes: Iterable[Any]) -> str:
+    """``n = 20``, or ``n = 18–20`` where numbers of participants differ."""
+    known = [int(size) for size in sizes]
+    low, high = min(known), max(known)
+    return f"n = {low}" if low == high else f"n = {low}{DASH}{high}"
+
+
+def of_events(n: Any, events: Any) -> str:
+    """``38 (16)``; participants alone where the outcome has no events."""
+    text = text_of(events)
+    return text_of(n) if text == DASH else f"{text_of(n)} ({text})"
 
 
 def _or_dash(text: str) -> str:

@@ -64,7 +64,7 @@ def regression(inputs: Inputs) -> ManuscriptTable:
             rows[-1] = Row((f"{name}{words}",), section=True)
         for line in part.to_dict("records"):
             cells = (
-                _term(line["term"], inputs),
+                term_words(line["term"], inputs),
                 value_cell("coefficient", line["coefficient"]),
                 value_cell("coefficient", line["standard_error"]),
                 _effect(line),
@@ -101,8 +101,8 @@ def _effect(line: dict[str, Any]) -> str:
     return estimate_cell(name, *(line[f"{name}{end}"] for end in ("", "_low", "_high")))
 
 
-def _term(term: str, inputs: Inputs) -> str:
-    """``sex=M`` -> ``Sex: M``."""
+def term_words(term: str, inputs: Inputs) -> str:
+    """A term of a regression: ``sex=M`` -> ``Sex: M``."""
     if term in ("intercept", RAD_SCORE):
         return {"intercept": "Intercept", RAD_SCORE: "Rad-score"}[term]
     if term.startswith("threshold "):
