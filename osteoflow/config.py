@@ -114,7 +114,7 @@ def load_config(content: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise StudyError([_sentence(item) for item in error.errors()]) from None
+        raise StudyError([_sentence(item, content) for item in error.errors()]) from None
 
 
 def canonical(value: Any) -> str:
@@ -134,9 +134,21 @@ def json_schema() -> dict[str, Any]:
     return Config.model_json_schema()
 
 
-def _sentence(item: dict[str, Any]) -> str:
+def _place(location: tuple[Any, ...], content: Any) -> str:
+    """Where a mistake is: entries of a list by their name where they have one, else from 0."""
+    parts = []
+    for part in location:
+        listed = isinstance(content, list) and isinstance(part, int) and part < len(content)
+        known = listed or (isinstance(content, dict) and part in content)
+        content = content[part] if known else None
+        name = content.get("name") if listed and isinstance(content, dict) else None
+        parts.append(name if isinstance(name, str) and name else str(part))
+    return ".".join(parts)
+
+
+def _sentence(item: dict[str, Any], content: dict[str, Any]) -> str:
     """A validation error in words, with the nearest known key for an unknown one."""
-    place = ".".join(str(part) for part in item["loc"])
+    place = _place(item["loc"], content)
     if item["type"] == "extra_forbidden":
         known = _known_keys(Config, item["loc"][:-1])
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)

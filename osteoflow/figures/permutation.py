@@ -127,11 +127,11 @@ def _row(
 def _beside(values: np.ndarray) -> np.ndarray:
     """Heights at which near values stand beside each other, symmetric about 0."""
     heights = np.zeros(len(values))
-    bins = np.floor(values / _BIN).astype(int)
-    most = int(np.bincount(bins).max(initial=1)) if len(bins) else 1
-    step = min(_STEP, 2 * _ROOM / max(most - 1, 1))
-    for number_of_bin in np.unique(bins):
-        members = np.flatnonzero(bins == number_of_bin)
+    # R squared of a model that is worse than the mean is below 0, and so is its bin.
+    bins, sizes = np.unique(np.floor(values / _BIN), return_counts=True)
+    step = min(_STEP, 2 * _ROOM / max(int(sizes.max(initial=1)) - 1, 1))
+    for number_of_bin in bins:
+        members = np.flatnonzero(np.floor(values / _BIN) == number_of_bin)
         order = members[np.argsort(values[members], kind="stable")]
         heights[order] = step * (np.arange(len(members)) - (len(members) - 1) / 2)
     return heights

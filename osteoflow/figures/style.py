@@ -203,6 +203,8 @@ def model_style(model: str, position: int = 0, models: Sequence[str] = ()) -> di
 def save_as_wanted(figure: Figure, png: str | Path, settings: Figures, caption: str) -> None:
     """Write a figure in the study's formats, and as PNG, which the reports show.
 
+    Files of a format that the study no longer wants are removed: they would show an older figure.
+
     Parameters
     ----------
     figure, caption
@@ -213,6 +215,8 @@ def save_as_wanted(figure: Figure, png: str | Path, settings: Figures, caption: 
         Formats and resolution.
     """
     formats = ["png", *(kind for kind in settings.formats if kind != "png")]
+    for unwanted in {"pdf", "svg"} - set(formats):
+        Path(png).with_suffix(f".{unwanted}").unlink(missing_ok=True)
     save(figure, Path(png).with_suffix(""), formats, settings.dpi, caption)
 
 

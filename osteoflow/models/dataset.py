@@ -119,7 +119,7 @@ def assemble(
     sessions = keyed(participants)
     if not sessions.index.is_unique:
         twice = sessions.index[sessions.index.duplicated()][0]
-        raise AnalysisError(f"the participants table has '{twice}' more than once")
+        raise AnalysisError(f"the participants table has '{twice.rstrip('|')}' more than once")
     people, warnings = one_row_per_participant(sessions)
     people = people.sort_index()
     images = {name: image_features(features, name, roi) for name in analysis.images}

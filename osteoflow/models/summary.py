@@ -46,9 +46,19 @@ def summary(
         "warnings": [*bias, *warnings],
         "incorporation_bias": bool(bias),
         "seed": seed,
-        "methods": methods(analysis, len(test) > 0),
+        "methods": as_harmonised(methods(analysis, len(test) > 0), final),
         "excluded": data.excluded,
     }
+
+
+def as_harmonised(words: dict[str, str], final: Any) -> dict[str, str]:
+    """The steps in words, with why the final fit harmonised nothing where it could not."""
+    if "harmonisation" not in words or not final.radiomic:
+        return words
+    step = next(iter(final.radiomic.values())).filters_.named_steps["harmonisation"]
+    if step.effects_ or not step.warning_:
+        return words
+    return {**words, "harmonisation": f"{words['harmonisation']}; final fit: {step.warning_}"}
 
 
 def radiomic_part(data: Dataset, analysis: Analysis, final: Any) -> dict[str, Any] | None:

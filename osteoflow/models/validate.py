@@ -33,6 +33,7 @@ from osteoflow.models.summary import summary
 from osteoflow.models.tables.coefficients import coefficients
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
 from osteoflow.models.tables.predicted import Holdout, calibration, decision_curve, predictions
+from osteoflow.wording import count
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
@@ -61,6 +62,12 @@ def hold_out(
         If a rule names nobody or everybody, a class is too small in the hold-out, or the training
         part cannot be cross-validated.
     """
+    for value, name in ((1.0, "event"), (0.0, "non-event")):
+        if not (data.outcome == value).any():
+            raise AnalysisError(
+                f"the outcome has one class only: none of {len(data.outcome)} participants is "
+                f"{'an' if value else 'a'} {name}"
+            )
     if data.held_out_by_rule is not None:
         held = data.held_out_by_rule
         if not held.any():
@@ -71,11 +78,11 @@ def hold_out(
     if not len(train):
         raise AnalysisError("the hold-out leaves nobody to train on")
     if len(test):
-        for value, name in ((1.0, "events"), (0.0, "non-events")):
+        for value, name in ((1.0, "event"), (0.0, "non-event")):
             n = int((data.outcome[test] == value).sum())
             if n < _MIN_HOLDOUT_CLASS:
                 raise AnalysisError(
-                    f"{n} {name} in the hold-out: at least {_MIN_HOLDOUT_CLASS} are needed"
+                    f"{count(n, name)} in the hold-out: at least {_MIN_HOLDOUT_CLASS} are needed"
                 )
     check_class_sizes(
         data.outcome[train], data.groups[train], max(analysis.outer_folds, analysis.inner_folds)

@@ -130,6 +130,8 @@ def _statements(
     nomogram: Mapping[str, Any], summary: Mapping[str, Any], performance: pd.DataFrame
 ) -> list[str]:
     """What the calculator is and what it rests on."""
+    from osteoflow.models.fit_warnings import HARMONISED_SIGNATURE
+
     model = str(nomogram.get("model", "combined"))
     fit = _FITS[nomogram["linear_model"]["method"]]
     text = f"Logistic regression ({model} model), fitted by {fit}"
@@ -153,6 +155,11 @@ def _statements(
             "The Rad-score is not measured by hand: it is what this analysis's radiomic signature "
             "gives for features extracted with the same settings."
         )
+        if HARMONISED_SIGNATURE in summary.get("warnings", ()):
+            found.append(
+                "The signature takes features harmonised between the sites of the study. It does "
+                "not hold for features as measured, nor for other sites."
+            )
     found.append(
         f"The interval is that of the model's probability (95 %, Wald, on the logit scale). It "
         f"{chosen}says nothing about scanners and populations other than the study's."

@@ -240,7 +240,7 @@ class Analysis(Section):
         if self.kind == "ordinal" and len(set(self.classes)) != max(3, len(self.classes)):
             raise ValueError("an ordinal outcome needs three or more different classes")
         if self.cuts and len(self.cuts) != len(self.classes) - 1:
-            raise ValueError("cuts: one bound less than classes is needed")
+            raise ValueError("cuts: there must be one bound fewer than classes")
         if any(low >= high for low, high in zip(self.cuts, self.cuts[1:], strict=False)):
             raise ValueError("cuts: the bounds must rise")
         if (self.kind == "survival") != (self.time is not None):

@@ -420,7 +420,19 @@ def test_a_site_that_training_lacks():
     )
     told = left.documents["summary"]["warnings"]
     assert any("of site C" in text and "unharmonised" in text for text in told)
-    assert "other sites stay as they are" in left.documents["summary"]["methods"]["harmonisation"]
+    words = left.documents["summary"]["methods"]["harmonisation"]
+    assert "other sites stay as they are" in words and "not harmonised" not in words
+
+
+def test_methods_tell_that_one_training_site_is_not_harmonised():
+    people, features = _cohort(60, 6)
+    people["site"] = np.where(np.arange(len(people)) % 3 == 0, "B", "A")
+    radiomics = {"image": "vbmd", "harmonisation": {"site": "site", "unseen_site": "leave"}}
+    found = run_analysis(
+        people, features, _analysis(radiomics=radiomics, holdout_rule="site == B"), 1
+    )
+    words = found.documents["summary"]["methods"]["harmonisation"]
+    assert words.endswith("final fit: rows of site A only: the features were not harmonised")
 
 
 # --- data that cannot support an analysis --------------------------------------------------------
@@ -498,8 +510,8 @@ def test_more_features_than_participants():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda people: people.assign(fracture=0), "0 events in the hold-out"),
-        (lambda people: people.assign(fracture=1), "0 non-events in the hold-out"),
+        (lambda people: people.assign(fracture=0), "one class only: none of .* is an event"),
+        (lambda people: people.assign(fracture=1), "one class only: none of .* is a non-event"),
         (
             lambda people: people.assign(fracture=(np.arange(len(people)) < 4).astype(int)),
             "events .* do not suffice for 3 folds|in the hold-out",

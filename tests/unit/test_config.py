@@ -98,3 +98,17 @@ def test_generated_files_are_up_to_date():
     assert page.read_text(encoding="utf-8") == reference_page()
     page = ROOT / "docs" / "reference" / "radiomics-features.md"
     assert page.read_text(encoding="utf-8") == feature_page()
+
+
+def test_mistakes_in_a_list_are_found_by_the_entry_s_name():
+    analyses = [
+        {"name": "first", "outcome": "fracture", "clinical": ["age"]},
+        {"name": "second", "outcome": "fracture", "clinical": ["age"], "outer_folds": 1},
+        {"outcome": "fracture", "clinical": ["age"], "learner": "lasso"},
+    ]
+    with pytest.raises(StudyError) as error:
+        load_config({"study": {"title": "t"}, "analyses": analyses})
+    found = "\n".join(error.value.problems)
+    assert "config: analyses.second.outer_folds: " in found
+    assert "config: analyses.2.name: " in found
+    assert "config: unknown key 'analyses.2.learner'" in found

@@ -337,6 +337,18 @@ def test_flow_figure(tables):
     check_page(figure, 174)
 
 
+def test_files_of_an_unwanted_format_are_removed(tmp_path):
+    from matplotlib.figure import Figure
+
+    from osteoflow.figures.style import save_as_wanted
+
+    png = tmp_path / "roc.png"
+    save_as_wanted(Figure(), png, Figures(formats=["pdf", "svg"]), "Both.")
+    save_as_wanted(Figure(), png, Figures(formats=["pdf"]), "One.")
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == ["roc.pdf", "roc.png", "roc.rst"]
+
+
 def test_saved_files_are_exact_and_equal(tmp_path):
     table = pd.DataFrame({"x": np.arange(5.0), "y": np.arange(5.0) ** 2})
     for folder in ("a", "b"):

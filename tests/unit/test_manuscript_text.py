@@ -333,7 +333,7 @@ def test_steps_stand_in_the_order_of_the_summary():
         "Reliability filter", "Imputation", "Variance filter", "Scaling", "Redundancy filter",
         "LASSO", "Rad-score", "Logistic regression", "Cut-off",
     ]  # fmt: skip
-    assert re.search(r"12 of them \(4 with the event; 30 ?% of the participants", text)
+    assert re.search(r"12 of them \(4 with the event; 30 % of the participants", text)
     assert "from the seed 7" in text
 
 

@@ -685,7 +685,7 @@ def test_without_holdout_and_second_rater():
     ("changes", "words"),
     [
         ({"outcome": "vbmd_l1l2_mean < 70"}, "in the hold-out|do not suffice"),
-        ({"outcome": "vbmd_l1l2_mean < -1"}, "0 events in the hold-out"),
+        ({"outcome": "vbmd_l1l2_mean < -1"}, "one class only"),
         ({"clinical": ["age", "vbmd_l1l2_mean"]}, "defines the outcome"),
         ({"clinical": ["age", "empty"]}, "'empty' has no value in the training data"),
         ({"clinical": ["height"]}, "unknown column 'height'"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import manuscript_study
 import pytest
 from manuscript_facts import study
@@ -21,6 +23,7 @@ from osteoflow.manuscript.text.checklists.results import interpretability
 from osteoflow.manuscript.text.facts import AnalysisFacts
 from osteoflow.manuscript.text.load import MODEL_TABLES, load_analysis
 from osteoflow.manuscript.text.methods import write_methods
+from osteoflow.models.fit_warnings import HARMONISED_SIGNATURE
 from osteoflow.models.validate import run_analysis
 from osteoflow.reports.calculator import render_calculator
 from osteoflow.settings.analysis import Analysis
@@ -64,6 +67,18 @@ def test_its_calculator_tells_how_that_model_was_tested(clinical):
     assert "(clinical model)" in page and "in the hold-out (" in page
     assert "Neither validated" not in page
     assert "radiomic" not in page and "Rad-score" not in page
+
+
+@pytest.mark.parametrize("harmonised", [True, False])
+def test_a_calculator_tells_of_a_harmonised_signature(clinical, harmonised):
+    nomogram = copy.deepcopy(clinical.documents["nomogram"])
+    nomogram["predictors"][0]["name"] = "rad_score"
+    summary = clinical.documents["summary"]
+    told = [*summary["warnings"], *([HARMONISED_SIGNATURE] if harmonised else [])]
+    page = render_calculator(
+        nomogram, {**summary, "warnings": told}, clinical.tables["performance"]
+    )
+    assert ("harmonised between the sites" in page) == harmonised
 
 
 def test_features_alone_have_no_nomogram_and_a_text_all_the_same(radiomic, tmp_path):

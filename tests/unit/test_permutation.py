@@ -187,6 +187,23 @@ def test_figure_and_report(n_models, n):
     assert words in table.note
 
 
+def test_figure_of_a_quantity_has_scores_below_chance():
+    rng = np.random.default_rng(4)
+    scores = rng.normal(-0.2, 0.15, 20)
+    check = summarise(
+        {"clinical": np.array([0.4])}, [{"clinical": s} for s in scores],
+        metric="r2", chance=0.0,
+    )  # fmt: skip
+    assert (check.draws["score"] < 0).any()
+    summary = {"models": ["clinical"], "outcome_label": "vBMD"}
+    figure, _ = draw_permutation(check.table, check.draws, summary, Figures())
+    points = figure.axes[0].collections[0].get_offsets()
+    np.testing.assert_allclose(points[:, 0], check.draws["score"])
+    assert np.abs(points[:, 1]).max() < 0.5
+    low, high = figure.axes[0].get_xlim()
+    assert low <= scores.min() and high >= 0.4
+
+
 @pytest.mark.parametrize(
     ("scores", "leak"),
     [

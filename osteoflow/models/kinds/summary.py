@@ -17,7 +17,8 @@ from osteoflow.models.kinds.fitting import KindFold, KindModels
 from osteoflow.models.method_words import feature_words, imputation_words
 from osteoflow.models.model_size import size_warnings, size_words
 from osteoflow.models.outcome import incorporation_bias
-from osteoflow.models.summary import radiomic_part
+from osteoflow.models.summary import as_harmonised, radiomic_part
+from osteoflow.wording import significant
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
@@ -37,7 +38,7 @@ def summary(
     test = parts[1]
     bias = incorporation_bias(analysis.outcome, analysis.columns, analysis.images)
     held = {f"{key}_holdout": v for key, v in kind.sizes(data.outcome[test]).items()}
-    steps = methods(kind, analysis, len(test) > 0)
+    steps = as_harmonised(methods(kind, analysis, len(test) > 0), final)
     if words := size_words(sizes, analysis):
         steps["sample_size"] = words
     return {
@@ -149,7 +150,7 @@ def methods(kind: OutcomeKind, analysis: Analysis, has_holdout: bool) -> dict[st
         words["holdout"] = (
             f"participants with {analysis.holdout_rule}"
             if analysis.holdout_rule is not None
-            else f"{analysis.holdout_fraction:.0%} of the participants, drawn at random within "
-            f"each {within}"
+            else f"{significant(100 * analysis.holdout_fraction, 3)} % of the participants, drawn "
+            f"at random within each {within}"
         )
     return words
