@@ -78,6 +78,8 @@ class Config(Section):
             problem = self._unsupported_radiomics(analysis)
             if problem:
                 raise ValueError(f"analyses.{analysis.name}: {problem}")
+            if unread := analysis.without_use():
+                raise ValueError(f"analyses.{analysis.name}: {'; '.join(unread)}")
         return self
 
     def _unsupported_radiomics(self, analysis: Analysis) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -66,27 +67,8 @@ def draw_calibration(
     in_row = len(models) if len(models) < 4 else MOST_IN_ROW
     per_set = -(-len(models) // in_row)
     panel = width / in_row
-    words = []
     with look():
-        titles = {}
-        for name in sets:
-            for model in models:
-                slope, intercept = (
-                    performance_of(performance, model, name, f"calibration_{what}")
-                    for what in ("slope", "intercept")
-                )
-                numbers = (
-                    f"slope {quantity('calibration_slope', slope.value)}, "
-                    f"intercept {quantity('calibration_intercept', intercept.value)}"
-                )
-                room = panel - 14
-                titles[name, model] = [*wrap(model_name(model), room), *wrap(numbers, room)]
-                words.append(
-                    f"{model_name(model)}, {SET_NAMES[name].lower()} "
-                    f"({set_size(predictions, name).words}): slope "
-                    f"{_with_limits(slope)}, intercept "
-                    f"{_with_limits(intercept)}"
-                )
+        titles, words = _titles(performance, predictions, sets, models, panel - 14)
         rows_of_panels = len(sets) * per_set
         lines = max(len(title) for title in titles.values()) - 2
         height = (1.22 * panel + 3 * lines) * rows_of_panels + 4
@@ -109,7 +91,40 @@ def draw_calibration(
                     rug.set_xlabel("Predicted probability")
                 if column == 0:
                     axes.set_ylabel(f"{SET_NAMES[name]}:\nobserved proportion")
-    caption = (
+    return figure, _caption(models, summary, words)
+
+
+def _titles(
+    performance: pd.DataFrame,
+    predictions: pd.DataFrame,
+    sets: Sequence[str],
+    models: Sequence[str],
+    room: float,
+) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
+    """Lines above each panel within ``room`` mm, and the estimates with limits for the caption."""
+    titles, words = {}, []
+    for name in sets:
+        for model in models:
+            slope, intercept = (
+                performance_of(performance, model, name, f"calibration_{what}")
+                for what in ("slope", "intercept")
+            )
+            numbers = (
+                f"slope {quantity('calibration_slope', slope.value)}, "
+                f"intercept {quantity('calibration_intercept', intercept.value)}"
+            )
+            titles[name, model] = [*wrap(model_name(model), room), *wrap(numbers, room)]
+            words.append(
+                f"{model_name(model)}, {SET_NAMES[name].lower()} "
+                f"({set_size(predictions, name).words}): slope "
+                f"{_with_limits(slope)}, intercept "
+                f"{_with_limits(intercept)}"
+            )
+    return titles, words
+
+
+def _caption(models: Sequence[str], summary: dict[str, Any], words: Sequence[str]) -> str:
+    return (
         f"Calibration of the probability of {outcome_of(summary)} by the "
         f"{listing([in_sentence(model) for model in models])} "
         f"{'models' if len(models) > 1 else 'model'}. Points: groups of participants with similar "
@@ -119,7 +134,6 @@ def draw_calibration(
         f"cross-validation. Slope and intercept (95 % interval where estimated): "
         f"{'; '.join(words)}."
     )
-    return figure, caption
 
 
 def _with_limits(found: Estimate) -> str:

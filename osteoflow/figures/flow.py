@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from osteoflow.figures.boxes import (
@@ -109,17 +110,28 @@ def draw_flow(
                 draw_box(axes, side, left + indent, top_edge, side_width, "left")
             draw_box(axes, end, left, end_top, box_width)
         if finals:
-            each = (width - 2 * MARGIN_MM - GAP_MM * (len(finals) - 1)) / len(finals)
-            y = end_top - end_height
-            bus = y - GAP_MM
-            middles = [MARGIN_MM + i * (each + GAP_MM) + each / 2 for i in range(len(finals))]
-            for centre, end in zip(centres, ends, strict=True):
-                line(axes, (centre, end_top - end.height), (centre, bus))
-            line(axes, (min(centres + middles), bus), (max(centres + middles), bus))
-            for middle, box in zip(middles, finals, strict=True):
-                arrow(axes, (middle, bus), (middle, bus - GAP_MM))
-                draw_box(axes, box, middle - each / 2, bus - GAP_MM, each)
+            bottoms = [(x, end_top - end.height) for x, end in zip(centres, ends, strict=True)]
+            _draw_finals(axes, finals, bottoms, end_top - end_height - GAP_MM, width)
     return figure, _caption(flow, modalities, n)
+
+
+def _draw_finals(
+    axes: Axes,
+    finals: Sequence[Box],
+    bottoms: Sequence[tuple[float, float]],
+    bus: float,
+    width: float,
+) -> None:
+    """The row of analyses, joined at the height ``bus`` to the middles of the boxes above."""
+    each = (width - 2 * MARGIN_MM - GAP_MM * (len(finals) - 1)) / len(finals)
+    middles = [MARGIN_MM + i * (each + GAP_MM) + each / 2 for i in range(len(finals))]
+    for x, y in bottoms:
+        line(axes, (x, y), (x, bus))
+    ends = [*(x for x, _ in bottoms), *middles]
+    line(axes, (min(ends), bus), (max(ends), bus))
+    for middle, box in zip(middles, finals, strict=True):
+        arrow(axes, (middle, bus), (middle, bus - GAP_MM))
+        draw_box(axes, box, middle - each / 2, bus - GAP_MM, each)
 
 
 def _review_words(rows: pd.DataFrame) -> list[str]:

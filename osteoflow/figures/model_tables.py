@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from osteoflow.model_names import LEARNERS
-from osteoflow.wording import count
+from osteoflow.wording import count, significant
 
 SET_NAMES = {"cv": "Cross-validation", "holdout": "Hold-out"}
 
@@ -112,6 +113,20 @@ def mean_probabilities(predictions: pd.DataFrame, model: str, name: str) -> pd.D
 def outcome_of(summary: dict[str, Any]) -> str:
     """The event's name."""
     return str(summary.get("outcome_label") or summary.get("outcome") or "event")
+
+
+def study_share(summary: Mapping[str, Any]) -> str:
+    """Sentence for probabilities that were not carried to the declared prevalence, or ""."""
+    prevalence = summary.get("prevalence")
+    if prevalence is None:
+        return ""
+    n = summary["n"] - summary.get("n_holdout", 0)
+    events = summary["n_events"] - summary.get("n_events_holdout", 0)
+    return (
+        f"The probabilities hold where {significant(100 * events / n, 3)} % have the event, as "
+        "among the participants the model was fitted to; they are not those of a population with "
+        f"the declared prevalence of {significant(100 * prevalence, 3)} %."
+    )
 
 
 def penalised(summary: dict[str, Any]) -> str:

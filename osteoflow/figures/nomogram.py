@@ -13,7 +13,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from osteoflow.figures.model_tables import outcome_of
+from osteoflow.figures.model_tables import outcome_of, study_share
 from osteoflow.figures.style import (
     BLACK,
     FONT_SIZE,
@@ -295,6 +295,8 @@ def _caption(
         n = summary["n"] - summary.get("n_holdout", 0)
         events = summary["n_events"] - summary.get("n_events_holdout", 0)
         text += f"Model fitted to {count(n, 'participant')} with {count(events, 'event')}. "
+    if share := study_share(summary):
+        text += f"{share} "
     if summary.get("incorporation_bias"):
         text += (
             "Predictors come from the scan that defines the outcome (incorporation bias): the "

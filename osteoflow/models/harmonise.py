@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.transformers import _ColumnSelector
+from osteoflow.wording import listing
 
 Array = NDArray[np.float64]
 
@@ -173,9 +174,11 @@ class CombatHarmoniser(_ColumnSelector):
         """
         check_is_fitted(self, "kept_")
         strange = self._strange_sites(self._labels(X))
-        found = [
-            f"{name}: not among the rows fitted on, features left unharmonised" for name in strange
-        ]
+        found = []
+        if strange:
+            found.append(
+                f"{listing(strange)}: not among the rows fitted on, features left unharmonised"
+            )
         if self.design_ is not None:
             found += [
                 f"{level}: not among the rows fitted on, counts as the reference level in the "

@@ -11,6 +11,12 @@ from osteoflow.wording import count, listing, significant
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
 
+# Of tests in which the Rad-score counts as one term.
+APPROXIMATE = (
+    "; approximate where the Rad-score is a term: it counts as one measured column, although it "
+    "was learned from the same rows"
+)
+
 
 def methods(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
     """Each step in words, with its parameters, in the order in which it is done."""
@@ -34,7 +40,7 @@ def methods(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
         "stay as they are"
     )
     if len(analysis.models) > 1:
-        words |= _comparison_words(has_holdout)
+        words |= _comparison_words(analysis, has_holdout)
     if analysis.optimism_bootstraps:
         words["optimism"] = (
             f"{analysis.optimism_bootstraps} resamples of participants in each of which every step "
@@ -149,12 +155,14 @@ def imputation_words(analysis: Analysis) -> str:
     return f"training median for {numbers}, commonest training level for missing text"
 
 
-def _comparison_words(has_holdout: bool) -> dict[str, str]:
+def _comparison_words(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
     """How models are compared."""
     nested = (
         "likelihood-ratio tests of logistic models whose terms another model has, too, on the "
         "training data, with the cross-fitted Rad-score"
     )
+    if "radiomics" in analysis.models:
+        nested += APPROXIMATE
     if not has_holdout:
         return {"nested": nested}
     return {

@@ -32,16 +32,16 @@ def outcome_values(analysis: Analysis, people: pd.DataFrame) -> tuple[pd.Series,
     if analysis.kind == "binary":
         return evaluate_rule(analysis.outcome, people), None
     if analysis.kind == "survival":
-        return evaluate_rule(analysis.outcome, people), _numbers(people, str(analysis.time))
+        return evaluate_rule(analysis.outcome, people), _numbers(people[analysis.time])
     if analysis.kind == "continuous":
-        return _numbers(people, analysis.outcome), None
+        return _numbers(people[analysis.outcome]), None
     return _classes(people[analysis.outcome], analysis.classes, analysis.cuts), None
 
 
-def _numbers(people: pd.DataFrame, name: str) -> pd.Series:
-    column = people[name]
+def _numbers(column: pd.Series) -> pd.Series:
+    """Numbers of a column; infinite ones are no measurements and count as missing."""
     if not holds_numbers(column):
-        raise ValueError(f"column '{name}' holds text, not numbers")
+        raise ValueError(f"column '{column.name}' holds text, not numbers")
     values = column.astype(float)
     return values.where(np.isfinite(values))
 
@@ -50,7 +50,7 @@ def _classes(column: pd.Series, classes: list[str], cuts: list[float]) -> pd.Ser
     if cuts:
         if not holds_numbers(column):
             raise ValueError(f"column '{column.name}' holds text, which has no cuts")
-        values = column.astype(float)
+        values = _numbers(column)
         places = np.searchsorted(np.asarray(cuts), values.to_numpy(), side="right").astype(float)
         return pd.Series(np.where(values.isna(), np.nan, places), column.index, name=column.name)
     if holds_numbers(column):

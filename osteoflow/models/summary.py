@@ -45,6 +45,7 @@ def summary(
         "models": analysis.models,
         "warnings": [*bias, *warnings],
         "incorporation_bias": bool(bias),
+        "prevalence": analysis.prevalence,
         "seed": seed,
         "methods": as_harmonised(methods(analysis, len(test) > 0), final),
         "excluded": data.excluded,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from osteoflow.models import performance
 from osteoflow.models.classification import classification
 from osteoflow.models.comparisons import comparisons, nested_table, reclassification_table
-from osteoflow.models.cross_validation import cross_validate, in_order
+from osteoflow.models.cross_validation import FoldFit, cross_validate, in_order
 from osteoflow.models.dataset import Dataset, assemble
 from osteoflow.models.fit_warnings import fit_warnings
 from osteoflow.models.fitting import FittedModels, fit_models
@@ -147,14 +147,7 @@ def run_analysis(
             f"an outcome of kind {analysis.kind} is not one of events and non-events"
         )
     data = assemble(participants, features, analysis, roi, repeat_sessions, perturbed)
-    root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(analysis.name.encode()),))
-    seeds = dict(
-        zip(
-            ("split", "outer", "final", "bootstrap", "nomogram", "optimism", "permutation"),
-            root.spawn(7),
-            strict=True,
-        )
-    )
+    seeds = _seeds(seed, analysis.name)
     train, test = hold_out(data, analysis, np.random.default_rng(seeds["split"]))
     validated, folds = cross_validate(data, train, analysis, seeds["outer"], workers)
     final_seed = int(np.random.default_rng(seeds["final"]).integers(2**31 - 1))
@@ -162,17 +155,11 @@ def run_analysis(
     held_table = data.table.iloc[test]
     held = (data.outcome[test], final.probabilities(held_table)) if len(test) else None
     found = _evaluated(data, train, test, validated, final, held, analysis, seeds["bootstrap"])
+    found |= _described(final, folds, data.outcome[train])
     found |= {
         "predictions": predictions(data, train, test, validated, held),
-        "selection": selection(final.radiomic, folds),
-        "filters": filter_steps(final.radiomic),
-        "coefficients": coefficients(final.logistic),
-        "nested": nested_table(final, data.outcome[train]),
-        "lasso_path": lasso_path(final.radiomic),
-        "lasso_cv": lasso_cv(final.radiomic),
         "calibration": calibration(validated, held),
         "decision_curve": decision_curve(validated, held, analysis.prevalence),
-        "signature": signature_table(final.radiomic.get("radiomics")),
         "classification": classification(validated, held, final.thresholds()),
     }
     own = final.probabilities(data.table.iloc[train])
@@ -195,17 +182,42 @@ def run_analysis(
     )
     warnings = [*size_warnings(found["sample_size"]), *data.warnings, *notes, *check.warnings]
     if nomogram is None:
-        warnings.append(
-            "no predictor of the combined model has an effect: there is no nomogram"
-            if final.charted is not None
-            else "no logistic model of several predictors: there is no nomogram"
-        )
+        warnings.append(_no_nomogram(final))
     warnings += fit_warnings(final, folds, held_table)
     documents = {} if nomogram is None else {"nomogram": nomogram}
     documents["summary"] = summary(data, test, analysis, seed, warnings, final)
     if words := size_words(found["sample_size"], analysis):
         documents["summary"]["methods"]["sample_size"] = words
     return AnalysisResult(found | tables, documents)
+
+
+def _seeds(seed: int, name: str) -> dict[str, np.random.SeedSequence]:
+    """A seed for each random part, fixed by the study's seed and the analysis' name."""
+    root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(name.encode()),))
+    parts = ("split", "outer", "final", "bootstrap", "nomogram", "optimism", "permutation")
+    return dict(zip(parts, root.spawn(len(parts)), strict=True))
+
+
+def _described(
+    final: FittedModels, folds: Sequence[FoldFit], outcome: NDArray[np.float64]
+) -> dict[str, pd.DataFrame]:
+    """Tables on what the final models are, and on what the folds selected."""
+    return {
+        "selection": selection(final.radiomic, folds),
+        "filters": filter_steps(final.radiomic),
+        "coefficients": coefficients(final.logistic),
+        "nested": nested_table(final, outcome),
+        "lasso_path": lasso_path(final.radiomic),
+        "lasso_cv": lasso_cv(final.radiomic),
+        "signature": signature_table(final.radiomic.get("radiomics")),
+    }
+
+
+def _no_nomogram(final: FittedModels) -> str:
+    """Why there is none."""
+    if final.charted is not None:
+        return "no predictor of the combined model has an effect: there is no nomogram"
+    return "no logistic model of several predictors: there is no nomogram"
 
 
 def _evaluated(

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from osteoflow.figures.model_tables import study_share
 from osteoflow.statistics.intervals import Z95
 from osteoflow.wording import MINUS, count, number, quantity_estimate, significant
 
@@ -117,7 +118,7 @@ def _shown(value: float) -> str:
 
 
 def _warnings(summary: Mapping[str, Any]) -> list[str]:
-    found = []
+    found = [share] if (share := study_share(summary)) else []
     if summary.get("incorporation_bias"):
         found.append(
             "Incorporation bias: predictors come from the scan that defines the outcome. The "

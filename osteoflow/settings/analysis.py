@@ -231,6 +231,29 @@ class Analysis(Section):
         blocks = {"clinical", "measurements", "radiomics"} & set(names)
         return names + ["combined"] * (len(blocks) > 1)
 
+    def without_use(self) -> list[str]:
+        """Settings that are written down and that no learner reads, each in a sentence.
+
+        To be asked of what a user wrote: a dump of all settings holds their defaults, too.
+        """
+        learners = [] if self.radiomics is None else self.radiomics.learners
+        found = []
+        if (
+            self.radiomics is not None
+            and "l1_ratio" in self.radiomics.model_fields_set
+            and "elastic_net" not in learners
+        ):
+            found.append(
+                "radiomics.l1_ratio belongs to the learner elastic_net, which is not among "
+                f"radiomics.learners ({', '.join(learners)}): leave it out or add the learner"
+            )
+        if "penalty" in self.model_fields_set and not set(learners) & set(SPARSE_LINEAR):
+            found.append(
+                f"penalty belongs to the learners {' and '.join(SPARSE_LINEAR)}, and this analysis "
+                f"has {'none' if not learners else 'only ' + ', '.join(learners)}: leave it out"
+            )
+        return found
+
     @model_validator(mode="after")
     def _is_complete(self) -> Analysis:
         if not self.columns and self.radiomics is None:

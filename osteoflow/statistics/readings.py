@@ -73,7 +73,8 @@ def place_readings(
     repeat_sessions
         Groups of sessions that are repeated scans of each other, in their order.
     """
-    table = table.assign(
+    # A copy lies in few blocks; columns put into a table joined column by column are slow.
+    table = table.copy().assign(
         participant_id=table["participant_id"].astype(str), session=session_names(table)
     )
     if comparison == "scan_rescan":

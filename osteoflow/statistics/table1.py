@@ -126,14 +126,7 @@ def table1(
         For unknown columns, or a non-normal variable that holds text.
     """
     labels = dict(labels or {})
-    for name in [*variables, *nonnormal]:
-        if name not in table.columns:
-            raise ValueError(unknown_column(name, table.columns))
-    if not variables:
-        raise ValueError("Table 1 needs at least one variable")
-    wrong = sorted(name for name in set(nonnormal) if not holds_numbers(table[name]))
-    if wrong:
-        raise ValueError(f"given by a median, but not numbers: {', '.join(wrong)}")
+    _check_variables(table, variables, nonnormal)
     # A count declared as a number stays one, even if nobody in this table has more than 1.
     categorical = [
         name for name in variables if name not in nonnormal and _is_categorical(table[name])
@@ -166,13 +159,8 @@ def table1(
         kind = "medians" if name in nonnormal else kind
         found = {}
         if group is not None:
-            test = (tests or {}).get(name, (tests or {}).get(kind))
-            if name in columns_in_rule(group):
-                # What makes the groups differs between them by construction.
-                p, said[name] = float("nan"), "none: not tested, it makes the groups"
-            else:
-                p, said[name] = _test(data[name], groups, kind, test, seed)
-            found = {"p": p, "test": said[name]}
+            found = _tested(data[name], group, groups, kind, tests or {}, seed)
+            said[name] = found["test"]
             if smd:
                 found["smd"] = _smd(data[name], groups, kind)
         rows += _rows(name, kind, labels.get(name, name), data[name], parts, found)
@@ -183,6 +171,37 @@ def table1(
             place = result.columns.get_loc("p") + 1
             result.insert(place, "p_fdr", benjamini_hochberg(result["p"]))
     return Table1(result, _document(data, group, groups, parts, said, smd, fdr))
+
+
+def _check_variables(
+    table: pd.DataFrame, variables: Sequence[str], nonnormal: Sequence[str]
+) -> None:
+    """Refuse rows that the table cannot give."""
+    for name in [*variables, *nonnormal]:
+        if name not in table.columns:
+            raise ValueError(unknown_column(name, table.columns))
+    if not variables:
+        raise ValueError("Table 1 needs at least one variable")
+    wrong = sorted(name for name in set(nonnormal) if not holds_numbers(table[name]))
+    if wrong:
+        raise ValueError(f"given by a median, but not numbers: {', '.join(wrong)}")
+
+
+def _tested(
+    values: pd.Series,
+    group: str,
+    groups: _Group,
+    kind: str,
+    tests: Mapping[str, str],
+    seed: int,
+) -> dict[str, Any]:
+    """``p`` and ``test`` of one row; what makes the groups is not tested."""
+    if values.name in columns_in_rule(group):
+        # It differs between them by construction.
+        return {"p": float("nan"), "test": "none: not tested, it makes the groups"}
+    declared = tests.get(str(values.name), tests.get(kind))
+    p, said = _test(values, groups, kind, declared, seed)
+    return {"p": p, "test": said}
 
 
 KINDS = {"categories": "n (%)", "means": "mean (SD)", "medians": "median [Q1, Q3]"}

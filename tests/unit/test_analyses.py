@@ -298,6 +298,27 @@ def test_the_first_failing_task_is_told(workers):
         in_order(_fails_from, [(n, 2) for n in range(6)], workers)
 
 
+class _Counted:
+    """Counts how often it is pickled."""
+
+    pickled = 0
+
+    def __reduce__(self):
+        _Counted.pickled += 1
+        return (_Counted, ())
+
+
+def _places(shared: _Counted, number: int, also: str) -> tuple[str, int, str]:
+    return type(shared).__name__, number, also
+
+
+def test_what_all_tasks_share_is_handed_over_once():
+    shared, before = _Counted(), _Counted.pickled
+    found = in_order(_places, [(shared, number, "x") for number in range(6)], 2)
+    assert found == [("_Counted", number, "x") for number in range(6)]
+    assert _Counted.pickled == before + 1
+
+
 def test_a_resample_is_a_data_set_of_its_own():
     harmonised = {"image": "vbmd", "harmonisation": {"site": "site", "covariates": ["age"]}}
     analysis = _analysis(clinical=["age"], radiomics=harmonised)

@@ -10,6 +10,7 @@ from osteoflow.config_files import config_template, reference_page, schema_text,
 from osteoflow.errors import StudyError
 from osteoflow.radiomics.page import feature_page
 from osteoflow.resources import ROOT
+from osteoflow.settings.analysis import Analysis
 from osteoflow.settings.cohort import Summary
 
 
@@ -50,6 +51,39 @@ def test_analysis_needs_an_extracted_image():
     analysis["radiomics"] = {"image": "pdff"}
     (found,) = problems({"analyses": [analysis, analysis]})
     assert found == "config: analyses: used more than once: a"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"radiomics": {"image": "pdff", "l1_ratio": 0.5}}, "radiomics.l1_ratio belongs to the"),
+        (
+            {
+                "radiomics": {"image": "pdff", "learners": ["svm", "random_forest"]},
+                "clinical": [],
+                "penalty": "lambda_1se",
+            },
+            "penalty belongs to the learners lasso and elastic_net, and this analysis has only svm",
+        ),
+        ({"penalty": "lambda_min"}, "this analysis has none: leave it out"),
+    ],
+)
+def test_settings_that_no_learner_reads_are_refused(changes, words):
+    analysis = {"name": "a", "outcome": "fracture", "clinical": ["age"]} | changes
+    images = {"radiomics": {"images": {"pdff": {"settings": "pdff", "levels": ["L1"]}}}}
+    (found,) = problems({"analyses": [analysis], **images})
+    assert found.startswith("config: analyses.a: ") and words in found
+
+
+def test_settings_that_a_learner_reads_are_taken_and_survive_a_dump():
+    images = {"radiomics": {"images": {"pdff": {"settings": "pdff", "levels": ["L1"]}}}}
+    features = {"image": "pdff", "learners": ["lasso", "elastic_net"], "l1_ratio": 0.2}
+    given = {"name": "a", "outcome": "fracture", "radiomics": features, "penalty": "lambda_1se"}
+    (read,) = load_config({"analyses": [given], **images}).analyses
+    assert read.radiomics.l1_ratio == 0.2 and read.penalty == "lambda_1se"
+    # The workflow hands all settings to the step, those left to their defaults as well.
+    plain = Analysis(name="a", outcome="fracture", clinical=["age"])
+    assert Analysis(**plain.model_dump(mode="json")) == plain
 
 
 def test_summary_columns():

@@ -23,6 +23,7 @@ from osteoflow.figures.lasso import draw_lasso
 from osteoflow.figures.nomogram import draw_nomogram
 from osteoflow.figures.roc import draw_roc
 from osteoflow.figures.scatter import draw_scatter
+from osteoflow.reports.calculator import calculator_content
 from osteoflow.reports.truth import compare_truth, quantity_label
 from osteoflow.settings.figures import Figures
 from osteoflow.statistics.limits import bland_altman
@@ -112,6 +113,24 @@ def test_nomogram_places_every_label_apart(tables):
     assert "−3" in texts and "100" in texts
     assert "13.9 points correspond to one unit" in caption
     assert "incorporation bias" in caption
+
+
+def test_nomogram_says_whose_probabilities_it_gives(tables):
+    summary = tables["summary"]
+    _, caption = draw_nomogram(tables["nomogram"], summary, SETTINGS)
+    assert "prevalence" not in caption
+    n = summary["n"] - summary["n_holdout"]
+    events = summary["n_events"] - summary["n_events_holdout"]
+    _, caption = draw_nomogram(tables["nomogram"], summary | {"prevalence": 0.04}, SETTINGS)
+    assert f"hold where {100 * events / n:.3g} % have the event" in caption
+    assert "declared prevalence of 4 %" in caption
+    content = calculator_content(
+        tables["nomogram"] | {"predictors": [], "linear_model": {"method": "ml"}},
+        summary | {"prevalence": 0.04, "incorporation_bias": False},
+        pd.DataFrame(),
+    )
+    (warning,) = content["warnings"]
+    assert warning in caption
 
 
 def test_nomogram_probability_stands_at_its_total_points(tables):

@@ -194,8 +194,8 @@ def test_unseen_sites_are_refused_or_left():
     pd.testing.assert_frame_equal(found.iloc[rest], known)
     sentences = left.warnings_for(X.iloc[140:])
     assert sentences == [
-        "1 row without a site: not among the rows fitted on, features left unharmonised",
-        "2 rows of site c: not among the rows fitted on, features left unharmonised",
+        "1 row without a site and 2 rows of site c: not among the rows fitted on, features left "
+        "unharmonised"
     ]
     assert left.warnings_for(X.iloc[:140]) == []
 

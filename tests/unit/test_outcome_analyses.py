@@ -104,6 +104,7 @@ def test_ordinal_analysis_has_its_tables_and_words(ordinal):
     assert summary["incorporation_bias"] is False
     assert "proportional-odds" in summary["methods"]["lasso"]
     assert "inner folds" in summary["methods"]["lasso"]
+    assert "approximate where the Rad-score is a term" in summary["methods"]["nested"]
     assert set(tables["assumptions"]["test"]) == {"brant", "multinomial"}
     assert set(tables["roc"]["class"]) == set(CLASSES)
     assert tables["lasso_cv"]["mark"].str.contains("lambda_min").sum() == 1

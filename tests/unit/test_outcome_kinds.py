@@ -8,7 +8,9 @@ import pytest
 
 from osteoflow.models.dataset import assemble
 from osteoflow.models.folds import AnalysisError
+from osteoflow.models.kinds.summary import outcome_label
 from osteoflow.models.outcome import check_predictors
+from osteoflow.models.outcome_values import outcome_values
 from osteoflow.settings.analysis import Analysis
 
 N = 12
@@ -52,6 +54,28 @@ def features(people) -> pd.DataFrame:
                 table.assign(image=image, roi="l1l2_trabecular", rater=rater, session="", flag="")
             )
     return pd.concat(parts, ignore_index=True)
+
+
+def test_infinite_values_are_in_no_class(people):
+    people["spine_class"] = people["vbmd_l1l2_mean"]
+    people.loc[[2, 7], "spine_class"] = [np.inf, -np.inf]
+    cut = _analysis(
+        kind="ordinal", outcome="spine_class", classes=["low", "middle", "high"], cuts=[80, 120]
+    )
+    values, _ = outcome_values(cut, people)
+    assert np.flatnonzero(values.isna()).tolist() == [2, 7]
+    kept = people["vbmd_l1l2_mean"].drop([2, 7])
+    expected = 0.0 + (kept >= 80) + (kept >= 120)
+    assert values.dropna().tolist() == expected.tolist()
+
+
+def test_a_quantity_without_a_label_is_called_by_its_column():
+    plain = _analysis(kind="continuous", outcome="vbmd_l1l2_mean")
+    # As the workflow hands it over: with all settings, those left to their defaults as well.
+    handed = Analysis(**plain.model_dump(mode="json"))
+    assert outcome_label(plain) == outcome_label(handed) == "vbmd_l1l2_mean"
+    named = _analysis(kind="continuous", outcome="vbmd_l1l2_mean", outcome_label="vBMD")
+    assert outcome_label(named) == "vBMD"
 
 
 def test_ordinal_outcome_from_texts_and_from_cuts(people, features):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -390,6 +391,21 @@ def test_three_scans_and_two_groups_of_them():
     sessions = placed.groupby("participant_id")["session"].agg(set)
     assert sessions["sub-0"] == {"3", "4"} and sessions["sub-1"] == {"1", "2"}
     assert measurement_readings(placed).numbers.shape == (8, 2, 3)
+
+
+def test_a_table_joined_column_by_column_is_placed_without_complaint():
+    features, names = wide_features(6, 150)
+    people = features[["participant_id", "session"]].drop_duplicates()
+    pieces = features[[name for name in features if name not in names]].copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
+        for name in names:
+            pieces[name] = features[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        placed = place_readings(pieces, people, "inter_rater")
+    expected = place_readings(features, people, "inter_rater")
+    pd.testing.assert_frame_equal(placed[expected.columns], expected)
 
 
 def test_the_session_that_was_read_again_counts():

@@ -29,8 +29,11 @@ COHORT_RULES = {
     "test_measurements",
     "compare_truth",
     "fit_models",
+    "count_stard",
+    "write_calculator",
     "draw_cohort_figure",
     "draw_model_figure",
+    "write_manuscript_tables",
     "write_manuscript_text",
     "report_cohort",
 }

@@ -14,7 +14,7 @@ from osteoflow.models.dataset import Dataset
 from osteoflow.models.fit_warnings import filter_warnings, value_warnings
 from osteoflow.models.kinds.base import Indices, OutcomeKind
 from osteoflow.models.kinds.fitting import KindFold, KindModels
-from osteoflow.models.method_words import feature_words, imputation_words
+from osteoflow.models.method_words import APPROXIMATE, feature_words, imputation_words
 from osteoflow.models.model_size import size_warnings, size_words
 from osteoflow.models.outcome import incorporation_bias
 from osteoflow.models.summary import as_harmonised, radiomic_part
@@ -45,7 +45,7 @@ def summary(
         "name": analysis.name,
         "kind": analysis.kind,
         "outcome": analysis.outcome,
-        "outcome_label": _label(analysis),
+        "outcome_label": outcome_label(analysis),
         "n": len(data.outcome),
         "n_participants": len(set(data.groups.tolist())),
         "n_holdout": len(test),
@@ -64,10 +64,11 @@ def summary(
     }
 
 
-def _label(analysis: Analysis) -> str:
+def outcome_label(analysis: Analysis) -> str:
     """The outcome's label as given; the default one is a word for events."""
-    given = "outcome_label" in analysis.model_fields_set
-    return analysis.outcome_label if given else analysis.outcome
+    # By its value: the workflow hands over all settings, and then each one counts as set.
+    default = type(analysis).model_fields["outcome_label"].default
+    return analysis.outcome if analysis.outcome_label == default else analysis.outcome_label
 
 
 def fit_warnings(
@@ -140,6 +141,8 @@ def methods(kind: OutcomeKind, analysis: Analysis, has_holdout: bool) -> dict[st
             "tests of regressions whose terms another one has, too, on the training data, with the "
             "cross-fitted Rad-score"
         )
+        if "radiomics" in analysis.models:
+            words["nested"] += APPROXIMATE
     if analysis.permutations:
         words["permutation"] = (
             f"{analysis.permutations} permutations of the outcome, the whole pipeline "
