@@ -208,7 +208,7 @@ def test_keyboard_clear_and_what_the_page_says(page, browser):
     assert page.result() == [None] * 4 and not browser.find_elements(By.ID, "pointer")
     text = browser.find_element(By.TAG_NAME, "main").text
     assert "160 participants with 55 events" in text
-    assert "hold-out (40 participants, 15 events): 0.79 (0.65 to 0.93)" in text
+    assert "hold-out (40 participants, 15 events): 0.790 (0.650 to 0.930)" in text
     assert "Incorporation bias" in text and "For research only" in text
     assert "500 bootstrap resamples: mean absolute error 0.031" in text
     assert "Rad-score is not measured by hand" in text

@@ -1,4 +1,4 @@
-"""Elastic net against glmnet: numbers of R 4.2.2, made by tests/reference/r/elastic_net.R."""
+"""Elastic net against glmnet: numbers of R 4.2.2, made by tests/reference/r/elastic_net/elastic_net.R."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from osteoflow.models.lasso import binomial_deviance, choose_penalty, fit_path
 
-FOLDER = Path(__file__).parent / "r"
+FOLDER = Path(__file__).parent / "r" / "elastic_net"
 SHARES = (1.0, 0.5, 0.1)
 
 

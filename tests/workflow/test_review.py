@@ -24,7 +24,8 @@ COHORT_RULES |= {
     "draw_model_figure",
     "report_cohort",
 }
-COHORT_RULES |= {"write_manuscript_text"}
+COHORT_RULES |= {"write_manuscript_text", "write_manuscript_tables"}
+COHORT_RULES |= {"count_stard", "write_calculator"}
 
 
 @pytest.fixture(scope="module")
