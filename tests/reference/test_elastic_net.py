@@ -1,4 +1,4 @@
-"""Elastic net against glmnet: numbers of R 4.2.2, made by tests/reference/r/elastic_net/elastic_net.R."""
+"""Elastic net against glmnet: numbers of R 4.2.2, made by r/elastic_net/elastic_net.R."""
 
 from __future__ import annotations
 
