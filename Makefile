@@ -46,14 +46,8 @@ reference: setup
 # the reference response maps of IBSI-2 (github.com/theibsi/ibsi_2_reference_data).
 validation: demo
 	rm -f results/measured.jsonl
-	$(BIN)/python -m pytest --measured results/measured.jsonl tests/reference \
-	  tests/unit/test_mri_*.py tests/unit/test_vendor_reading.py tests/unit/test_ct*.py \
-	  tests/unit/test_phantom_scans.py tests/unit/test_marrow_fat.py tests/unit/test_bodies.py \
-	  tests/unit/test_seeds.py tests/unit/test_segmentation.py tests/unit/test_reproducibility.py \
-	  tests/unit/test_models.py tests/unit/test_harmonise.py tests/unit/test_nested_models.py \
-	  tests/unit/test_hosmer_lemeshow.py tests/unit/test_optimism.py \
-	  tests/unit/test_radiomics*.py tests/unit/test_*_filters.py tests/unit/test_fractal.py \
-	  tests/unit/test_perturbation.py tests/unit/test_weighted_images.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile --measured results/measured.jsonl \
+	  tests/reference tests/unit tests/browser
 	$(BIN)/python docs/make_validation.py results/measured.jsonl results docs/validation.md
 	$(BIN)/python docs/make_demo_figure.py results docs/images/demo.png
 
