@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from osteoflow.models.cross_validation import in_order
-from osteoflow.models.dataset import assemble
+from osteoflow.models.dataset import Dataset, assemble
 from osteoflow.models.kinds.assumptions import assumptions
-from osteoflow.models.kinds.base import OutcomeKind
+from osteoflow.models.kinds.base import Array, Indices, OutcomeKind
 from osteoflow.models.kinds.continuous import ContinuousKind
-from osteoflow.models.kinds.fitting import cross_validate, fit_models
+from osteoflow.models.kinds.fitting import KindModels, Validated, cross_validate, fit_models
 from osteoflow.models.kinds.ordinal import OrdinalKind
-from osteoflow.models.kinds.performance import comparisons, nested, performance, permutations
+from osteoflow.models.kinds.performance import (
+    Held,
+    comparisons,
+    nested,
+    performance,
+    permutations,
+)
 from osteoflow.models.kinds.splits import hold_out
 from osteoflow.models.kinds.summary import fit_warnings, summary
 from osteoflow.models.kinds.tables import (
@@ -72,10 +79,79 @@ def run(
     """
     kind = kind_of(analysis)
     data = assemble(participants, features, analysis, roi, repeat_sessions, perturbed)
+
+    def own(fitted: Fitted) -> Further:
+        tables = {
+            "predictions": predictions(
+                kind, fitted.data, fitted.parts, fitted.validated, fitted.held
+            ),
+            "assumptions": assumptions(fitted.final.regressions, data.outcome[fitted.parts[0]]),
+        }
+        if isinstance(kind, OrdinalKind):
+            tables["confusion"] = confusion_table(kind, fitted.validated, fitted.held)
+            tables["roc"] = class_roc(kind, fitted.validated, fitted.weights, fitted.held)
+        return Further(tables)
+
+    return run_kind(kind, data, data, analysis, seed, own, workers=workers)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What an analysis has when its models are fitted and validated.
+
+    ``parts`` are the rows of the training data and of the hold-out, ``weights`` how often each
+    training row is drawn in each resample, ``held`` the hold-out's outcome and predictions.
+    """
+
+    data: Dataset
+    parts: tuple[Indices, Indices]
+    validated: Validated
+    weights: Array
+    final: KindModels
+    held: Held | None
+
+
+@dataclass(frozen=True)
+class Further:
+    """Tables, warnings and entries of the summary that only one kind of outcome has."""
+
+    tables: dict[str, pd.DataFrame]
+    warnings: list[str] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def run_kind(
+    kind: OutcomeKind,
+    given: Dataset,
+    data: Dataset,
+    analysis: Analysis,
+    seed: int,
+    own: Callable[[Fitted], Further],
+    *,
+    prepare: Callable[[Dataset, tuple[Indices, Indices]], Dataset] = lambda data, parts: data,
+    workers: int = 1,
+) -> AnalysisResult:
+    """Run one analysis of any kind but the binary one.
+
+    Parameters
+    ----------
+    kind
+        What is particular to the outcome.
+    given, data
+        Rows as they were assembled, and with the outcome as the kind takes it.
+    analysis, seed, workers
+        See :func:`osteoflow.models.validate.run_analysis`.
+    own
+        Tables, warnings and entries of the summary of this kind alone.
+    prepare
+        What is added to the rows when the hold-out is known.
+    """
     root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(analysis.name.encode()),))
     names = ("split", "outer", "final", "bootstrap", "permutation")
     seeds = dict(zip(names, root.spawn(len(names)), strict=True))
-    train, test = hold_out(kind, data, analysis, np.random.default_rng(seeds["split"]))
+    parts = hold_out(kind, data, analysis, np.random.default_rng(seeds["split"]))
+    train, test = parts
+    data = prepare(data, parts)
     validated, folds = cross_validate(kind, data, train, analysis, seeds["outer"], workers)
     final_seed = int(np.random.default_rng(seeds["final"]).integers(2**31 - 1))
     (final,) = in_order(fit_models, [(kind, data, train, analysis, final_seed)])
@@ -87,30 +163,26 @@ def run(
     if held is not None:
         held_weights = bootstrap_weights(data.groups[test], analysis.bootstraps, rng)
     check = permutations(kind, data, train, analysis, seeds["permutation"], validated, workers)
+    further = own(Fitted(data, parts, validated, weights, final, held))
+    sizes = sample_size_table(
+        given, train, analysis, candidate_parameters(final, len(data.features))
+    )
     tables = {
-        "predictions": predictions(kind, data, (train, test), validated, held),
         "performance": performance(kind, validated, weights, held, held_weights),
         "comparisons": comparisons(kind, validated, weights, held, held_weights),
         "nested": nested(final, kind, data.outcome[train]),
         "selection": selection(final.radiomic, folds),
         "filters": filter_steps(final.radiomic),
         "coefficients": coefficients(final.regressions),
-        "assumptions": assumptions(final.regressions, data.outcome[train]),
         "lasso_path": lasso_path(final.radiomic),
         "lasso_cv": lasso_cv(final.radiomic),
-        "sample_size": sample_size_table(
-            data, train, analysis, candidate_parameters(final, len(data.features))
-        ),
+        "sample_size": sizes,
         "permutations": check.table,
         "permuted_scores": check.draws,
         "signature": signature(final.radiomic.get("radiomics"), kind),
+        **further.tables,
     }
-    if isinstance(kind, OrdinalKind):
-        tables["confusion"] = confusion_table(kind, validated, held)
-        tables["roc"] = class_roc(kind, validated, weights, held)
     warnings = [*data.warnings, *check.warnings, *fit_warnings(final, folds, held_table)]
-    about = summary(
-        *(kind, data, (train, test), analysis, seed, warnings, final),
-        sizes=tables["sample_size"],
-    )
-    return AnalysisResult(tables, {"summary": about})
+    warnings += further.warnings
+    about = summary(kind, data, parts, analysis, seed, warnings, final, sizes=sizes)
+    return AnalysisResult(tables, {"summary": {**about, **further.about}})
