@@ -32,6 +32,7 @@ if not STUDY.joined:
     include: "rules/subject.smk"
 
 
+include: "rules/cohort_common.smk"
 include: "rules/cohort.smk"
 include: "rules/statistics.smk"
 include: "rules/models.smk"

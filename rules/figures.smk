@@ -1,6 +1,6 @@
 """Figures for a manuscript, each with a caption beside it that states method and numbers."""
 
-from osteoflow.figures.of_kind import all_figures, model_figures
+from osteoflow.figures.of_kind import all_figures
 
 FIGURES = "results/figures"
 # Further Bland-Altman figures, of what a study repeats.
@@ -59,29 +59,6 @@ COHORT_FIGURE_DATA = {
         for item in CONFIG.statistics.measurement_roc
     },
 }
-
-
-def declared_of_figure(wildcards):
-    """What the study declares of a figure: its correlation, matrix or ROC analysis."""
-    settings = CONFIG.statistics
-    found = {
-        key: [
-            item.model_dump(mode="json")
-            for item in getattr(settings, key)
-            if item.figure == wildcards.figure
-        ]
-        for key in ("correlations", "correlation_matrices", "measurement_roc")
-    }
-    return canonical({key: items for key, items in found.items() if items})
-
-
-def model_figure_files(output):
-    """Files of every figure of every analysis; which figures depends on the outcome's kind."""
-    return [
-        path
-        for name, analysis in ANALYSES.items()
-        for path in expand(output, analysis=name, figure=model_figures(analysis))
-    ]
 
 
 rule draw_cohort_figure:

@@ -6,24 +6,6 @@ A changed setting reruns its topic alone.
 STATISTICS = "results/statistics"
 
 
-def statistics_memory(wildcards, attempt):
-    """Grows with the number of subjects."""
-    return (1000 + len(SUBJECTS)) * attempt
-
-
-def declared(*keys):
-    """Some keys of the statistics' settings."""
-    return canonical(CONFIG.statistics.model_dump(include=set(keys), mode="json"))
-
-
-def tested_measurements():
-    """What is tested; what the event is called matters to the figure alone."""
-    kept = {"measurement_roc", "mixed_models"}
-    labels = {"measurement_roc": {"__all__": {"outcome_label"}}}
-    dumped = CONFIG.statistics.model_dump(include=kept, exclude=labels, mode="json")
-    return canonical(dumped)
-
-
 rule describe_cohort:
     input:
         participants=rules.assemble_cohort.output.participants,
