@@ -8,21 +8,16 @@ also chooses the penalty (Verweij and Van Houwelingen, Stat Med 1993;12:2305).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import config_context
 
 from osteoflow.models.cox import checked
-from osteoflow.models.sparse import SparseProblem
+from osteoflow.models.penalty_path import N_LAMBDAS, Path, PathEnd, solve_path
 
 Array = NDArray[np.float64]
 
-N_LAMBDAS = 100
-# The path ends where the deviance gains less, or is explained so far, as in the paper's program.
-_MIN_GAIN = 1e-5
-_MAX_RATIO = 0.99
+# As in the paper's program.
+_END = PathEnd(few_rows=5e-2, max_ratio=0.99, relative=True)
 
 
 class CoxLoss:
@@ -34,7 +29,7 @@ class CoxLoss:
         Shape (n,), see :func:`osteoflow.models.cox.fit_cox`.
     """
 
-    has_intercept = False
+    null_intercept = None
 
     def __init__(self, time: Array, event: Array) -> None:
         self.n = len(time)
@@ -44,6 +39,7 @@ class CoxLoss:
         self._times, self._deaths = np.unique(time[event == 1], return_counts=True)
         # Log likelihood of a model with a parameter for each event time: 0 but for ties.
         self.saturated = -float(self._deaths @ np.log(self._deaths))
+        self.least = -self.saturated / self.n
         # First ordered row at risk at each event time, and event times up to each row's own time.
         self._first = np.searchsorted(ordered, self._times, side="left")
         self._until = np.searchsorted(self._times, time, side="right")
@@ -77,29 +73,6 @@ class CoxLoss:
         return (columns * expected[:, None]).T @ columns - (means * self._deaths[:, None]).T @ means
 
 
-@dataclass(frozen=True)
-class CoxPath:
-    """Solutions for a decreasing sequence of penalties, on the scale of the features given.
-
-    Attributes
-    ----------
-    lambdas
-        Shape (L,).
-    coefficients
-        Shape (L, p).
-    deviance_ratio
-        Share of the null deviance (against the saturated model) explained, shape (L,).
-    """
-
-    lambdas: Array
-    coefficients: Array
-    deviance_ratio: Array
-
-    def linear_predictor(self, features: ArrayLike) -> Array:
-        """Shape (n, L)."""
-        return np.asarray(features, dtype=float) @ self.coefficients.T
-
-
 def fit_cox_path(
     features: ArrayLike,
     time: ArrayLike,
@@ -108,7 +81,7 @@ def fit_cox_path(
     *,
     l1_ratio: float = 1.0,
     n_lambdas: int = N_LAMBDAS,
-) -> CoxPath:
+) -> Path:
     """Solve the penalised Cox model for a sequence of penalties.
 
     Parameters
@@ -119,41 +92,26 @@ def fit_cox_path(
         Decreasing penalties; absent: ``n_lambdas`` log-spaced values from the smallest that gives
         the empty model down to 5e-2 of it (n < p) or 1e-4, ended early where little is gained.
     l1_ratio
-        Share of the L1 penalty.
+        Share of the L1 penalty, above 0 and at most 1.
+
+    Returns
+    -------
+    Path
+        Its intercepts are 0, and its deviance that against the saturated model.
 
     Raises
     ------
     ValueError
-        On input that cannot be fitted, or penalties that do not decrease.
+        On input that cannot be fitted, penalties that do not decrease, or a share outside its
+        range.
     ArithmeticError
         If the optimality conditions cannot be met.
     """
     X, t, d = checked(features, time, event)
-    n, p = X.shape
-    mean, scale = X.mean(axis=0), X.std(axis=0)
-    varying = scale > 1e-12 * np.maximum(1e-300, np.abs(X).max(axis=0, initial=0.0))
-    loss = CoxLoss(t, d)
-    problem = SparseProblem((X[:, varying] - mean[varying]) / scale[varying], loss, 0.0, l1_ratio)
-    own_sequence = lambdas is None
-    if lambdas is None:
-        smallest = 5e-2 if n < p else 1e-4
-        lambdas = max(problem.lambda_max, 1e-12) * np.geomspace(1.0, smallest, n_lambdas)
-    lambdas = np.asarray(lambdas, dtype=float)
-    if np.any(np.diff(lambdas) >= 0) or np.any(lambdas <= 0):
-        raise ValueError("penalties must decrease and be above zero")
-    null = problem.null_value + loss.saturated / n
-    coefficients, ratios = [], []
-    with config_context(skip_parameter_validation=True):
-        for penalty in lambdas:
-            eta = problem.solve(float(penalty))
-            coefficients.append(problem.coefficients.copy())
-            ratios.append((problem.null_value - loss.value(eta)) / null)
-            gain = ratios[-1] - ratios[-2] if len(ratios) > 1 else np.inf
-            if own_sequence and (ratios[-1] > _MAX_RATIO or gain < _MIN_GAIN * ratios[-1]):
-                break
-    found = np.zeros((len(ratios), p))
-    found[:, varying] = np.array(coefficients).reshape(len(ratios), -1) / scale[varying]
-    return CoxPath(lambdas[: len(ratios)], found, np.array(ratios))
+    path, _ = solve_path(
+        *(X, CoxLoss(t, d), lambdas), l1_ratio=l1_ratio, n_lambdas=n_lambdas, end=_END
+    )
+    return path
 
 
 def left_out_deviance(

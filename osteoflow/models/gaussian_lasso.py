@@ -9,25 +9,26 @@ same in both units.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import config_context
 
 from osteoflow.models.linear import varies
-from osteoflow.models.sparse import SparseProblem
+from osteoflow.models.penalty_path import (
+    N_LAMBDAS,
+    Path,
+    PathEnd,
+    finite_features,
+    solve_path,
+)
 
 Array = NDArray[np.float64]
-
-N_LAMBDAS = 100
-_MAX_RATIO, _MIN_GAIN = 0.999, 1e-5
 
 
 class SquaredLoss:
     """Half the mean squared distance of a centred outcome from the predictors."""
 
-    has_intercept = False
+    null_intercept = None
+    least = 0.0
 
     def __init__(self, outcome: Array) -> None:
         self.outcome = outcome
@@ -46,28 +47,8 @@ class SquaredLoss:
         return columns.T @ columns
 
 
-@dataclass(frozen=True)
-class GaussianPath:
-    """Solutions for a decreasing sequence of penalties, on the scale of features and outcome given.
-
-    Attributes
-    ----------
-    lambdas, intercepts
-        Shape (L,).
-    coefficients
-        Shape (L, p).
-    deviance_ratio
-        Share of the outcome's variance explained, shape (L,).
-    """
-
-    lambdas: Array
-    intercepts: Array
-    coefficients: Array
-    deviance_ratio: Array
-
-    def linear_predictor(self, features: ArrayLike) -> Array:
-        """Expected values, shape (n, L)."""
-        return self.intercepts + np.asarray(features, dtype=float) @ self.coefficients.T
+class GaussianPath(Path):
+    """Expected values for a decreasing sequence of penalties, in the outcome's own unit."""
 
     def deviance(self, features: ArrayLike, outcome: ArrayLike) -> Array:
         """Squared error of each row at each penalty, shape (n, L)."""
@@ -105,35 +86,17 @@ def fit_gaussian_path(
     ArithmeticError
         If the optimality conditions cannot be met.
     """
-    X, y = np.asarray(features, dtype=float), np.asarray(outcome, dtype=float)
-    n, p = X.shape
-    if not (np.isfinite(X).all() and np.isfinite(y).all()):
-        raise ValueError("features or outcome have missing or infinite values")
+    X, y = finite_features(features), np.asarray(outcome, dtype=float)
+    if not np.isfinite(y).all():
+        raise ValueError("the outcome has missing or infinite values")
     if not varies(y):
         raise ValueError("the outcome is constant")
-    if not 0 < l1_ratio <= 1:
-        raise ValueError("the share of the L1 penalty must be above 0 and at most 1")
-    mean, scale = X.mean(axis=0), X.std(axis=0)
-    varying = scale > 1e-12 * np.maximum(1e-300, np.abs(X).max(axis=0, initial=0.0))
     level, unit = float(y.mean()), float(y.std())
-    loss = SquaredLoss((y - level) / unit)
-    problem = SparseProblem((X[:, varying] - mean[varying]) / scale[varying], loss, 0.0, l1_ratio)
-    own_sequence = lambdas is None
-    if lambdas is None:
-        smallest = 1e-2 if n < p else 1e-4
-        lambdas = unit * max(problem.lambda_max, 1e-12) * np.geomspace(1.0, smallest, n_lambdas)
-    lambdas = np.asarray(lambdas, dtype=float)
-    if np.any(np.diff(lambdas) >= 0) or np.any(lambdas <= 0):
-        raise ValueError("penalties must decrease and be above zero")
-    coefficients, ratios = [], []
-    with config_context(skip_parameter_validation=True):
-        for penalty in lambdas:
-            eta = problem.solve(float(penalty) / unit)
-            coefficients.append(problem.coefficients.copy())
-            ratios.append(1 - loss.value(eta) / problem.null_value)
-            gain = ratios[-1] - ratios[-2] if len(ratios) > 1 else np.inf
-            if own_sequence and (ratios[-1] > _MAX_RATIO or gain < _MIN_GAIN * ratios[-1]):
-                break
-    found = np.zeros((len(ratios), p))
-    found[:, varying] = unit * np.array(coefficients).reshape(len(ratios), -1) / scale[varying]
-    return GaussianPath(lambdas[: len(ratios)], level - found @ mean, found, np.array(ratios))
+    path, centred = solve_path(
+        *(X, SquaredLoss((y - level) / unit), lambdas),
+        l1_ratio=l1_ratio,
+        n_lambdas=n_lambdas,
+        end=PathEnd(relative=True),
+        unit=unit,
+    )
+    return GaussianPath(**{**vars(path), "intercepts": level - centred})

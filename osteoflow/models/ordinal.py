@@ -106,7 +106,8 @@ class OrdinalLoss:
     What :class:`osteoflow.models.sparse.SparseProblem` needs for a sparse ordinal model.
     """
 
-    has_intercept = False
+    null_intercept = None
+    least = 0.0
 
     def __init__(self, outcome: ArrayLike, n_classes: int) -> None:
         self.likelihood = OrdinalLikelihood(outcome, n_classes)

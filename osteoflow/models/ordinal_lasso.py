@@ -14,43 +14,30 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import config_context
 
 from osteoflow.models.ordinal import OrdinalLoss, class_probabilities
-from osteoflow.models.sparse import SparseProblem
+from osteoflow.models.penalty_path import Path, finite_features, solve_path
 
 Array = NDArray[np.float64]
 
 # Fewer than the customary 100: each needs the thresholds solved again.
 N_LAMBDAS = 50
 PROBABILITY_FLOOR = 1e-5
-_MAX_RATIO, _MIN_GAIN = 0.999, 1e-5
 
 
 @dataclass(frozen=True)
-class OrdinalPath:
-    """Solutions for a decreasing sequence of penalties, on the scale of the features given.
+class OrdinalPath(Path):
+    """Scores without a constant for a decreasing sequence of penalties.
+
+    Coefficients are positive towards later classes.
 
     Attributes
     ----------
-    lambdas
-        Shape (L,).
     thresholds
-        Shape (L, classes - 1).
-    coefficients
-        Shape (L, p); positive towards later classes.
-    deviance_ratio
-        Share of the null deviance explained, shape (L,).
+        Of the score, shape (L, classes - 1).
     """
 
-    lambdas: Array
     thresholds: Array
-    coefficients: Array
-    deviance_ratio: Array
-
-    def linear_predictor(self, features: ArrayLike) -> Array:
-        """Scores without a constant, shape (n, L)."""
-        return np.asarray(features, dtype=float) @ self.coefficients.T
 
     def deviance(self, features: ArrayLike, outcome: ArrayLike) -> Array:
         """``-2 log`` of the probability of each row's class, at least 1e-5, shape (n, L)."""
@@ -97,41 +84,16 @@ def fit_ordinal_path(
     ArithmeticError
         If the optimality conditions cannot be met.
     """
-    X, y = np.asarray(features, dtype=float), np.asarray(outcome, dtype=float)
-    n, p = X.shape
-    if not np.isfinite(X).all():
-        raise ValueError("features have missing or infinite values")
+    X, y = finite_features(features), np.asarray(outcome, dtype=float)
     if set(np.unique(y)) != set(map(float, range(n_classes))):
         raise ValueError(f"every class from 0 to {n_classes - 1} must occur")
-    if not 0 < l1_ratio <= 1:
-        raise ValueError("the share of the L1 penalty must be above 0 and at most 1")
-    mean, scale = X.mean(axis=0), X.std(axis=0)
-    varying = scale > 1e-12 * np.maximum(1e-300, np.abs(X).max(axis=0, initial=0.0))
     loss = OrdinalLoss(y, n_classes)
-    problem = SparseProblem((X[:, varying] - mean[varying]) / scale[varying], loss, 0.0, l1_ratio)
-    own_sequence = lambdas is None
-    if lambdas is None:
-        smallest = 1e-2 if n < p else 1e-4
-        lambdas = max(problem.lambda_max, 1e-12) * np.geomspace(1.0, smallest, n_lambdas)
-    lambdas = np.asarray(lambdas, dtype=float)
-    if np.any(np.diff(lambdas) >= 0) or np.any(lambdas <= 0):
-        raise ValueError("penalties must decrease and be above zero")
-    thresholds, coefficients, ratios = [], [], []
-    with config_context(skip_parameter_validation=True):
-        for penalty in lambdas:
-            eta = problem.solve(float(penalty))
-            thresholds.append(loss.thresholds(eta).copy())
-            coefficients.append(problem.coefficients.copy())
-            ratios.append(1 - loss.value(eta) / problem.null_value)
-            gain = ratios[-1] - ratios[-2] if len(ratios) > 1 else np.inf
-            if own_sequence and (ratios[-1] > _MAX_RATIO or gain < _MIN_GAIN):
-                break
-    found = np.zeros((len(ratios), p))
-    found[:, varying] = np.array(coefficients).reshape(len(ratios), -1) / scale[varying]
-    # P(Y <= k) = F(theta_k - (x - mean) b): thresholds for the features as they are.
-    return OrdinalPath(
-        lambdas[: len(ratios)],
-        np.array(thresholds) + (found @ mean)[:, None],
-        found,
-        np.array(ratios),
+    thresholds: list[Array] = []
+    path, centred = solve_path(
+        *(X, loss, lambdas),
+        l1_ratio=l1_ratio,
+        n_lambdas=n_lambdas,
+        at_solution=lambda eta: thresholds.append(loss.thresholds(eta).copy()),
     )
+    # P(Y <= k) = F(theta_k - (x - mean) b): thresholds for the features as they are.
+    return OrdinalPath(**vars(path), thresholds=np.array(thresholds) + centred[:, None])

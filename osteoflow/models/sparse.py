@@ -30,7 +30,10 @@ class Loss(Protocol):
     """A smooth convex loss of linear predictors, divided by the number of observations."""
 
     n: int
-    has_intercept: bool
+    # Intercept of the empty model; None: the loss has no use for one.
+    null_intercept: float | None
+    # What no model can undercut.
+    least: float
 
     def value(self, eta: Array) -> float:
         """The loss."""
@@ -51,21 +54,17 @@ class SparseProblem:
         Shape (n, p), mean 0 and standard deviation 1 (1/n) in each column.
     loss
         Of the linear predictor.
-    null_intercept
-        Intercept of the empty model (0 without one).
     l1_ratio
         Share of the L1 penalty.
     """
 
-    def __init__(
-        self, features: Array, loss: Loss, null_intercept: float = 0.0, l1_ratio: float = 1.0
-    ) -> None:
+    def __init__(self, features: Array, loss: Loss, l1_ratio: float = 1.0) -> None:
         self.features = np.asfortranarray(features)
         self.loss = loss
         self.l1_ratio = l1_ratio
-        self.null_intercept = self.intercept = null_intercept
+        self.null_intercept = self.intercept = loss.null_intercept or 0.0
         self.coefficients = np.zeros(features.shape[1])
-        empty = np.full(loss.n, null_intercept)
+        empty = np.full(loss.n, self.null_intercept)
         self.gradient = np.abs(self.features.T @ loss.residual(empty)) / loss.n
         self.lambda_max = float(self.gradient.max(initial=0.0)) / l1_ratio
         self.null_value = loss.value(empty)
@@ -97,6 +96,11 @@ class SparseProblem:
         self.previous = penalty
         return eta
 
+    def deviance_ratio(self, eta: Array) -> float:
+        """Share of the null deviance that linear predictors explain."""
+        explained = self.null_value - self.loss.value(eta)
+        return explained / (self.null_value - self.loss.least)
+
     def _penalty(self, b: Array, penalty: float) -> float:
         smooth = 0.5 * (1 - self.l1_ratio) * float(b @ b)
         return penalty * (self.l1_ratio * float(np.abs(b).sum()) + smooth)
@@ -111,8 +115,8 @@ class SparseProblem:
             residual = loss.residual(eta)
             if self._optimal(X.T @ residual / loss.n, b, float(residual.mean()), penalty):
                 break
-            new_b, new_intercept = self._quadratic(X, eta, residual, b, intercept, penalty)
-            step, direction, shift = 1.0, new_b - b, new_intercept - intercept
+            new_b, shift = self._quadratic(X, eta, residual, b, penalty)
+            step, direction = 1.0, new_b - b
             movement = X @ direction + shift
             while True:
                 trial = b + step * direction
@@ -136,15 +140,15 @@ class SparseProblem:
         l1 = penalty * self.l1_ratio
         score = score - penalty * (1 - self.l1_ratio) * b
         gap = np.where(b != 0, np.abs(score - l1 * np.sign(b)), np.abs(score) - l1)
-        fits = not self.loss.has_intercept or abs(intercept_score) <= _KKT_TOLERANCE
+        fits = self.loss.null_intercept is None or abs(intercept_score) <= _KKT_TOLERANCE
         return bool(gap.max(initial=0.0) <= _KKT_TOLERANCE and fits)
 
     def _quadratic(
-        self, X: Array, eta: Array, residual: Array, b: Array, intercept: float, penalty: float
+        self, X: Array, eta: Array, residual: Array, b: Array, penalty: float
     ) -> tuple[Array, float]:
-        """Solution of the penalised quadratic problem around ``b``."""
+        """Solution of the penalised quadratic problem around ``b``, and the intercept's change."""
         n, score = self.loss.n, X.T @ residual / self.loss.n
-        if not self.loss.has_intercept:
+        if self.loss.null_intercept is None:
             return self._solve(self.loss.second(X, eta) / n, score, b, penalty), 0.0
         whole = self.loss.second(np.column_stack([np.ones(n), X]), eta) / n
         # The intercept carries no penalty: at its best it is a linear function of the rest.
@@ -152,7 +156,7 @@ class SparseProblem:
         level = float(residual.mean()) / first
         second = whole[1:, 1:] - np.outer(cross, cross) / first
         new_b = self._solve(second, score - level * cross, b, penalty)
-        return new_b, intercept + level - float(cross @ (new_b - b)) / first
+        return new_b, level - float(cross @ (new_b - b)) / first
 
     def _solve(self, second: Array, score: Array, b: Array, penalty: float) -> Array:
         """Least ``(x - b)' H (x - b) / 2 - score' (x - b)`` with the penalty."""
@@ -171,11 +175,11 @@ class SparseProblem:
         rest[active] = 0.0
         if (found[active] * signs > 0).all() and rest.max(initial=0.0) <= l1:
             return found
-        size, vectors = np.linalg.eigh(second)
-        real = size > 1e-12 * max(float(size[-1]), 1e-300)
-        root = np.sqrt(size[real])
-        X = np.asfortranarray(root[:, None] * vectors[:, real].T)
-        y = (vectors[:, real].T @ target) / root
+        # A least-squares problem with this matrix; the solver goes by the matrix itself, and takes
+        # the size of its tolerance from the response.
+        ridge = 1e-10 * max(float(second.trace()), 1e-300)
+        root = np.linalg.cholesky(second + ridge * np.eye(len(second)))
+        X, y = np.asfortranarray(root.T), np.linalg.solve(root, target)
         with warnings.catch_warnings():
             # An unfinished inner solution costs another Newton step; optimality is tested there.
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -184,7 +188,7 @@ class SparseProblem:
                 l1_ratio=self.l1_ratio,
                 alphas=[penalty / len(y)],
                 precompute=np.ascontiguousarray(second),
-                Xy=np.ascontiguousarray(X.T @ y),
+                Xy=target,
                 coef_init=b.copy(),
                 check_input=False,
                 tol=1e-10,

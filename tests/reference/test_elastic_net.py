@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from osteoflow.models.lasso import binomial_deviance, choose_penalty, fit_path
+from osteoflow.models.lasso import binomial_deviance, fit_path
+from osteoflow.models.penalty_path import choose_penalty
 
 FOLDER = Path(__file__).parent / "r" / "elastic_net"
 SHARES = (1.0, 0.5, 0.1)

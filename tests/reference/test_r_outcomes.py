@@ -14,10 +14,11 @@ from osteoflow.models.kinds.assumptions import assumptions, multinomial_ratio
 from osteoflow.models.kinds.continuous import ContinuousKind, LinearRegression
 from osteoflow.models.kinds.ordinal import OrdinalKind
 from osteoflow.models.kinds.signature import ColumnsModel
-from osteoflow.models.lasso import choose_penalty, fit_path
+from osteoflow.models.lasso import fit_path
 from osteoflow.models.linear import fit_linear
 from osteoflow.models.ordinal import brant_test, fit_ordinal
 from osteoflow.models.ordinal_lasso import fit_ordinal_path
+from osteoflow.models.penalty_path import choose_penalty
 from osteoflow.statistics.kappa import confusion, weighted_kappa
 from osteoflow.statistics.multiclass import hand_till, one_against_rest, ordered_concordance
 

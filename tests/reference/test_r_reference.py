@@ -15,11 +15,12 @@ import pytest
 from osteoflow.models.calibration import calibration, hosmer_lemeshow
 from osteoflow.models.decision import net_benefit
 from osteoflow.models.harmonise import CombatHarmoniser
-from osteoflow.models.lasso import binomial_deviance, choose_penalty, fit_path
+from osteoflow.models.lasso import binomial_deviance, fit_path
 from osteoflow.models.logistic import fit_logistic
 from osteoflow.models.nested import likelihood_ratio_test
 from osteoflow.models.nomogram import Predictor, nomogram
 from osteoflow.models.optimism import optimism_bootstrap
+from osteoflow.models.penalty_path import choose_penalty
 from osteoflow.statistics.agreement import icc
 from osteoflow.statistics.reclassification import reclassification
 from osteoflow.statistics.roc import (

@@ -20,11 +20,12 @@ from scipy.special import expit
 from osteoflow.models.calibration import calibration, calibration_curve, hosmer_lemeshow
 from osteoflow.models.decision import net_benefit, treat_all
 from osteoflow.models.harmonise import CombatHarmoniser
-from osteoflow.models.lasso import binomial_deviance, choose_penalty, fit_path
+from osteoflow.models.lasso import binomial_deviance, fit_path
 from osteoflow.models.logistic import fit_logistic
 from osteoflow.models.nested import ML, PENALISED, likelihood_ratio_test
 from osteoflow.models.nomogram import Predictor, nomogram
 from osteoflow.models.optimism import optimism_bootstrap
+from osteoflow.models.penalty_path import choose_penalty
 from osteoflow.statistics.agreement import FORMS, icc
 from osteoflow.statistics.comparison import compare_groups
 from osteoflow.statistics.correlation import correlate

@@ -13,7 +13,7 @@ from osteoflow.models.folded import FoldedFeatures
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.kinds.learners import KindLearner
 from osteoflow.models.kinds.survival_measures import EVENT, TIME
-from osteoflow.models.lasso import choose_penalty
+from osteoflow.models.penalty_path import choose_penalty
 
 Array = NDArray[np.float64]
 

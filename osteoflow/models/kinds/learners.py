@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osteoflow.models.folded import FoldedFeatures
-from osteoflow.models.lasso import choose_penalty
+from osteoflow.models.penalty_path import choose_penalty
 
 Array = NDArray[np.float64]
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osteoflow.models.folded import FoldedFeatures
-from osteoflow.models.lasso import binomial_deviance, choose_penalty, fit_path
+from osteoflow.models.lasso import binomial_deviance, fit_path
 from osteoflow.models.learners.base import Learner
+from osteoflow.models.penalty_path import choose_penalty
 
 Array = NDArray[np.float64]
 
