@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from osteoflow.models.linear import varies
 from osteoflow.models.penalty_path import (
     N_LAMBDAS,
-    Path,
+    DeviancePath,
     PathEnd,
     finite_features,
     solve_path,
@@ -47,7 +47,7 @@ class SquaredLoss:
         return columns.T @ columns
 
 
-class GaussianPath(Path):
+class GaussianPath(DeviancePath):
     """Expected values for a decreasing sequence of penalties, in the outcome's own unit."""
 
     def deviance(self, features: ArrayLike, outcome: ArrayLike) -> Array:

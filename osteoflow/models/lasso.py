@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from osteoflow.models.penalty_path import N_LAMBDAS, Path, finite_features, solve_path
+from osteoflow.models.penalty_path import N_LAMBDAS, DeviancePath, finite_features, solve_path
 
 Array = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ class LogisticLoss:
         return weighted.T @ weighted
 
 
-class LassoPath(Path):
+class LassoPath(DeviancePath):
     """Log odds of the event for a decreasing sequence of penalties."""
 
     def deviance(self, features: ArrayLike, outcome: ArrayLike) -> Array:

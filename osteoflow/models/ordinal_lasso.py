@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from osteoflow.models.ordinal import OrdinalLoss, class_probabilities
-from osteoflow.models.penalty_path import Path, finite_features, solve_path
+from osteoflow.models.penalty_path import DeviancePath, finite_features, solve_path
 
 Array = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ PROBABILITY_FLOOR = 1e-5
 
 
 @dataclass(frozen=True)
-class OrdinalPath(Path):
+class OrdinalPath(DeviancePath):
     """Scores without a constant for a decreasing sequence of penalties.
 
     Coefficients are positive towards later classes.

@@ -6,6 +6,7 @@ path of Friedman, Hastie and Tibshirani does (J Stat Softw 2010;33(1)).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -76,6 +77,14 @@ class Path:
     def linear_predictor(self, features: ArrayLike) -> Array:
         """Linear predictors, shape (n, L)."""
         return self.intercepts + np.asarray(features, dtype=float) @ self.coefficients.T
+
+
+class DeviancePath(Path, ABC):
+    """Solutions whose deviance is a sum over rows."""
+
+    @abstractmethod
+    def deviance(self, features: ArrayLike, outcome: ArrayLike) -> Array:
+        """Of each row at each penalty, shape (n, L)."""
 
 
 def finite_features(features: ArrayLike) -> Array:

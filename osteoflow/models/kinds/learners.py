@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from osteoflow.models.folded import FoldedFeatures
-from osteoflow.models.penalty_path import choose_penalty
+from osteoflow.models.penalty_path import DeviancePath
+from osteoflow.models.tuned_path import TunedPath, mean_deviance
 
 Array = NDArray[np.float64]
-
-
-class Path(Protocol):
-    """Solutions for a decreasing sequence of penalties."""
-
-    lambdas: Array
-    coefficients: Array
-
-    def linear_predictor(self, features: Array) -> Array:
-        """Shape (n, L)."""
-
-    def deviance(self, features: Array, outcome: Array) -> Array:
-        """Of each row at each penalty, shape (n, L)."""
 
 
 class KindLearner(ABC):
@@ -66,71 +54,45 @@ class KindLearner(ABC):
         """The Rad-score of new rows, shape (n,)."""
 
 
-class SparseLearner(KindLearner):
+class SparseLearner(TunedPath, KindLearner):
     """LASSO or elastic net; the penalty is that of the inner folds' deviance.
 
-    Cross-fitted scores are free of the folds' own constants, which move against the outcome of the
-    rows left out and would make a useless signature look inversely predictive.
+    Attributes are those of :class:`osteoflow.models.tuned_path.TunedPath`.
 
     Parameters
     ----------
     fit_path
         Called as ``fit_path(features, outcome, lambdas, l1_ratio=...)``; ``lambdas`` None: a
-        sequence of its own.
+        sequence of its own. Its paths tell the deviance of rows.
     l1_ratio
         Share of the L1 penalty: 1 is the LASSO.
     penalty
         ``lambda_min`` or ``lambda_1se``.
-
-    Attributes
-    ----------
-    path_, deviance_, chosen_
-        Path of penalties, its cross-validated deviance, and the position of the chosen penalty.
     """
 
     def __init__(
         self,
-        fit_path: Callable[..., Path],
+        fit_path: Callable[..., DeviancePath],
         l1_ratio: float = 1.0,
         penalty: Literal["lambda_min", "lambda_1se"] = "lambda_min",
     ) -> None:
+        super().__init__(l1_ratio, penalty)
         self.fit_path = fit_path
-        self.l1_ratio = l1_ratio
-        self.penalty = penalty
-
-    @property
-    def name(self) -> str:
-        """``lasso`` or ``elastic_net``."""
-        return "lasso" if self.l1_ratio == 1 else "elastic_net"
 
     def fit(self, folded: FoldedFeatures, outcome: Array) -> Self:
         """Fit; with no feature chosen the score is constant."""
-        self.path_ = self.fit_path(folded.whole, outcome, None, l1_ratio=self.l1_ratio)
-        lambdas = self.path_.lambdas
-        held_out = np.zeros((len(outcome), len(lambdas)))
-        deviance, sizes = [], []
-        for fold in folded.inner:
-            path = self.fit_path(fold.inside, outcome[fold.train], lambdas, l1_ratio=self.l1_ratio)
-            deviance.append(path.deviance(fold.outside, outcome[fold.test]).mean(axis=0))
-            sizes.append(len(fold.test))
-            # Features have mean 0 in the fold's training part.
-            held_out[fold.test] = fold.outside @ path.coefficients.T
-        self.deviance_ = choose_penalty(np.array(deviance), np.array(sizes))
-        self.chosen_ = getattr(self.deviance_, self.penalty.replace("lambda", "index"))
-        self.setting_ = {"lambda": float(lambdas[self.chosen_])}
-        self.coefficients_ = self.path_.coefficients[self.chosen_]
-        self.used_ = self.coefficients_ != 0
-        intercepts = getattr(self.path_, "intercepts", None)
-        self.intercept_ = 0.0 if intercepts is None else float(intercepts[self.chosen_])
-        self.notes_ = [] if self.used_.any() else ["empty"]
-        # A signature without features is constant, whatever the folds found at its penalty.
-        scores = held_out[:, self.chosen_] if self.used_.any() else np.zeros(len(outcome))
-        self.cross_fitted_ = self.intercept_ + scores
+        self._tune(
+            folded,
+            lambda features, rows, lambdas: self.fit_path(
+                features, outcome[rows], lambdas, l1_ratio=self.l1_ratio
+            ),
+            mean_deviance(outcome),
+        )
         return self
 
     def score(self, features: Array) -> Array:
         """Linear predictor at the chosen penalty."""
-        return self.intercept_ + features @ self.coefficients_
+        return self._predictor(features)
 
 
 class TunedRegressor(KindLearner):

@@ -13,10 +13,10 @@ from scipy.stats import chi2, norm
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.kinds import weighted
 from osteoflow.models.kinds.base import Array, Indices, Measure, OutcomeKind, Regression
-from osteoflow.models.kinds.learners import KindLearner, Path, SparseLearner
+from osteoflow.models.kinds.learners import KindLearner, SparseLearner
 from osteoflow.models.kinds.scores import ordinal_scores
 from osteoflow.models.ordinal import OrdinalFit, class_probabilities, fit_ordinal
-from osteoflow.models.ordinal_lasso import fit_ordinal_path
+from osteoflow.models.ordinal_lasso import OrdinalPath, fit_ordinal_path
 from osteoflow.models.selectors import ScoreFunction
 from osteoflow.statistics.intervals import Z95
 from osteoflow.statistics.kappa import confusion, weighted_kappa
@@ -215,7 +215,7 @@ def called_class(prediction: Array) -> Array:
 
 def _path(
     features: Array, outcome: Array, lambdas: Array | None, *, l1_ratio: float, n_classes: int
-) -> Path:
+) -> OrdinalPath:
     return fit_ordinal_path(features, outcome, n_classes, lambdas, l1_ratio=l1_ratio)
 
 
