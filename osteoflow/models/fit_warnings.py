@@ -9,8 +9,9 @@ import pandas as pd
 
 from osteoflow.model_names import the_model
 from osteoflow.models.clinical import RAD_SCORE, ClinicalDesign
-from osteoflow.models.cross_validation import FoldFit, count_marks
+from osteoflow.models.cross_validation import FoldFit
 from osteoflow.models.fitting import FittedModels
+from osteoflow.models.outer_folds import count_marks
 from osteoflow.models.repeated import TWICE
 
 HARMONISED_SIGNATURE = (

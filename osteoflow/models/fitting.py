@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from osteoflow.models.clinical import ClinicalModel, CombinedModel
 from osteoflow.models.dataset import Dataset
+from osteoflow.models.declared import fit_declared
 from osteoflow.models.filters import feature_filters
 from osteoflow.models.learners import make_learner
 from osteoflow.models.radiomics import RadiomicsModel
@@ -94,52 +94,20 @@ def fit_models(
         If the rows cannot support a model.
     """
     table, outcome, groups = data.table.iloc[rows], data.outcome[rows], data.groups[rows]
-    found: dict[str, Model] = {}
-    for column in analysis.baselines:
-        name = f"baseline_{column}"
-        found[name] = ClinicalModel([column], name).fit(table, outcome)
-    for block in ("clinical", "measurements"):
-        columns = list(getattr(analysis, block))
-        if columns:
-            found[block] = ClinicalModel(columns, block).fit(table, outcome)
-    signature = None
-    if analysis.radiomics is not None:
-        radiomic = _fit_learners(data, table, outcome, groups, analysis, seed)
-        signature = radiomic["radiomics"]
-        found |= radiomic
-    if "combined" in analysis.models:
-        columns = [*analysis.clinical, *analysis.measurements]
+    filters = feature_filters(data, analysis) if analysis.radiomics is not None else None
+    folded = None  # of all learners
+
+    def fit_columns(columns: list[str], name: str, signature: RadiomicsModel | None) -> Logistic:
         if signature is None:
-            found["combined"] = ClinicalModel(columns, "combined").fit(table, outcome)
-        else:
-            model = CombinedModel(columns, signature)
-            found["combined"] = model.fit(table, outcome, groups, fitted_radiomics=signature)
-    return FittedModels({name: found[name] for name in analysis.models})
+            return ClinicalModel(columns, name).fit(table, outcome)
+        model = CombinedModel(columns, signature)
+        return model.fit(table, outcome, groups, fitted_radiomics=signature)
 
+    def fit_learner(learner: str, own_seed: int) -> RadiomicsModel:
+        nonlocal folded
+        made = make_learner(learner, analysis, own_seed)
+        model = RadiomicsModel(data.features, filters, made, analysis.inner_folds, seed)
+        folded = folded or model.fold(table, outcome, groups)
+        return model.fit(table, outcome, groups, folded=folded)
 
-def _fit_learners(
-    data: Dataset,
-    table: pd.DataFrame,
-    outcome: NDArray[np.float64],
-    groups: NDArray[np.str_],
-    analysis: Analysis,
-    seed: int,
-) -> dict[str, RadiomicsModel]:
-    """The radiomic models: the first learner's is called ``radiomics``."""
-    filters = feature_filters(data, analysis)
-    fitted: dict[str, RadiomicsModel] = {}
-    folded = None
-    for learner in analysis.radiomics.learners:
-        own_seed = np.random.SeedSequence([seed, zlib.crc32(learner.encode())])
-        model = RadiomicsModel(
-            data.features,
-            filters,
-            make_learner(learner, analysis, int(own_seed.generate_state(1)[0])),
-            analysis.inner_folds,
-            seed,
-        )
-        if folded is None:
-            folded = model.fold(table, outcome, groups)
-        name = f"radiomics_{learner}" if fitted else "radiomics"
-        fitted[name] = model.fit(table, outcome, groups, folded=folded)
-    return fitted
+    return FittedModels(fit_declared(analysis, seed, fit_columns, fit_learner))

@@ -23,9 +23,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from osteoflow.model_names import the_model
-from osteoflow.models.cross_validation import cross_validate, in_order
+from osteoflow.models.cross_validation import cross_validate
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.folds import AnalysisError
+from osteoflow.models.parallel import in_order
 from osteoflow.models.performance import CrossValidated, fold_averaged_auc
 from osteoflow.wording import count, measure_name, p_value, quantity
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from osteoflow.models.cross_validation import in_order
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.fitting import fit_models
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.optimism import Indices, PredictSeveral, optimism_of_models
+from osteoflow.models.parallel import in_order
 from osteoflow.models.resampling import name_copies, participant_resamples
 
 if TYPE_CHECKING:

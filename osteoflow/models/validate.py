@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from osteoflow.models import performance
 from osteoflow.models.classification import classification
 from osteoflow.models.comparisons import comparisons, nested_table, reclassification_table
-from osteoflow.models.cross_validation import FoldFit, cross_validate, in_order
+from osteoflow.models.cross_validation import FoldFit, cross_validate
 from osteoflow.models.dataset import Dataset, assemble
 from osteoflow.models.fit_warnings import fit_warnings
 from osteoflow.models.fitting import FittedModels, fit_models
@@ -26,6 +26,7 @@ from osteoflow.models.model_size import (
     size_words,
 )
 from osteoflow.models.nomogram_document import nomogram_results
+from osteoflow.models.parallel import in_order
 from osteoflow.models.permutation import leakage_check
 from osteoflow.models.resampled import optimism_table
 from osteoflow.models.signature import signature_table

@@ -11,7 +11,6 @@ from scipy.special import expit
 from scipy.stats import chi2
 
 from osteoflow.models.comparisons import comparisons, nested_table, pairs
-from osteoflow.models.cross_validation import in_order
 from osteoflow.models.dataset import assemble
 from osteoflow.models.decision import at_prevalence, net_benefit
 from osteoflow.models.filters import feature_filters
@@ -20,6 +19,7 @@ from osteoflow.models.fitting import fit_models
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.learners import random_forest
 from osteoflow.models.logistic import fit_logistic
+from osteoflow.models.parallel import in_order
 from osteoflow.models.performance import CrossValidated, bootstrap_weights
 from osteoflow.models.resampled import resampled
 from osteoflow.models.tables.predicted import decision_curve

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from osteoflow.models.cross_validation import in_order
 from osteoflow.models.dataset import Dataset
+from osteoflow.models.declared import fit_declared
 from osteoflow.models.filters import feature_filters
-from osteoflow.models.folded import fold_features
+from osteoflow.models.folded import FoldedFeatures, fold_features
 from osteoflow.models.kinds.base import Array, Indices, OutcomeKind
 from osteoflow.models.kinds.signature import ColumnsModel, KindSignature, Predictor
 from osteoflow.models.kinds.splits import folds
+from osteoflow.models.outer_folds import Marks, fit_outer_folds, marks_of
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
@@ -59,7 +60,7 @@ class KindFold:
 
     prediction: dict[str, Array]
     selected: dict[str, list[str]]
-    marks: frozenset[tuple[str, str]]
+    marks: Marks
 
 
 @dataclass(frozen=True)
@@ -103,65 +104,40 @@ def fit_models(
         If the rows cannot support a model.
     """
     table, outcome = data.table.iloc[rows], data.outcome[rows]
-    found: dict[str, Predictor] = {}
-    for column in analysis.baselines:
-        name = f"baseline_{column}"
-        found[name] = ColumnsModel(kind, [column], name).fit(table, outcome)
-    for block in ("clinical", "measurements"):
-        columns = list(getattr(analysis, block))
-        if columns:
-            found[block] = ColumnsModel(kind, columns, block).fit(table, outcome)
-    signature = None
-    if analysis.radiomics is not None:
+
+    def fit_columns(columns: list[str], name: str, signature: KindSignature | None) -> ColumnsModel:
+        return ColumnsModel(kind, columns, name, signature).fit(table, outcome)
+
+    @cache  # of all learners
+    def folded() -> FoldedFeatures:
         rng = np.random.default_rng(seed)
         splits = folds(kind, outcome, data.groups[rows], analysis.inner_folds, rng)
-        folded = fold_features(
-            feature_filters(data, analysis, kind.scores), table[data.features], outcome, splits
-        )
-        for place, learner in enumerate(analysis.radiomics.learners):
-            own_seed = np.random.SeedSequence([seed, zlib.crc32(learner.encode())])
-            model = KindSignature(
-                kind,
-                data.features,
-                kind.learner(learner, analysis, int(own_seed.generate_state(1)[0])),
-            ).fit(table, outcome, folded)
-            found[f"radiomics_{learner}" if place else "radiomics"] = model
-            signature = signature or model
-    if "combined" in analysis.models:
-        columns = [*analysis.clinical, *analysis.measurements]
-        found["combined"] = ColumnsModel(kind, columns, "combined", signature).fit(table, outcome)
-    return KindModels({name: found[name] for name in analysis.models})
+        filters = feature_filters(data, analysis, kind.scores)
+        return fold_features(filters, table[data.features], outcome, splits)
+
+    def fit_learner(learner: str, own_seed: int) -> KindSignature:
+        made = kind.learner(learner, analysis, own_seed)
+        return KindSignature(kind, data.features, made).fit(table, outcome, folded())
+
+    return KindModels(fit_declared(analysis, seed, fit_columns, fit_learner))
 
 
 def fit_fold(
-    kind: OutcomeKind, data: Dataset, train: Indices, test: Indices, analysis: Analysis, seed: int
+    kind: OutcomeKind, data: Dataset, analysis: Analysis, train: Indices, test: Indices, seed: int
 ) -> KindFold:
     """Fit on the training rows, predict the test rows; nothing else of the models is kept."""
     models = fit_models(kind, data, train, analysis, seed)
     table = data.table.iloc[test]
+    ridge = [
+        name
+        for name, model in models.regressions.items()
+        if model.regression_.method.startswith("ridge")
+    ]
     return KindFold(
         models.predict(table),
         {name: model.selected_ for name, model in models.radiomic.items()},
-        _marks(models, table),
+        marks_of(models.radiomic, ridge, table),
     )
-
-
-def _marks(models: KindModels, table: pd.DataFrame) -> frozenset[tuple[str, str]]:
-    marks = {
-        (name, "separated")
-        for name, model in models.regressions.items()
-        if model.regression_.method.startswith("ridge")
-    }
-    for name, model in models.radiomic.items():
-        marks |= {(name, note) for note in model.learner_.notes_}
-    if models.radiomic:
-        steps = next(iter(models.radiomic.values())).filters_.named_steps
-        marks |= {
-            (name, "warning") for name, step in steps.items() if getattr(step, "warning_", "")
-        }
-        if "harmonisation" in steps and steps["harmonisation"].warnings_for(table):
-            marks.add(("harmonisation", "unseen"))
-    return frozenset(marks)
 
 
 def cross_validate(
@@ -184,20 +160,19 @@ def cross_validate(
     AnalysisError, ArithmeticError
         If the rows do not suffice for the folds, or a fold cannot be fitted.
     """
-    tasks, places = [], []
-    fold = np.zeros((analysis.repeats, len(rows)), dtype=np.intp)
-    for repeat, child in enumerate(seed.spawn(analysis.repeats)):
-        rng = np.random.default_rng(child)
-        splits = folds(kind, data.outcome[rows], data.groups[rows], analysis.outer_folds, rng)
-        for number, (train, test) in enumerate(splits):
-            fold[repeat, test] = number
-            places.append((repeat, test))
-            own = int(rng.integers(2**31 - 1))
-            tasks.append((kind, data, rows[train], rows[test], analysis, own))
-    fits = in_order(fit_fold, tasks, workers)
-    shape = (analysis.repeats, len(rows), len(kind.prediction_columns))
-    prediction = {name: np.full(shape, np.nan) for name in analysis.models}
-    for (repeat, test), fit in zip(places, fits, strict=True):
-        for name in analysis.models:
-            prediction[name][repeat, test] = fit.prediction[name]
-    return Validated(data.outcome[rows], fold, prediction), fits
+    outcome, groups = data.outcome[rows], data.groups[rows]
+    found = fit_outer_folds(
+        fit_fold,
+        (kind, data, analysis),
+        lambda rng: folds(kind, outcome, groups, analysis.outer_folds, rng),
+        rows,
+        analysis.repeats,
+        seed,
+        workers,
+    )
+    columns = (len(kind.prediction_columns),)
+    prediction = {
+        name: found.assemble(lambda fit, name=name: fit.prediction[name], columns)
+        for name in analysis.models
+    }
+    return Validated(outcome, found.fold, prediction), found.fits

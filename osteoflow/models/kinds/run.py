@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from osteoflow.models.cross_validation import in_order
 from osteoflow.models.dataset import Dataset, assemble
 from osteoflow.models.kinds.assumptions import assumptions
 from osteoflow.models.kinds.base import Array, Indices, OutcomeKind
@@ -34,6 +33,7 @@ from osteoflow.models.kinds.tables import (
     signature,
 )
 from osteoflow.models.model_size import candidate_parameters, sample_size_table
+from osteoflow.models.parallel import in_order
 from osteoflow.models.performance import bootstrap_weights
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
 from osteoflow.models.validate import AnalysisResult

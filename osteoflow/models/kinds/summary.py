@@ -9,7 +9,6 @@ import pandas as pd
 
 from osteoflow.model_names import the_model
 from osteoflow.models.clinical import RAD_SCORE
-from osteoflow.models.cross_validation import count_marks
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.fit_warnings import filter_warnings, value_warnings
 from osteoflow.models.kinds.base import Indices, OutcomeKind
@@ -17,6 +16,7 @@ from osteoflow.models.kinds.fitting import KindFold, KindModels
 from osteoflow.models.method_words import APPROXIMATE, feature_words, imputation_words
 from osteoflow.models.model_size import size_warnings, size_words
 from osteoflow.models.outcome import incorporation_bias
+from osteoflow.models.outer_folds import count_marks
 from osteoflow.models.summary import as_harmonised, radiomic_part
 from osteoflow.wording import significant
 
