@@ -31,6 +31,7 @@ from osteoflow.manuscript.text.load import count_features, count_left_out
 from osteoflow.manuscript.text.markup import cell, code, plain, said, unmarked
 from osteoflow.manuscript.text.methods import write_methods
 from osteoflow.manuscript.text.segmentation import segmentation
+from osteoflow.manuscript.text.shared import merged_steps
 from osteoflow.manuscript.text.steps import known_steps, step_of, told
 from osteoflow.resources import ROOT, read_resource, resource_path
 
@@ -360,15 +361,35 @@ def test_steps_that_are_new_are_told_with_their_sources_or_alone():
     assert step_of("a_new_idea").cites == ()
 
 
-def test_analyses_that_differ_are_told_apart():
+def test_what_analyses_share_is_told_once_and_the_rest_under_their_names():
     first, second = analysis_facts(), analysis_facts({"lasso": "another", "holdout": "none"})
     second = AnalysisFacts("other", second.summary, second.tables)
     text = section(write_methods(study(analyses=[first, second]))[0], "Prediction models")
-    assert "For `fracture`, the steps were fitted" in text
-    assert "For `other`, the steps were fitted" in text
+    assert text.count("he steps were fitted") == 1
+    own = first.summary["methods"]["lasso"]
+    assert f". LASSO: for `fracture`, {plain(own)}" in text
+    assert "; for `other`, another [@tibshirani1996; @friedman2010]." in text
+    # What is not a step of the other is said of the one alone, what both do of neither by name.
+    assert ": for `fracture`, " in text.partition("LASSO")[0]
+    assert text.count(told_measures := "Performance in cross-validation was described by") == 1
+    assert f"For `fracture`, {told_measures.lower()}" not in text
     alike = AnalysisFacts("other", first.summary, first.tables)
     text = section(write_methods(study(analyses=[first, alike]))[0], "Prediction models")
     assert text.count("he steps were fitted") == 1
+
+
+def test_steps_of_several_analyses_keep_their_order():
+    steps = {
+        "a": [("Filter", "x"), ("LASSO", "one")],
+        "b": [("Filter", "x"), ("Harmonisation", "y"), ("LASSO", "two")],
+        "c": [("Filter", "x"), ("LASSO", "two"), ("Cut-off", "z")],
+    }
+    assert merged_steps(steps) == [
+        "Filter: x",
+        "Harmonisation: for `b`, y",
+        "LASSO: for `b` and `c`, two; for `a`, one",
+        "Cut-off: for `c`, z",
+    ]
 
 
 def test_other_outcomes_need_no_events():

@@ -10,7 +10,8 @@ from osteoflow.images import RADIOMICS
 from osteoflow.manuscript.text.citations import cite
 from osteoflow.manuscript.text.facts import AnalysisFacts, Facts
 from osteoflow.manuscript.text.markup import code, paragraph, plain, said
-from osteoflow.manuscript.text.steps import DATA, EVALUATION, PIPELINE, told
+from osteoflow.manuscript.text.shared import by_audience, merged_steps
+from osteoflow.manuscript.text.steps import DATA, EVALUATION, PIPELINE, told, told_steps
 from osteoflow.model_names import in_sentence
 from osteoflow.wording import MEASURES, count, listing
 
@@ -41,20 +42,9 @@ def models(facts: Facts) -> list[str]:
     if not facts.analyses:
         return []
     texts = [_analysis(facts, item) for item in facts.models]
-    for group in alike(facts.models):
-        texts += _pipeline(group, len(facts.models))
+    texts += _pipelines(facts.models)
     texts.append(paragraph(_impossible(facts)))
     return [text for text in texts if text]
-
-
-def alike(analyses: Sequence[AnalysisFacts]) -> list[list[AnalysisFacts]]:
-    """Analyses whose steps are the same word for word, in groups; hold-outs may differ."""
-    groups: dict[tuple[tuple[str, str], ...], list[AnalysisFacts]] = {}
-    for item in analyses:
-        steps = dict(item.summary.get("methods") or {})
-        steps.pop("holdout", None)
-        groups.setdefault(tuple(steps.items()), []).append(item)
-    return list(groups.values())
 
 
 def _analysis(facts: Facts, item: AnalysisFacts) -> str:
@@ -150,54 +140,61 @@ def _region(radiomics: Mapping[str, Any]) -> str:
     return f" in {listing(words)}" if words else ""
 
 
-def _pipeline(group: Sequence[AnalysisFacts], total: int) -> list[str]:
-    """Data, pipeline and evaluation of analyses that share them."""
-    methods = {
-        name: words
-        for name, words in (group[0].summary.get("methods") or {}).items()
-        if name != "holdout"
-    }
-    # Where all analyses are alike nothing needs to say whose steps these are.
-    names = listing([code(item.name) for item in group])
-    whose = "" if len(group) == total else f"for {names}, "
-    texts = []
-    data = told(methods, DATA)
-    if data:
-        texts.append(paragraph([whose + data[0], *data[1:]]))
-    steps = told(methods, PIPELINE)
+def _pipelines(analyses: Sequence[AnalysisFacts]) -> list[str]:
+    """Data, pipeline and evaluation: once where analyses share them."""
+    methods = {item.name: _methods(item) for item in analyses}
+    texts = _paragraphs({name: told(own, DATA) for name, own in methods.items()})
+    steps = {name: told_steps(own, PIPELINE) for name, own in methods.items()}
+    steps = {name: own for name, own in steps.items() if own}
     if steps:
         texts.append(
-            said(f"{whose}the steps were fitted in training data alone, in this order").rstrip(".")
-            + ":\n\n"
-            + "\n".join(f"{place}. {said(step)}" for place, step in enumerate(steps, start=1))
+            "The steps were fitted in training data alone, in this order:\n\n"
+            + "\n".join(
+                f"{place}. {said(step)}" for place, step in enumerate(merged_steps(steps), start=1)
+            )
         )
-    seeds = sorted({int(item.summary["seed"]) for item in group if "seed" in item.summary})
+    return texts + _paragraphs({item.name: _evaluation(item) for item in analyses})
+
+
+def _paragraphs(told_of: Mapping[str, Sequence[str]]) -> list[str]:
+    return [
+        paragraph([whose + sentences[0], *sentences[1:]])
+        for whose, sentences in by_audience(told_of)
+    ]
+
+
+def _methods(item: AnalysisFacts) -> dict[str, str]:
+    """Steps of an analysis but the hold-out, which is told with its numbers."""
+    steps = item.summary.get("methods") or {}
+    return {name: words for name, words in steps.items() if name != "holdout"}
+
+
+def _evaluation(item: AnalysisFacts) -> list[str]:
+    methods = _methods(item)
     sentences = [
         *told(methods, EVALUATION),
-        *_measures(group),
-        *_curves(group, methods),
-        *_tests(group),
+        *_measures(item),
+        *_curves(item, methods),
+        *_tests(item),
     ]
-    if seeds:
-        seed = listing([str(number) for number in seeds])
-        sentences.append(f"splits, resamples and folds follow from the seed {seed}")
-    if sentences:
-        texts.append(paragraph([whose + sentences[0], *sentences[1:]]))
-    return texts
+    if "seed" in item.summary:
+        sentences.append(
+            f"splits, resamples and folds follow from the seed {int(item.summary['seed'])}"
+        )
+    return sentences
 
 
-def _measures(group: Sequence[AnalysisFacts]) -> list[str]:
+def _measures(item: AnalysisFacts) -> list[str]:
     """Performance measures of each set with how their limits were found."""
     found: dict[str, dict[str, list[str]]] = {}
-    for item in group:
-        for key, method in item.measures().items():
-            measure, _, part = key.partition("@")
-            if measure in _NO_MEASURES:
-                continue
-            by_method = found.setdefault(part, {})
-            names = by_method.setdefault(_without_counts(method), [])
-            if measure not in names:
-                names.append(measure)
+    for key, method in item.measures().items():
+        measure, _, part = key.partition("@")
+        if measure in _NO_MEASURES:
+            continue
+        by_method = found.setdefault(part, {})
+        names = by_method.setdefault(_without_counts(method), [])
+        if measure not in names:
+            names.append(measure)
     sentences = []
     for part, by_method in found.items():
         told_measures = [
@@ -209,19 +206,19 @@ def _measures(group: Sequence[AnalysisFacts]) -> list[str]:
     return sentences
 
 
-def _curves(group: Sequence[AnalysisFacts], methods: Mapping[str, str]) -> list[str]:
+def _curves(item: AnalysisFacts, methods: Mapping[str, str]) -> list[str]:
     """Plots beside the measures, where no step of the summary tells of them."""
     found = []
-    if any(item.rows("calibration") is not None for item in group):
+    if item.rows("calibration") is not None:
         found.append("calibration was drawn as curves of observed against predicted")
-    has_curves = any(item.rows("decision_curve") is not None for item in group)
+    has_curves = item.rows("decision_curve") is not None
     if has_curves and "decision_curve" not in methods:
         found.append(
             "net benefit was drawn as decision curves beside acting on all and on none"
             f"{cite('vickers2006')}"
         )
-    if any(item.nomogram for item in group) and "nomogram" not in methods:
-        combined = all("combined" in item.summary.get("models", []) for item in group)
+    if item.nomogram and "nomogram" not in methods:
+        combined = "combined" in item.summary.get("models", [])
         model = "the combined model" if combined else "the richest logistic model"
         found.append(f"{model} was drawn as a nomogram{cite('harrell2015')}")
     return found
@@ -246,8 +243,8 @@ def _how(method: str) -> str:
     return f" ({plain(method)}{cite(*keys)})" if method else ""
 
 
-def _tests(group: Sequence[AnalysisFacts]) -> list[str]:
-    found = comparison_words(group)
+def _tests(item: AnalysisFacts) -> list[str]:
+    found = comparison_words([item])
     return [f"models were compared by {listing(found)}"] if found else []
 
 

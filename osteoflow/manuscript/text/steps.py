@@ -56,15 +56,20 @@ def step_of(name: str) -> Step:
     return known[max(parents, key=len)]._replace(name=words)
 
 
-def told(methods: Mapping[str, str], part: str) -> list[str]:
-    """Steps of one part in the summary's order: ``LASSO: L1-penalised ... [@tibshirani1996]``."""
+def told_steps(methods: Mapping[str, str], part: str) -> list[tuple[str, str]]:
+    """Name and words of the steps of one part, in the summary's order."""
     found = []
     for name, words in methods.items():
         step = step_of(name)
         text = plain(words).rstrip(" .")
         if step.part == part and text and text != "none":
-            found.append(f"{plain(step.name)}: {text}{cite(*step.cites)}")
+            found.append((plain(step.name), f"{text}{cite(*step.cites)}"))
     return found
+
+
+def told(methods: Mapping[str, str], part: str) -> list[str]:
+    """Steps of one part as sentences: ``LASSO: L1-penalised ... [@tibshirani1996]``."""
+    return [f"{name}: {words}" for name, words in told_steps(methods, part)]
 
 
 def has_step(methods: Iterable[str], *wanted: str) -> bool:
