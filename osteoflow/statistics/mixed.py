@@ -183,7 +183,7 @@ def joint_test(
 class _Satterthwaite:
     """Degrees of freedom of a contrast from how well its variance is known.
 
-    Satterthwaite, Biometrics 1946;2:110, with the observed information of both variances
+    Satterthwaite, Biometrics Bull 1946;2:110, with the observed information of both variances
     (Kuznetsova et al., J Stat Softw 2017;82(13)).
     """
 

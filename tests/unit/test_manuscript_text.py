@@ -23,7 +23,7 @@ from osteoflow.manuscript.text.checklists.answer import (
 from osteoflow.manuscript.text.checklists.checklist import CHECKLISTS, fill, questions
 from osteoflow.manuscript.text.checklists.registry import ANSWERS
 from osteoflow.manuscript.text.checklists.results import confusion
-from osteoflow.manuscript.text.checklists.score import score
+from osteoflow.manuscript.text.checklists.score import Score, score
 from osteoflow.manuscript.text.checklists.write import markdown, rows_of, write_checklist
 from osteoflow.manuscript.text.citations import bibliography, cite, cited, references
 from osteoflow.manuscript.text.facts import AnalysisFacts, Facts
@@ -93,6 +93,8 @@ def test_the_whole_list_of_references_is_sound():
         assert row["key"].endswith(row["year"])
         assert re.fullmatch(r"10\.\d{4,9}/\S+", row["doi"] or "10.1234/none")
         assert "et al" not in row["author"]
+        authors = row["author"].split(" and ")
+        assert len(set(authors)) == len(authors)
     sources = [path.read_text() for path in (ROOT / "osteoflow" / "manuscript").rglob("*.py")]
     told_of = "\n".join([*sources, resource_path("method_steps.tsv").read_text()])
     assert not [row["key"] for row in rows if row["key"] not in told_of]
@@ -571,6 +573,24 @@ def test_the_weights_of_metrics_and_its_score():
     assert found.filled + found.open == pytest.approx(100)
     assert "27" in found.open_items
     assert found.category == "moderate"
+
+
+@pytest.mark.parametrize(
+    ("filled", "name"),
+    [(0, "very low"), (19.9, "very low"), (20, "low"), (39.9, "low"), (40, "moderate")]
+    + [(59.9, "moderate"), (60, "good"), (79.9, "good"), (80, "excellent"), (100, "excellent")]
+    # The authors' calculator names the score that it prints.
+    + [(59.94, "moderate"), (59.96, "good"), (79.99999999999999, "excellent")],
+)
+def test_the_categories_of_metrics(filled, name):
+    assert Score(filled, 100 - filled, ()).category == name
+
+
+def test_names_with_jr_and_an_address_with_brackets_reach_the_bibliography():
+    entries = parse_bibtex(bibliography(["pencina2008", "brier1950"]))
+    names = "D'Agostino, Sr., Ralph B. and D'Agostino, Jr., Ralph B."
+    assert names in entries["pencina2008"]["author"]
+    assert entries["brier1950"]["doi"] == "10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2"
 
 
 def test_statuses_are_checked():

@@ -2,7 +2,7 @@
 
 A fourth-order recursion in both directions approximates convolution with a Gaussian or with its
 second derivative: Deriche, INRIA research report 1893 (1993), with the constants and the
-normalisation of Farnebäck and Westin, IEEE Trans Med Imaging 2006;25:1497 (their exponential
+normalisation of Farnebäck and Westin, J Math Imaging Vis 2006;26:293 (their exponential
 series for derivatives of order 0 and 2). The image continues with its outermost value beyond its
 ends. ITK's `LaplacianRecursiveGaussianImageFilter`, which pyradiomics uses, is the same filter;
 intermediate images are held in single precision as there, so that both give the same numbers.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from osteoflow.manuscript.text.checklists.answer import FILLED, NOT_APPLICABLE
 from osteoflow.manuscript.text.checklists.checklist import Item, questions
 
-# Bounds of the published categories, in per cent (Kocak et al., Insights Imaging 2024;15:8).
+# Lower bounds of the published categories, in per cent of the score with one decimal (Kocak et al.,
+# Insights Imaging 2024;15:8, and the authors' calculator, metricsscore.github.io/metrics).
 CATEGORIES = ((80, "excellent"), (60, "good"), (40, "moderate"), (20, "low"), (0, "very low"))
 
 
@@ -32,8 +33,8 @@ class Score:
 
     @property
     def category(self) -> str:
-        """Published name of what is reached so far."""
-        return next(name for bound, name in CATEGORIES if self.filled >= bound)
+        """Published name of what is reached so far, of the score as it is printed."""
+        return next(name for bound, name in CATEGORIES if round(self.filled, 1) >= bound)
 
 
 def score(items: Sequence[Item]) -> Score:
