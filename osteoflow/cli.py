@@ -6,7 +6,9 @@ import argparse
 import errno
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from osteoflow import __version__
 from osteoflow.errors import StudyError
@@ -14,6 +16,10 @@ from osteoflow.errors import StudyError
 DEMO_DATA = "demo"
 # A full or read-only disk, no permission, no quota: the machine's trouble, not a bug.
 NO_PLACE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT)
+CORES = "cores of this machine (all; 1 on a cluster, whose jobs have their own)"
+
+# What argparse's add_subparsers returns has no public name.
+Commands = Any
 
 
 def _cores() -> int:
@@ -52,27 +58,44 @@ def _parser() -> argparse.ArgumentParser:
     init = commands.add_parser("init", help="make a study folder with two files to edit")
     init.add_argument("study", type=Path)
     init.set_defaults(run=_init)
-
-    check = commands.add_parser("check", help="list every mistake in a study's two files")
-    check.add_argument("study", type=Path, nargs="?", default=Path())
-    check.set_defaults(run=_check)
-
-    inventory = commands.add_parser("inventory", help="look at the raw data of a study")
-    inventory.add_argument("study", type=Path, nargs="?", default=Path())
+    _of_study(commands, "check", _check, help="list every mistake in a study's two files")
+    inventory = _of_study(commands, "inventory", _inventory, help="look at the raw data of a study")
     inventory.add_argument("--verify", action="store_true", help="hash every file again")
-    inventory.set_defaults(run=_inventory)
+    _add_run(commands)
+    _add_shards(commands)
+    _of_study(commands, "status", _status, help="how far every subject is, step by step")
+    _of_study(commands, "why", _why, help="what the next run will do, and because of what")
+    review = _of_study(
+        commands,
+        "review",
+        _review,
+        help="write a page on which masks and maps are accepted or rejected",
+    )
+    review.add_argument("--cores", type=int, help="cores to use (all)")
+    _add_simulated(commands)
+    return parser
 
-    run = commands.add_parser(
+
+def _of_study(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], **words: str
+) -> argparse.ArgumentParser:
+    """A command on a study's folder, which is the one it is called in unless another is named."""
+    command = commands.add_parser(name, **words)
+    command.add_argument("study", type=Path, nargs="?", default=Path())
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_run(commands: Commands) -> None:
+    run = _of_study(
+        commands,
         "run",
+        _run,
         help="inventory, then the workflow, then the report",
         description="Options after -- go to snakemake, such as `osteoflow run my-study -- -n`.",
     )
-    run.add_argument("study", type=Path, nargs="?", default=Path())
-    cores = "cores of this machine (all; 1 on a cluster, whose jobs have their own)"
-    run.add_argument("--cores", type=int, help=cores)
+    run.add_argument("--cores", type=int, help=CORES)
     run.add_argument("--profile", choices=["default", "slurm"], default="default")
-    run.set_defaults(run=_run)
-
     run.add_argument(
         "--without-failed",
         action="store_true",
@@ -85,52 +108,37 @@ def _parser() -> argparse.ArgumentParser:
         help="start Python anew for every step, also on this machine",
     )
 
-    plan = commands.add_parser(
-        "plan", help="divide a large study into shards that run on their own, as a job array"
+
+def _add_shards(commands: Commands) -> None:
+    plan = _of_study(
+        commands,
+        "plan",
+        _plan,
+        help="divide a large study into shards that run on their own, as a job array",
     )
-    plan.add_argument("study", type=Path, nargs="?", default=Path())
     plan.add_argument("--batches", type=int, required=True, help="number of shards")
     plan.add_argument("--cores", type=int, default=4, help="cores of each shard's job")
-    plan.set_defaults(run=_plan)
-
-    join = commands.add_parser("join", help="the cohort's results from those of all shards")
-    join.add_argument("study", type=Path, nargs="?", default=Path())
-    join.add_argument("--cores", type=int, help=cores)
+    join = _of_study(commands, "join", _join, help="the cohort's results from those of all shards")
+    join.add_argument("--cores", type=int, help=CORES)
     join.add_argument("--profile", choices=["default", "slurm"], default="default")
     join.add_argument(
         "--without-failed",
         action="store_true",
         help="list subjects that a shard did not finish as failed",
     )
-    join.set_defaults(run=_join)
 
-    status = commands.add_parser("status", help="how far every subject is, step by step")
-    status.add_argument("study", type=Path, nargs="?", default=Path())
-    status.set_defaults(run=_status)
 
-    why = commands.add_parser("why", help="what the next run will do, and because of what")
-    why.add_argument("study", type=Path, nargs="?", default=Path())
-    why.set_defaults(run=_why)
-
-    review = commands.add_parser(
-        "review", help="write a page on which masks and maps are accepted or rejected"
-    )
-    review.add_argument("study", type=Path, nargs="?", default=Path())
-    review.add_argument("--cores", type=int, help="cores to use (all)")
-    review.set_defaults(run=_review)
-
+def _add_simulated(commands: Commands) -> None:
     simulate = commands.add_parser("simulate", help="write a simulated cohort as DICOM")
     simulate.add_argument("out", type=Path)
     simulate.add_argument("--participants", type=int, default=40)
     simulate.add_argument("--seed", type=int, default=1)
     simulate.add_argument("--tiny", action="store_true", help="small images, for tests")
     simulate.set_defaults(run=_simulate)
-
-    demo = commands.add_parser("demo", help="simulate the demo cohort and run the whole workflow")
-    demo.add_argument("study", type=Path, nargs="?", default=Path())
+    demo = _of_study(
+        commands, "demo", _demo, help="simulate the demo cohort and run the whole workflow"
+    )
     demo.add_argument("--cores", type=int, help="cores to use (all)")
-    demo.set_defaults(run=_demo)
-    return parser
 
 
 def _init(options: argparse.Namespace) -> int:

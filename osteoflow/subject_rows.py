@@ -73,7 +73,6 @@ def subject_rows(
         Vertebrae at whose height muscles are measured in CT; none: wherever outlined.
     """
     maps = _usable_maps(files, statuses)
-    rows: list[dict[str, Any]] = []
     by_mask: dict[str, list[dict[str, Any]]] = {}
     warnings: list[str] = []
     segmented = statuses["segment"]
@@ -92,20 +91,7 @@ def subject_rows(
         named = [] if seeded else [(labels, "")]
         named += [(volumes[kind], SUFFIXES[kind]) for kind in volumes]
         for regions, suffix in named:
-            boxes = label_boxes(regions.data)
-            measured += measure_volumes(f"seg_{space}", regions, suffix, boxes)
-            for name, found in maps.items():
-                if IMAGES[name].space == space:
-                    measured += measure_regions(
-                        name,
-                        found.values,
-                        regions,
-                        suffix=suffix,
-                        unit=found.unit,
-                        method=found.method,
-                        reliable=found.reliable,
-                        boxes=boxes,
-                    )
+            measured += _in_regions(space, regions, suffix, maps)
         if space == "ct" and "ct" in maps:
             measured += muscle_rows(maps["ct"].values, labels, muscle_levels)
         more, notes = _scores(space, files, maps, labels, volumes["voi"], scores)
@@ -114,9 +100,46 @@ def subject_rows(
         if seeded:
             flag_seeded(measured)
         by_mask[item] = measured
+    rows = _with_means(files, by_mask, summaries, left_out)
+    if "vbmd" in maps:
+        rows += fat_error_rows(rows)
+        quality = calibration_rows(read_json(files.calibration))
+        rows += complete(quality, files.participant_id, files.session, *FIRST_READING)
+    return rows, warnings
+
+
+def _in_regions(
+    space: str, regions: Volume, suffix: str, maps: Mapping[str, _Map]
+) -> list[dict[str, Any]]:
+    """Volumes of the regions, and every map on their grid over them."""
+    boxes = label_boxes(regions.data)
+    measured = measure_volumes(f"seg_{space}", regions, suffix, boxes)
+    for name, found in maps.items():
+        if IMAGES[name].space == space:
+            measured += measure_regions(
+                name,
+                found.values,
+                regions,
+                suffix=suffix,
+                unit=found.unit,
+                method=found.method,
+                reliable=found.reliable,
+                boxes=boxes,
+            )
+    return measured
+
+
+def _with_means(
+    files: SubjectFiles,
+    by_mask: Mapping[str, list[dict[str, Any]]],
+    summaries: Sequence[Mapping[str, Any]],
+    left_out: Mapping[str, Any] | None,
+) -> list[dict[str, Any]]:
+    """Each mask's rows and the means over its levels, as rows of the measurements table."""
     first = [measured for item, measured in by_mask.items() if item == RATERS[item].space]
     out = not_intact(first, left_out) if left_out else {}
     least = left_out["minimum_levels"] if left_out else 2
+    rows: list[dict[str, Any]] = []
     for item, measured in by_mask.items():
         for summary in summaries:
             row = average_levels(
@@ -130,11 +153,7 @@ def subject_rows(
             measured += [row] if row else []
         _, rater, reading = RATERS[item]
         rows += complete(measured, files.participant_id, files.session, rater, reading)
-    if "vbmd" in maps:
-        rows += fat_error_rows(rows)
-        quality = calibration_rows(read_json(files.calibration))
-        rows += complete(quality, files.participant_id, files.session, *FIRST_READING)
-    return rows, warnings
+    return rows
 
 
 def acquisition(files: SubjectFiles, statuses: Statuses) -> dict[str, Any]:

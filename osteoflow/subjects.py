@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from osteoflow.errors import StudyError
-from osteoflow.io.written_tables import numbered_rows, table_text
+from osteoflow.io.written_tables import header_and_rows
 
 PATH_COLUMNS = (
     "dicom",
@@ -116,16 +116,11 @@ def read_subjects(path: str | Path, schemes: list[str]) -> SubjectsTable:
         With every mistake of the table, each with its line.
     """
     path = Path(path)
-    numbered = numbered_rows(path.name, table_text(path))
-    if not numbered:
-        raise StudyError([f"{path.name} is empty"])
-    header = numbered[0][1]
-    problems = _header_problems(path.name, header)
-    if problems:
-        raise StudyError(problems)
+    header, rows = header_and_rows(path, _header_problems, f"{path.name} is empty")
+    problems: list[str] = []
     subjects: list[Subject] = []
     lines: list[int] = []
-    for number, cells in numbered[1:]:
+    for number, cells in rows:
         place = f"{path.name} line {number}"
         if len(cells) != len(header):
             problems.append(f"{place}: {len(cells)} cells where the header has {len(header)}")

@@ -75,25 +75,12 @@ def add_columns(
             made[name] = t_scores(people[item.column], item.region, item.device).tolist()
         except ValueError as error:
             raise StudyError([f"subjects.tsv: column '{item.column}': {error}"]) from None
-        words = item.region.replace("_", " ")
-        entries[name] = {
-            "label": f"T-score, {words}",
-            "unit": "SD",
-            "definition": f"T-score of the {words} by women of 20 to 29 years in NHANES III "
-            "(Looker et al., Osteoporos Int 1998;8:468)",
-        }
+        entries[name] = _tscore_entry(item.region)
     for scheme in settings.classes:
         found = _classes(scheme, people, measurements, scans, settings)
         made[f"{scheme}_class"] = [each.name or None for each in found]
         made[f"{scheme}_class_reason"] = [each.reason or None for each in found]
-        label = LABELS[scheme]
-        words = f"{label} by the cut-offs in resources/bone_classes.tsv"
-        entries[f"{scheme}_class"] = {"label": label, "unit": "", "definition": words}
-        entries[f"{scheme}_class_reason"] = {
-            "label": f"{label}: why none",
-            "unit": "",
-            "definition": f"Why there is no {label}",
-        }
+        entries |= _class_entries(scheme)
     clash = [name for name in made if name in people.columns]
     if clash:
         raise StudyError(
@@ -107,6 +94,29 @@ def add_columns(
         for name, cells in made.items()
     }
     return people.assign(**series), entries
+
+
+def _tscore_entry(region: str) -> dict[str, str]:
+    words = region.replace("_", " ")
+    return {
+        "label": f"T-score, {words}",
+        "unit": "SD",
+        "definition": f"T-score of the {words} by women of 20 to 29 years in NHANES III "
+        "(Looker et al., Osteoporos Int 1998;8:468)",
+    }
+
+
+def _class_entries(scheme: str) -> Entries:
+    label = LABELS[scheme]
+    words = f"{label} by the cut-offs in resources/bone_classes.tsv"
+    return {
+        f"{scheme}_class": {"label": label, "unit": "", "definition": words},
+        f"{scheme}_class_reason": {
+            "label": f"{label}: why none",
+            "unit": "",
+            "definition": f"Why there is no {label}",
+        },
+    }
 
 
 def _classes(

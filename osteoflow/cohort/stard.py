@@ -66,14 +66,7 @@ def stard_flow(
     people = participants["participant_id"].astype(str)
     images = str((summary.get("radiomics") or {}).get("image", "")).split(", ")
     why = _scan_problems(statuses, [image for image in images if image])
-    lost: Counter[tuple[str, str, str]] = Counter()
-    gone: set[str] = set()
-    for row in summary["excluded"]:
-        person, reason = str(row["participant_id"]), str(row["reason"])
-        if _LATER.match(reason) or person in gone:
-            continue
-        gone.add(person)
-        lost[_stage(reason, why.get(person))] += 1
+    lost, gone = _lost(summary["excluded"], why)
     eligible = int(people.nunique())
     if eligible - len(gone) != summary["n"]:
         raise ValueError(
@@ -103,6 +96,29 @@ def stard_flow(
         "interval": _interval(participants, gone),
         "results": _results(summary, classification),
     }
+
+
+def _lost(
+    excluded: Iterable[Mapping[str, Any]], why: Mapping[str, tuple[str, str]]
+) -> tuple[Counter[tuple[str, str, str]], set[str]]:
+    """How many were lost by stage, reason and step, and who: each participant once.
+
+    Parameters
+    ----------
+    excluded
+        Of the summary.
+    why
+        Reason and step of what is wrong with a participant's scan.
+    """
+    lost: Counter[tuple[str, str, str]] = Counter()
+    gone: set[str] = set()
+    for row in excluded:
+        person, reason = str(row["participant_id"]), str(row["reason"])
+        if _LATER.match(reason) or person in gone:
+            continue
+        gone.add(person)
+        lost[_stage(reason, why.get(person))] += 1
+    return lost, gone
 
 
 def _stage(reason: str, scan: tuple[str, str] | None) -> tuple[str, str, str]:

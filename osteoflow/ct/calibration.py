@@ -138,19 +138,7 @@ def calibrate(rods: Sequence[RodMeasurement], certificate: Phantom) -> Calibrati
     Phys 2020;78:55). The water-equivalent densities are not optional: without them a typical
     vertebra reads about 40 % low.
     """
-    by_label = {rod.rod: rod for rod in rods}
-    if len(by_label) != len(rods) or not set(by_label) <= set(certificate.rods):
-        raise ValueError(
-            f"{certificate.name}: rods {[rod.rod for rod in rods]} do not match {certificate.rods}"
-        )
-    if missing := [label for label in certificate.rods if label not in by_label]:
-        raise SubjectDataError(
-            "phantom_incomplete",
-            f"{len(missing)} of {len(certificate.rods)} rods were not measured: "
-            f"{', '.join(missing)}",
-            "Reconstruct with a field of view that holds the whole phantom.",
-        )
-    hu = np.array([by_label[label].hu for label in certificate.rods], float)
+    hu = _in_order(rods, certificate)
     mineral = np.array(certificate.mineral_density, float)
     water = np.zeros_like(mineral)
     if certificate.mineral == K2HPO4:
@@ -180,6 +168,23 @@ def calibrate(rods: Sequence[RodMeasurement], certificate: Phantom) -> Calibrati
     )
     check_plausible(calibration)
     return calibration
+
+
+def _in_order(rods: Sequence[RodMeasurement], certificate: Phantom) -> np.ndarray:
+    """CT numbers in HU in the order of the certificate; errors as of :func:`calibrate`."""
+    by_label = {rod.rod: rod for rod in rods}
+    if len(by_label) != len(rods) or not set(by_label) <= set(certificate.rods):
+        raise ValueError(
+            f"{certificate.name}: rods {[rod.rod for rod in rods]} do not match {certificate.rods}"
+        )
+    if missing := [label for label in certificate.rods if label not in by_label]:
+        raise SubjectDataError(
+            "phantom_incomplete",
+            f"{len(missing)} of {len(certificate.rods)} rods were not measured: "
+            f"{', '.join(missing)}",
+            "Reconstruct with a field of view that holds the whole phantom.",
+        )
+    return np.array([by_label[label].hu for label in certificate.rods], float)
 
 
 def check_plausible(fit: Calibration) -> None:

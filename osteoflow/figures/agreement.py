@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from osteoflow.figures.panels import (
+    AGREEMENT_LINES,
+    LETTERS,
+    agreement_line,
+    frame_differences,
+    in_brackets,
+    limits_band,
+    no_difference,
+    panel_letter,
+    width_for,
+)
 from osteoflow.figures.style import (
-    BLACK,
     BLUE,
     CYCLE,
     GREY,
@@ -48,7 +59,6 @@ NOT_ASSESSED = {
     "intra_rater": "No repeated outlines of three participants: agreement was not assessed.",
     "scan_rescan": "No two scans of three participants: agreement was not assessed.",
 }
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def draw_bland_altman(
@@ -82,10 +92,9 @@ def draw_bland_altman(
     if not 0 < len(limits) <= len(LETTERS):
         raise ValueError(f"a Bland-Altman figure has 1 to {len(LETTERS)} panels, not {len(limits)}")
     (comparison,) = limits["comparison"].unique()
-    compared, of_means, of_differences = COMPARED[comparison]
     n_columns = 2 if len(limits) in (2, 4) else min(len(limits), 3)
     n_rows = -(-len(limits) // n_columns)
-    width = settings.single_column_mm if len(limits) == 1 else settings.double_column_mm
+    width = width_for(len(limits), settings)
     height = (0.92 if n_columns == 3 else 0.72) * width / n_columns
     words = []
     with look():
@@ -95,30 +104,35 @@ def draw_bland_altman(
             same = np.logical_and.reduce(
                 [points[key] == row[key] for key in ("image", "roi", "variable")]
             )
-            letter = LETTERS[position] if len(limits) > 1 else ""
+            letter = panel_letter(position, len(limits))
             name = label(row["variable"])
             _bland_altman_panel(axes, points[same], row)
             panel_title(axes, letter, name, width / n_columns - 19)
-            unit = unit_name(row["unit"], difference=True)
-            digits = limits_decimals(row["loa_low"], row["loa_high"])
-            axes.set_xlabel(plain(f"{of_means} ({unit_name(row['unit'])})"))
-            axes.set_ylabel(plain(f"{of_differences} ({unit})"))
-            words.append(
-                (f"({letter}) " if letter else "")
-                + f"{name}, {_region(row['roi'])} (n = {row['n']}): bias "
-                f"{number(row['bias'], digits)} {unit} (95 % interval "
-                f"{interval(row['bias_low'], row['bias_high'], digits)}), limits of agreement "
-                f"{interval(row['loa_low'], row['loa_high'], digits)} {unit} (95 % intervals "
-                f"{interval(row['loa_low_low'], row['loa_low_high'], digits)} and "
-                f"{interval(row['loa_high_low'], row['loa_high_high'], digits)}){_trend(row)}"
-            )
-    caption = (
-        f"Bland-Altman plots of {compared}. Solid line: mean difference, with its 95 % interval as "
-        "a band; dashed lines: limits of agreement (mean difference ± 1.96 SD) with their exact "
-        "95 % intervals as grey bands. "
+            words.append(in_brackets(letter) + _agreement_words(name, row))
+    return figure, _agreement_caption(comparison, words)
+
+
+def _agreement_words(name: str, row: dict) -> str:
+    """Bias and limits of agreement of one panel, each with its interval."""
+    unit = unit_name(row["unit"], difference=True)
+    digits = limits_decimals(row["loa_low"], row["loa_high"])
+    return (
+        f"{name}, {_region(row['roi'])} (n = {row['n']}): bias "
+        f"{number(row['bias'], digits)} {unit} (95 % interval "
+        f"{interval(row['bias_low'], row['bias_high'], digits)}), limits of agreement "
+        f"{interval(row['loa_low'], row['loa_high'], digits)} {unit} (95 % intervals "
+        f"{interval(row['loa_low_low'], row['loa_low_high'], digits)} and "
+        f"{interval(row['loa_high_low'], row['loa_high_high'], digits)}){_trend(row)}"
+    )
+
+
+def _agreement_caption(comparison: str, words: list[str]) -> str:
+    return (
+        f"Bland-Altman plots of {COMPARED[comparison][0]}. Solid line: mean difference, with its "
+        "95 % interval as a band; dashed lines: limits of agreement (mean difference ± 1.96 SD) "
+        "with their exact 95 % intervals as grey bands. "
         f"{'; '.join(words)}."
     )
-    return figure, caption
 
 
 def _trend(row: dict) -> str:
@@ -138,30 +152,23 @@ def _region(roi: str) -> str:
 def _bland_altman_panel(axes: Axes, points: pd.DataFrame, row: dict) -> None:
     axes.axhspan(row["bias_low"], row["bias_high"], color=BLUE, alpha=0.12, linewidth=0)
     for limit in ("loa_low", "loa_high"):
-        span = row[f"{limit}_low"], row[f"{limit}_high"]
-        axes.axhspan(*span, color=GREY, alpha=0.15, linewidth=0)
-    axes.axhline(0, color=GREY, linewidth=0.5, linestyle=(0, (1, 2)))
+        limits_band(axes, row[f"{limit}_low"], row[f"{limit}_high"])
+    no_difference(axes)
     many = rasterised(len(points))
     axes.scatter(
         points["mean"], points["difference"], s=3 if many else 9, color=BLUE, linewidths=0,
         zorder=3, rasterized=many,
     )  # fmt: skip
-    for key, style in (("bias", "-"), ("loa_low", (0, (4, 2))), ("loa_high", (0, (4, 2)))):
-        axes.axhline(row[key], color=BLACK, linewidth=0.8, linestyle=style)
-        # Numbers stand outside the data, at the right end of their line.
-        axes.annotate(
-            number(row[key], limits_decimals(row["loa_low"], row["loa_high"])),
-            (1, row[key]),
-            xycoords=("axes fraction", "data"),
-            xytext=(2, 0),
-            textcoords="offset points",
-            va="center",
-        )
+    digits = limits_decimals(row["loa_low"], row["loa_high"])
+    for key, style in zip(("bias", "loa_low", "loa_high"), AGREEMENT_LINES, strict=True):
+        agreement_line(axes, row[key], digits, style)
     reach = max(
         abs(row["loa_low_low"]), abs(row["loa_high_high"]), float(points["difference"].abs().max())
     )
-    axes.set_ylim(-1.1 * reach or -1, 1.1 * reach or 1)
-    axes.margins(x=0.08)
+    frame_differences(axes, reach)
+    _, of_means, of_differences = COMPARED[row["comparison"]]
+    axes.set_xlabel(plain(f"{of_means} ({unit_name(row['unit'])})"))
+    axes.set_ylabel(plain(f"{of_differences} ({unit_name(row['unit'], difference=True)})"))
 
 
 def draw_truth(
@@ -197,7 +204,7 @@ def draw_truth(
     models = sorted(pd.unique(measured["scan_model"]), key=lambda name: (name != "matched", name))
     n_columns = min(len(metrics), 2)
     n_rows = -(-len(metrics) // n_columns)
-    width = settings.double_column_mm if n_columns > 1 else settings.single_column_mm
+    width = width_for(n_columns, settings)
     panel = width / n_columns
     with look():
         figure = new_figure(width, n_rows * 0.86 * panel + 8)
@@ -205,28 +212,8 @@ def draw_truth(
         for position, metric in enumerate(metrics):
             axes = figure.add_subplot(n_rows, n_columns, position + 1)
             rows = measured[measured["metric"] == metric]
-            low = min(rows["truth"].min(), rows["measured"].min())
-            high = max(rows["truth"].max(), rows["measured"].max())
-            pad = 0.05 * (high - low) or 1.0
-            span = (low - pad, high + pad)
-            axes.plot(span, span, color=GREY, linewidth=0.6)
-            for index, model in enumerate(models):
-                some = rows[rows["scan_model"] == model]
-                if some.empty:
-                    continue
-                handles[model] = axes.scatter(
-                    some["truth"],
-                    some["measured"],
-                    s=11 if model == "matched" else 13,
-                    marker=MARKERS[index % len(MARKERS)],
-                    facecolors="none" if model == "matched" else CYCLE[index % len(CYCLE)],
-                    edgecolors=GREY if model == "matched" else CYCLE[index % len(CYCLE)],
-                    linewidths=0.6,
-                    zorder=2 if model == "matched" else 3,
-                    rasterized=rasterised(len(rows)),
-                )
-            axes.set(xlim=span, ylim=span, aspect="equal")
-            letter = LETTERS[position] if len(metrics) > 1 else ""
+            handles |= _truth_panel(axes, rows, models)
+            letter = panel_letter(position, len(metrics))
             panel_title(axes, letter, label(metric), panel - 17)
             axes.set(xlabel="Simulated", ylabel="Measured")
         ordered = [name for name in models if name in handles]
@@ -237,6 +224,33 @@ def draw_truth(
             ncols=min(len(ordered), 4),
         )
     return figure, _truth_caption(summary, label)
+
+
+def _truth_panel(axes: Axes, rows: pd.DataFrame, models: list[str]) -> dict[str, Any]:
+    """Measured against simulated values of one quantity; the points drawn, by model."""
+    low = min(rows["truth"].min(), rows["measured"].min())
+    high = max(rows["truth"].max(), rows["measured"].max())
+    pad = 0.05 * (high - low) or 1.0
+    span = (low - pad, high + pad)
+    axes.plot(span, span, color=GREY, linewidth=0.6)
+    handles = {}
+    for index, model in enumerate(models):
+        some = rows[rows["scan_model"] == model]
+        if some.empty:
+            continue
+        handles[model] = axes.scatter(
+            some["truth"],
+            some["measured"],
+            s=11 if model == "matched" else 13,
+            marker=MARKERS[index % len(MARKERS)],
+            facecolors="none" if model == "matched" else CYCLE[index % len(CYCLE)],
+            edgecolors=GREY if model == "matched" else CYCLE[index % len(CYCLE)],
+            linewidths=0.6,
+            zorder=2 if model == "matched" else 3,
+            rasterized=rasterised(len(rows)),
+        )
+    axes.set(xlim=span, ylim=span, aspect="equal")
+    return handles
 
 
 def _model_words(name: str) -> str:

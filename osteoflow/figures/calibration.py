@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 from osteoflow.figures.model_tables import (
     SET_NAMES,
     Estimate,
+    drawn_sets,
     mean_probabilities,
     models_present,
     outcome_of,
     performance_of,
     set_size,
-    sets_present,
 )
+from osteoflow.figures.panels import band, identity, proportions, width_for
 from osteoflow.figures.style import GREY, PAGE_MM, look, model_style, new_figure, plain, wrap
 from osteoflow.model_names import in_sentence, model_name
 from osteoflow.settings.figures import Figures
@@ -59,11 +60,9 @@ def draw_calibration(
     ValueError
         If there is no calibration to draw.
     """
-    sets = sets_present(calibration)
-    if not sets:
-        raise ValueError("the calibration table is empty")
+    sets = drawn_sets(calibration, "the calibration table")
     models = models_present(calibration, summary)
-    width = settings.double_column_mm if len(models) > 1 else settings.single_column_mm
+    width = width_for(len(models), settings)
     in_row = len(models) if len(models) < 4 else MOST_IN_ROW
     per_set = -(-len(models) // in_row)
     panel = width / in_row
@@ -82,9 +81,7 @@ def draw_calibration(
                 row, column = i * per_set + j // in_row, j % in_row
                 axes = figure.add_subplot(grid[2 * row, column])
                 rows = calibration[(calibration["set"] == name) & (calibration["model"] == model)]
-                _curve(axes, rows, model_style(model, j, models))
-                axes.tick_params(labelbottom=False)
-                axes.set_title(plain("\n".join(titles[name, model])), fontsize=7)
+                _curve(axes, rows, model_style(model, j, models), titles[name, model])
                 rug = figure.add_subplot(grid[2 * row + 1, column], sharex=axes)
                 _distribution(rug, mean_probabilities(predictions, model, name))
                 if j + in_row >= len(models):
@@ -141,19 +138,12 @@ def _with_limits(found: Estimate) -> str:
     return quantity_estimate("calibration_slope", found.value, found.low, found.high)
 
 
-def _curve(axes: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
+def _curve(axes: Axes, rows: pd.DataFrame, style: dict[str, Any], title: Sequence[str]) -> None:
+    identity(axes)
     smooth = rows[rows["curve"] == "smooth"].sort_values("predicted")
     axes.plot(smooth["predicted"], smooth["observed"], **style)
     if smooth["ci_low"].notna().any():
-        axes.fill_between(
-            smooth["predicted"],
-            smooth["ci_low"],
-            smooth["ci_high"],
-            color=style["color"],
-            alpha=0.12,
-            linewidth=0,
-        )
+        band(axes, smooth["predicted"], smooth["ci_low"], smooth["ci_high"], style["color"])
     points = rows[rows["curve"] == "points"]
     axes.errorbar(
         points["predicted"],
@@ -173,8 +163,9 @@ def _curve(axes: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
         clip_on=False,
         zorder=4,
     )
-    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
-    axes.set(xlim=(0, 1), ylim=(0, 1), xticks=ticks, yticks=ticks)
+    proportions(axes)
+    axes.tick_params(labelbottom=False)
+    axes.set_title(plain("\n".join(title)), fontsize=7)
 
 
 def _distribution(axes: Axes, people: pd.DataFrame) -> None:

@@ -11,19 +11,19 @@ from matplotlib.figure import Figure
 
 from osteoflow.figures.model_tables import (
     SET_NAMES,
+    drawn_sets,
     methods_of,
     models_present,
     outcome_of,
     performance_of,
-    sets_present,
 )
+from osteoflow.figures.panels import identity, paired_panels, roc_axes
 from osteoflow.figures.style import (
     BLACK,
     BLUE,
     CYCLE,
     GREY,
     look,
-    new_figure,
     panel_title,
     plain,
     text_width,
@@ -70,27 +70,22 @@ def draw_classes(
     ValueError
         If nothing was predicted.
     """
-    sets = sets_present(confusion)
-    if not sets:
-        raise ValueError("the table of confusions is empty")
+    sets = drawn_sets(confusion, "the table of confusions")
     model = models_present(confusion, summary)[-1]
     classes = [str(name) for name in summary["classes"]]
     words = []
     with look():
         height = _PANEL_MM + _LINE_MM * len(classes)
-        figure = new_figure(settings.double_column_mm, height * len(sets))
-        grid = figure.subplots(len(sets), 2, squeeze=False)
-        room = settings.double_column_mm / 2 - 16
-        for place, name in enumerate(sets):
+        figure, pairs = paired_panels(sets, height, settings)
+        for name, letters, left, right, room in pairs:
             rows = confusion[(confusion["set"] == name) & (confusion["model"] == model)]
             counts = mean_counts(rows, classes)
-            letters = "abcd"[2 * place], "abcd"[2 * place + 1]
             n = count(round(counts.sum()), "participant")
-            _matrix(grid[place, 0], counts, classes)
-            panel_title(grid[place, 0], letters[0], f"{SET_NAMES[name]} ({n})", room)
+            _matrix(left, counts, classes)
+            panel_title(left, letters[0], f"{SET_NAMES[name]} ({n})", room)
             curves = roc[(roc["set"] == name) & (roc["model"] == model)]
-            _curves(grid[place, 1], curves, performance, model, name, classes)
-            panel_title(grid[place, 1], letters[1], f"{SET_NAMES[name]}: one against rest", room)
+            _curves(right, curves, performance, model, name, classes)
+            panel_title(right, letters[1], f"{SET_NAMES[name]}: one against rest", room)
             words.append(_words(letters, name, performance, model, rows))
     caption = (
         f"Predicted classes of {outcome_of(summary)} by the {in_sentence(model)} model. Left: "
@@ -151,7 +146,7 @@ def _curves(
     axes: Axes, curves: pd.DataFrame, performance: pd.DataFrame, model: str, name: str,
     classes: list[str],
 ) -> None:  # fmt: skip
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
+    identity(axes)
     for place, one in enumerate(classes):
         rows = curves[curves["class"].astype(str) == one]
         if rows.empty:
@@ -163,11 +158,7 @@ def _curves(
             label=plain(f"{one}: {quantity_estimate('auc', area.value, area.low, area.high)}"),
         )  # fmt: skip
     axes.set_aspect("equal")
-    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
-    axes.set(
-        xlim=(0, 1), ylim=(0, 1), xticks=ticks, yticks=ticks, xlabel="1 − specificity",
-        ylabel="Sensitivity",
-    )  # fmt: skip
+    roc_axes(axes)
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.16), title="AUC (95 % interval)",
         alignment="left",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from osteoflow.figures.model_tables import SET_NAMES, outcome_of, sets_present
+from osteoflow.figures.model_tables import SET_NAMES, drawn_sets, models_present, outcome_of
+from osteoflow.figures.panels import panel_letter, width_for
 from osteoflow.figures.style import (
     BLACK,
     GREY,
@@ -23,6 +25,11 @@ from osteoflow.settings.figures import Figures
 from osteoflow.wording import listing, number, quantity
 
 FLOOR = -0.05
+# Strategies that ask no model, and how they are drawn.
+TREAT = {
+    "all": {"color": GREY, "linestyle": "-", "linewidth": 0.7},
+    "none": {"color": BLACK, "linestyle": "-", "linewidth": 0.5},
+}
 
 
 def draw_decision_curve(
@@ -48,33 +55,21 @@ def draw_decision_curve(
     ValueError
         If there is no curve.
     """
-    sets = sets_present(decision_curve)
-    if not sets:
-        raise ValueError("the table of decision curves is empty")
-    width = settings.double_column_mm if len(sets) > 1 else settings.single_column_mm
-    strategies = [str(name) for name in pd.unique(decision_curve["strategy"])]
-    models = [name for name in strategies if name not in {"all", "none"}]
-    order = [name for name in summary.get("models", []) if name in models]
-    order += [name for name in models if name not in order]
+    sets = drawn_sets(decision_curve, "the table of decision curves")
+    width = width_for(len(sets), settings)
+    strategies = decision_curve.rename(columns={"strategy": "model"})
+    order = [name for name in models_present(strategies, summary) if name not in TREAT]
     top = max(float(decision_curve["net_benefit"].max()) * 1.08, 0.1)
     parts = []
     with look():
-        names = ["Treat all", "Treat none", *map(model_name, order)]
+        names = [*map(_strategy_name, TREAT), *map(model_name, order)]
         columns = legend_columns(names, width)
         figure = new_figure(width, 0.8 * width / len(sets) + 4 + 3.8 * -(-len(names) // columns))
         for position, name in enumerate(sets):
             axes = figure.add_subplot(1, len(sets), position + 1)
             rows = decision_curve[decision_curve["set"] == name]
-            letter = "ab"[position] if len(sets) > 1 else ""
-            panel_title(axes, letter, SET_NAMES[name])
-            for strategy, style in (
-                ("all", {"color": GREY, "linestyle": "-", "linewidth": 0.7}),
-                ("none", {"color": BLACK, "linestyle": "-", "linewidth": 0.5}),
-                *((model, model_style(model, i, order)) for i, model in enumerate(order)),
-            ):
-                curve = rows[rows["strategy"] == strategy].sort_values("threshold")
-                label = f"Treat {strategy}" if strategy in {"all", "none"} else model_name(strategy)
-                axes.plot(curve["threshold"], curve["net_benefit"], label=plain(label), **style)
+            panel_title(axes, panel_letter(position, len(sets)), SET_NAMES[name])
+            _curves(axes, rows, order)
             axes.set(
                 xlim=(float(rows["threshold"].min()), float(rows["threshold"].max())),
                 ylim=(FLOOR, top),
@@ -92,6 +87,19 @@ def draw_decision_curve(
         f"{' '.join(parts)} The axis starts at {number(FLOOR)}; curves below it leave the panel."
     )
     return figure, caption
+
+
+def _strategy_name(strategy: str) -> str:
+    return f"Treat {strategy}" if strategy in TREAT else model_name(strategy)
+
+
+def _curves(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
+    """Net benefit of treating all, none, and by each model."""
+    styles = TREAT | {model: model_style(model, i, models) for i, model in enumerate(models)}
+    for strategy, style in styles.items():
+        curve = rows[rows["strategy"] == strategy].sort_values("threshold")
+        label = plain(_strategy_name(strategy))
+        axes.plot(curve["threshold"], curve["net_benefit"], label=label, **style)
 
 
 def _numbers(rows: pd.DataFrame, models: list[str], name: str) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from osteoflow.figures.panels import LETTERS, in_brackets, panel_letter
 from osteoflow.figures.style import BLACK, GREY, VERMILION, look, new_figure, panel_title, plain
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import quantity, quantity_interval
-
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def draw_drift(scans: pd.DataFrame, settings: Figures) -> tuple[Figure, str]:
@@ -50,10 +49,10 @@ def draw_drift(scans: pd.DataFrame, settings: Figures) -> tuple[Figure, str]:
             axes.set_xlabel("Days since the first phantom scan")
             axes.set_ylabel(plain("Change at 100 mg/cm³ (%)"))
             first = own.iloc[0]
-            letter = LETTERS[position] if len(groups) > 1 else ""
+            letter = panel_letter(position, len(groups))
             name = f"{first['scanner']}, {first['kvp']:g} kV, {first['kernel']}"
             panel_title(axes, letter, name, width - 18)
-            text = (f"({letter}) " if letter else "") + f"{name} (n = {len(own)}): {out.sum()} out"
+            text = f"{in_brackets(letter)}{name} (n = {len(own)}): {out.sum()} out"
             if pd.notna(first["trend"]):
                 limits = quantity_interval("trend", first["trend_low"], first["trend_high"])
                 text += f", trend {quantity('trend', first['trend'])} % a year ({limits})"

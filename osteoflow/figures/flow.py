@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -27,7 +28,7 @@ from osteoflow.wording import count, listing, step_name
 MOST_REASONS = 10
 MOST_ANALYSES = 5
 MOST_ASIDE = 2
-STEM_MM = 3.0
+STEM_MM, TOP_WIDTH_MM = 3.0, 54.0
 
 
 def draw_flow(
@@ -55,64 +56,155 @@ def draw_flow(
     """
     if flow.empty:
         raise ValueError("the flow of participants is empty")
-    width = settings.double_column_mm
     modalities = list(dict.fromkeys(flow["modality"]))
-    column = (width - 2 * MARGIN_MM - GAP_MM * (len(modalities) - 1)) / len(modalities)
-    # Two columns have room for boxes aside; more have them indented beneath the box they left.
-    aside = len(modalities) <= MOST_ASIDE
-    box_width = min(0.42 * column, 48) if aside else column
-    indent = box_width + GAP_MM if aside else 2 * STEM_MM
-    side_width = column - indent
     n = int(flow.loc[flow["outcome"] == "enrolled", "n"].iloc[0])
-    top = _top(flow, n)
-    heads, ends = [], []
-    for modality in modalities:
-        rows = flow[flow["modality"] == modality]
-        heads.append(titled(str(rows["label"].iloc[0]), [f"n = {n}"], box_width))
-        analysed = int(rows.loc[rows["outcome"] == "analysed", "n"].iloc[0])
-        ends.append(titled("Analysed", [f"n = {analysed}", *_review_words(rows)], box_width))
-    finals = _analysis_boxes(analyses, width)
-
-    head_height = max(box.height for box in heads)
-    end_height = max(box.height for box in ends)
-    final_height = max((box.height for box in finals), default=0.0)
-    without_sides = 2 * MARGIN_MM + top.height + 2 * GAP_MM + head_height + end_height
-    without_sides += 2 * GAP_MM + final_height if finals else 0
-    # As many reasons as the page has room for.
-    for most in range(MOST_REASONS, 1, -1):
-        sides = [_side_box(flow[flow["modality"] == m], side_width, most) for m in modalities]
-        side_height = max((box.height for box in sides if box), default=0.0)
-        height = without_sides + (side_height + GAP_MM if side_height else 0)
-        if height <= PAGE_MM:
-            break
+    columns = _Columns(settings.double_column_mm, len(modalities))
+    boxes = _fitting_boxes(flow, modalities, n, analyses, columns)
     with look():
-        figure = new_figure(width, height, layout=None)
-        axes = page_axes(figure)
-        y = height - MARGIN_MM
-        draw_box(axes, top, width / 2 - 27, y, 54)
-        y -= top.height
-        lefts = [MARGIN_MM + i * (column + GAP_MM) for i in range(len(modalities))]
-        stems = [left + (box_width / 2 if aside else STEM_MM) for left in lefts]
-        centres = [left + box_width / 2 for left in lefts]
-        bus = y - GAP_MM / 2
-        line(axes, (width / 2, y), (width / 2, bus))
-        line(axes, (min(*centres, width / 2), bus), (max(*centres, width / 2), bus))
-        y -= GAP_MM
-        end_top = y - head_height - GAP_MM - (side_height + GAP_MM if side_height else 0)
-        for i, (left, head, side, end) in enumerate(zip(lefts, heads, sides, ends, strict=True)):
-            arrow(axes, (centres[i], bus), (centres[i], y))
-            draw_box(axes, head, left, y, box_width)
-            arrow(axes, (stems[i], y - head.height), (stems[i], end_top))
-            if side:
-                middle = y - head_height - GAP_MM - side_height / 2
-                arrow(axes, (stems[i], middle), (left + indent, middle))
-                top_edge = middle + side.height / 2
-                draw_box(axes, side, left + indent, top_edge, side_width, "left")
-            draw_box(axes, end, left, end_top, box_width)
-        if finals:
-            bottoms = [(x, end_top - end.height) for x, end in zip(centres, ends, strict=True)]
-            _draw_finals(axes, finals, bottoms, end_top - end_height - GAP_MM, width)
+        figure = new_figure(columns.width, boxes.height, layout=None)
+        _draw(page_axes(figure), boxes, columns)
     return figure, _caption(flow, modalities, n)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where the columns of modalities stand; ``width`` and all others in mm."""
+
+    width: float
+    n: int
+
+    @property
+    def aside(self) -> bool:
+        """Whether side boxes stand beside their column's boxes.
+
+        Two columns have room for boxes aside; more have them indented beneath the box they left.
+        """
+        return self.n <= MOST_ASIDE
+
+    @property
+    def column(self) -> float:
+        return (self.width - 2 * MARGIN_MM - GAP_MM * (self.n - 1)) / self.n
+
+    @property
+    def box_width(self) -> float:
+        return min(0.42 * self.column, 48) if self.aside else self.column
+
+    @property
+    def indent(self) -> float:
+        """From a column's left edge to that of its side box."""
+        return self.box_width + GAP_MM if self.aside else 2 * STEM_MM
+
+    @property
+    def side_width(self) -> float:
+        return self.column - self.indent
+
+    @property
+    def lefts(self) -> list[float]:
+        return [MARGIN_MM + i * (self.column + GAP_MM) for i in range(self.n)]
+
+    @property
+    def stems(self) -> list[float]:
+        """Where the lines stand from which the side boxes part."""
+        return [left + (self.box_width / 2 if self.aside else STEM_MM) for left in self.lefts]
+
+    @property
+    def centres(self) -> list[float]:
+        return [left + self.box_width / 2 for left in self.lefts]
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    """All boxes: the top one, three of each column (of which the side may be none), analyses."""
+
+    top: Box
+    heads: list[Box]
+    sides: list[Box | None]
+    ends: list[Box]
+    finals: list[Box]
+
+    @property
+    def head_height(self) -> float:
+        return max(box.height for box in self.heads)
+
+    @property
+    def side_height(self) -> float:
+        return max((box.height for box in self.sides if box), default=0.0)
+
+    @property
+    def end_height(self) -> float:
+        return max(box.height for box in self.ends)
+
+    @property
+    def height(self) -> float:
+        """Of the whole figure."""
+        height = 2 * MARGIN_MM + self.top.height + 2 * GAP_MM + self.head_height + self.end_height
+        if self.finals:
+            height += 2 * GAP_MM + max(box.height for box in self.finals)
+        return height + self.side_room
+
+    @property
+    def side_room(self) -> float:
+        """Between heads and ends, beside the gap that is always there."""
+        return self.side_height + GAP_MM if self.side_height else 0
+
+
+def _fitting_boxes(
+    flow: pd.DataFrame,
+    modalities: Sequence[str],
+    n: int,
+    analyses: Sequence[Mapping],
+    columns: _Columns,
+) -> _Boxes:
+    """All boxes, the side ones with as many reasons as the page has room for."""
+    of = [flow[flow["modality"] == modality] for modality in modalities]
+    width = columns.box_width
+    heads = [titled(str(rows["label"].iloc[0]), [f"n = {n}"], width) for rows in of]
+    ends = []
+    for rows in of:
+        analysed = int(rows.loc[rows["outcome"] == "analysed", "n"].iloc[0])
+        ends.append(titled("Analysed", [f"n = {analysed}", *_review_words(rows)], width))
+    top, finals = _top(flow, n), _analysis_boxes(analyses, columns.width)
+    for most in range(MOST_REASONS, 1, -1):
+        sides = [_side_box(rows, columns.side_width, most) for rows in of]
+        boxes = _Boxes(top, heads, sides, ends, finals)
+        if boxes.height <= PAGE_MM:
+            break
+    return boxes
+
+
+def _draw(axes: Axes, boxes: _Boxes, columns: _Columns) -> None:
+    """Everything from the top box to the analyses."""
+    middle, centres = columns.width / 2, columns.centres
+    y = boxes.height - MARGIN_MM
+    draw_box(axes, boxes.top, middle - TOP_WIDTH_MM / 2, y, TOP_WIDTH_MM)
+    y -= boxes.top.height
+    bus = y - GAP_MM / 2
+    line(axes, (middle, y), (middle, bus))
+    line(axes, (min(*centres, middle), bus), (max(*centres, middle), bus))
+    y -= GAP_MM
+    end_top = y - boxes.head_height - GAP_MM - boxes.side_room
+    for i, centre in enumerate(centres):
+        arrow(axes, (centre, bus), (centre, y))
+        _draw_column(axes, boxes, columns, i, y, end_top)
+    if boxes.finals:
+        bottoms = [(x, end_top - end.height) for x, end in zip(centres, boxes.ends, strict=True)]
+        bus = end_top - boxes.end_height - GAP_MM
+        _draw_finals(axes, boxes.finals, bottoms, bus, columns.width)
+
+
+def _draw_column(
+    axes: Axes, boxes: _Boxes, columns: _Columns, i: int, y: float, end_top: float
+) -> None:
+    """Head (its top at ``y``), side and end (its top at ``end_top``) of one modality."""
+    left, stem, side = columns.lefts[i], columns.stems[i], boxes.sides[i]
+    draw_box(axes, boxes.heads[i], left, y, columns.box_width)
+    arrow(axes, (stem, y - boxes.heads[i].height), (stem, end_top))
+    if side:
+        middle = y - boxes.head_height - GAP_MM - boxes.side_height / 2
+        side_left = left + columns.indent
+        arrow(axes, (stem, middle), (side_left, middle))
+        draw_box(axes, side, side_left, middle + side.height / 2, columns.side_width, "left")
+    draw_box(axes, boxes.ends[i], left, end_top, columns.box_width)
 
 
 def _draw_finals(

@@ -13,10 +13,18 @@ from matplotlib.ticker import MaxNLocator
 
 from osteoflow.figures.model_tables import (
     SET_NAMES,
+    drawn_sets,
     models_present,
     outcome_of,
     performance_of,
-    sets_present,
+)
+from osteoflow.figures.panels import (
+    TICKS,
+    band,
+    in_brackets,
+    panel_letter,
+    placed_axes,
+    width_for,
 )
 from osteoflow.figures.style import (
     BLUE,
@@ -73,11 +81,9 @@ def draw_kaplan_meier(
     ValueError
         If there is no curve.
     """
-    sets = sets_present(curves)
-    if not sets:
-        raise ValueError("the table of survival curves is empty")
+    sets = drawn_sets(curves, "the table of survival curves")
     model = models_present(curves, summary)[-1]
-    width = settings.double_column_mm if len(sets) > 1 else settings.single_column_mm
+    width = width_for(len(sets), settings)
     panel = width / len(sets)
     room = panel - _LEFT_MM - _RIGHT_MM
     tall = _RATIO * room
@@ -91,26 +97,32 @@ def draw_kaplan_meier(
         for place, part in enumerate(sets):
             rows = curves[(curves["model"] == model) & (curves["set"] == part)]
             test = tests[(tests["model"] == model) & (tests["set"] == part)].iloc[0]
-            left = (place * panel + _LEFT_MM) / width
-            bottom = 1 - (_TOP_MM + tall) / height
-            axes = figure.add_axes((left, bottom, room / width, tall / height))
-            letter = "ab"[place] if len(sets) > 1 else ""
-            n = int(test["n_lower"] + test["n_higher"])
-            events = int(test["events_lower"] + test["events_higher"])
-            size = f"{count(n, 'participant')}, {count(events, 'event')}"
-            panel_title(axes, letter, f"{SET_NAMES[part]} ({size})")
+            at = (place * panel + _LEFT_MM, _TOP_MM, room, tall)
+            axes = placed_axes(figure, at, (width, height))
+            letter = panel_letter(place, len(sets))
+            panel_title(axes, letter, f"{SET_NAMES[part]} ({_size(test)})")
             _curves(axes, rows, test)
             axes.set_xlabel(plain("\n".join(label)))
             axes.set_ylabel("Free of the event" if place == 0 else "")
             _numbers_at_risk(axes, rows, labels)
             words.append(_words(letter, part, test, performance, model))
-    caption = (
+    return figure, _caption(model, summary, words)
+
+
+def _caption(model: str, summary: dict[str, Any], words: list[str]) -> str:
+    return (
         f"Kaplan-Meier estimate of participants free of {outcome_of(summary)} by score of the "
         f"{in_sentence(model)} model: lower and higher than the median of the participants the "
         "model was fitted on. Bands: 95 % intervals; ticks on the curves: censored; numbers: "
         f"still at risk. {' '.join(words)}"
     )
-    return figure, caption
+
+
+def _size(test: pd.Series) -> str:
+    """``26 participants, 11 events`` of both groups."""
+    n = int(test["n_lower"] + test["n_higher"])
+    events = int(test["events_lower"] + test["events_higher"])
+    return f"{count(n, 'participant')}, {count(events, 'event')}"
 
 
 def _curves(axes: Axes, rows: pd.DataFrame, test: pd.Series) -> None:
@@ -124,10 +136,7 @@ def _curves(axes: Axes, rows: pd.DataFrame, test: pd.Series) -> None:
         survival = np.concatenate([[1.0], curve["survival"]])
         axes.plot(time, survival, drawstyle="steps-post", clip_on=False, zorder=3, **style)
         limits = curve[["ci_low", "ci_high"]].to_numpy(dtype=float)
-        axes.fill_between(
-            curve["time"], limits[:, 0], limits[:, 1],
-            step="post", color=style["color"], alpha=0.12, linewidth=0,
-        )  # fmt: skip
+        band(axes, curve["time"], limits[:, 0], limits[:, 1], style["color"], step="post")
         censored = curve[curve["censored"] > 0]
         axes.plot(
             censored["time"], censored["survival"],
@@ -136,7 +145,7 @@ def _curves(axes: Axes, rows: pd.DataFrame, test: pd.Series) -> None:
         )  # fmt: skip
         handles.append(Line2D([], [], **style))
         names.append(f"{name} ({count(int(test[f'events_{group}']), 'event')})")
-    axes.set(xlim=(0, end), ylim=(0, 1), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    axes.set(xlim=(0, end), ylim=(0, 1), yticks=TICKS)
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     found = axes.legend(handles, names, loc=_free_corner(rows, end), borderpad=0.3)
     if np.isfinite(test["p"]):
@@ -197,7 +206,7 @@ def _words(letter: str, part: str, test: pd.Series, performance: pd.DataFrame, m
         if np.isfinite(test[f"median_{name}"])
     ]
     found = performance_of(performance, model, part, "c_index")
-    text = f"{f'({letter}) ' if letter else ''}{SET_NAMES[part]}"
+    text = f"{in_brackets(letter)}{SET_NAMES[part]}"
     if part == "cv":
         text += " (groups by the mean over repeats of the out-of-fold score, not tested)"
     elif np.isfinite(test["p"]):

@@ -77,10 +77,7 @@ def draw_lasso(
     if penalty not in marks:
         raise ValueError(f"the LASSO path has no {penalty}")
     path = lasso_path.pivot_table(index="lambda", columns="feature", values="coefficient")
-    selected: list[str] = []
-    if len(path):
-        chosen = path.iloc[int(np.argmin(np.abs(path.index.to_numpy(float) - marks[penalty])))]
-        selected = chosen[chosen != 0].abs().sort_values(ascending=False).index.tolist()
+    selected = _selected(path, marks[penalty])
     named = selected[:NAMED]
     columns = legend_columns([feature_name(name) for name in named], settings.double_column_mm)
     lines = int(np.ceil(len(named) / columns)) if named else 0
@@ -90,17 +87,7 @@ def draw_lasso(
         handles = _path(left, path, named)
         panel_title(left, "a", "Coefficients")
         left.set_ylabel("Coefficient (per SD of the feature)")
-        right.errorbar(
-            np.log(lasso_cv["lambda"]),
-            lasso_cv["deviance"],
-            yerr=lasso_cv["se"],
-            fmt="o",
-            markersize=2,
-            color=VERMILION,
-            ecolor=LIGHT,
-            elinewidth=0.7,
-            capsize=0,
-        )
+        _deviance(right, lasso_cv)
         panel_title(right, "b", "Cross-validation")
         words = _DEVIANCE.get(summary.get("kind", "binary"), "Deviance per participant")
         right.set_ylabel(f"{words} (± SE)")
@@ -126,6 +113,28 @@ def _marks(lasso_cv: pd.DataFrame) -> dict[str, float]:
                 # itertuples renames the column ``lambda``, a keyword: it is the first one.
                 found[mark.strip()] = float(lasso_cv.loc[row.Index, "lambda"])
     return found
+
+
+def _selected(path: pd.DataFrame, penalty: float) -> list[str]:
+    """Features with a coefficient at a penalty, the largest coefficient first."""
+    if not len(path):
+        return []
+    chosen = path.iloc[int(np.argmin(np.abs(path.index.to_numpy(float) - penalty)))]
+    return chosen[chosen != 0].abs().sort_values(ascending=False).index.tolist()
+
+
+def _deviance(axes: Axes, lasso_cv: pd.DataFrame) -> None:
+    axes.errorbar(
+        np.log(lasso_cv["lambda"]),
+        lasso_cv["deviance"],
+        yerr=lasso_cv["se"],
+        fmt="o",
+        markersize=2,
+        color=VERMILION,
+        ecolor=LIGHT,
+        elinewidth=0.7,
+        capsize=0,
+    )
 
 
 def _path(axes: Axes, path: pd.DataFrame, named: list[str]) -> list[Any]:

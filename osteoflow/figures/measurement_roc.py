@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from osteoflow.figures.notice import draw_notice
+from osteoflow.figures.panels import identity, placed_axes, roc_axes
 from osteoflow.figures.scatter import bare
-from osteoflow.figures.style import CYCLE, GREY, look, new_figure, plain, text_width, wrap
+from osteoflow.figures.style import CYCLE, look, new_figure, plain, text_width, wrap
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, p_value, quantity, quantity_estimate, quantity_interval
 
@@ -20,7 +21,6 @@ DASHES = ("-", (0, (4, 1.5)), (0, (6, 1.2, 1.2, 1.2)), (0, (1, 1)))
 LEFT, RIGHT, TOP, LABELS, LINE, KEY = 11.5, 3.0, 3.0, 10.5, 3.4, 9.0
 # How far the legend reaches to the left of the panel.
 OUTDENT = 9.0
-TICKS = [0, 0.2, 0.4, 0.6, 0.8, 1]
 
 
 def draw_measurement_roc(
@@ -56,23 +56,17 @@ def draw_measurement_roc(
         return draw_notice(f"ROC curves for {outcome_label}: {reasons}.", settings)
     width = settings.single_column_mm
     side = width - LEFT - RIGHT
-    entries = []
-    for position, row in enumerate(drawn.to_dict("records")):
-        area = quantity_estimate("auc", row["auc"], row["auc_low"], row["auc_high"])
-        room = width - LEFT + OUTDENT - KEY - RIGHT
-        *lines, last = wrap(f"{bare(label(row['measurement']))}:", room)
-        # An interval is never broken.
-        joined = f"{last} {area}"
-        lines += [joined] if text_width(joined) <= room else [last, area]
-        entries.append((row, _style(position), lines))
+    room = width - LEFT + OUTDENT - KEY - RIGHT
+    entries = [
+        (row, _style(position), _entry_lines(row, label, room))
+        for position, row in enumerate(drawn.to_dict("records"))
+    ]
     n_lines = 1 + sum(len(lines) for _, _, lines in entries)
     height = TOP + side + LABELS + LINE * n_lines + 2.0
     with look():
         figure = new_figure(width, height, layout=None)
-        axes = figure.add_axes(
-            (LEFT / width, 1 - (TOP + side) / height, side / width, side / height)
-        )
-        axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
+        axes = placed_axes(figure, (LEFT, TOP, side, side), (width, height))
+        identity(axes)
         for row, style, _ in reversed(entries):
             mine = points[points["measurement"] == row["measurement"]]
             axes.plot(mine["fpr"], mine["tpr"], **style, clip_on=False, zorder=3)
@@ -80,10 +74,18 @@ def draw_measurement_roc(
             if at is not None:
                 axes.plot(*at, marker="o", markersize=3.4, color=style["color"], zorder=4,
                           markeredgecolor="white", markeredgewidth=0.5, clip_on=False)  # fmt: skip
-        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=TICKS, yticks=TICKS,
-                 xlabel="1 − specificity", ylabel="Sensitivity")  # fmt: skip
+        roc_axes(axes)
         _legend(axes, entries, side)
     return figure, _caption(drawn, roc, outcome_label, label)
+
+
+def _entry_lines(row: dict, label: Callable[[str], str], room: float) -> list[str]:
+    """A measurement and its area in the legend, in lines that fit ``room`` mm."""
+    area = quantity_estimate("auc", row["auc"], row["auc_low"], row["auc_high"])
+    *lines, last = wrap(f"{bare(label(row['measurement']))}:", room)
+    # An interval is never broken.
+    joined = f"{last} {area}"
+    return [*lines, joined] if text_width(joined) <= room else [*lines, last, area]
 
 
 def _style(position: int) -> dict:

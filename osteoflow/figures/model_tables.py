@@ -52,6 +52,27 @@ def sets_present(table: pd.DataFrame) -> list[str]:
     return [name for name in SET_NAMES if (table["set"] == name).any()]
 
 
+def drawn_sets(table: pd.DataFrame, what: str) -> list[str]:
+    """Sets that a figure shows, as :func:`sets_present` gives them.
+
+    Parameters
+    ----------
+    table
+        What is drawn.
+    what
+        Its name, for the error.
+
+    Raises
+    ------
+    ValueError
+        If the table has no rows of any set.
+    """
+    sets = sets_present(table)
+    if not sets:
+        raise ValueError(f"{what} is empty")
+    return sets
+
+
 def models_present(table: pd.DataFrame, summary: dict[str, Any]) -> list[str]:
     """Models of a table in the order of the summary, then any others."""
     found = [str(name) for name in pd.unique(table["model"])]

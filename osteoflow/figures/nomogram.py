@@ -117,34 +117,13 @@ def draw_nomogram(
     column = min(max(wanted) + 1, 0.3 * width)
     left = MARGIN_MM + column + 5
     right = width - MARGIN_MM - 5
-
-    def along(value: float, low: float, high: float) -> float:
-        return left + (value - low) / (high - low) * (right - left)
-
     rows = [_points_row(left, right, column)]
     for predictor in predictors:
-        ticks = [
-            _Tick(along(tick["points"], 0, 100), _tick_text(tick)) for tick in predictor["ticks"]
-        ]
-        ticks.sort(key=lambda tick: tick.x)
-        if predictor["kind"] == "categorical":
-            _stagger(ticks)
-        else:
-            _thin_evenly(ticks)
-        rows.append(_Row(wrap(labels[predictor["name"]], column), ticks))
-    ends = (total["min"], total["max"])
-    ticks = [_Tick(along(value, *ends), significant(value)) for value in total["ticks"]]
-    _thin_evenly(ticks)
-    rows.append(_Row(["Total points"], ticks, start=left, end=right, bold=True))
-    ticks = [
-        _Tick(along(item["total_points"], *ends), f"{item['probability']:g}")
-        for item in nomogram["probability"]
-    ]
-    ticks.sort(key=lambda tick: tick.x)
-    _thin_by_importance(ticks)
-    label = wrap(f"Probability of {_lower(event)}", column, weight="bold")
-    rows.append(_Row(label, ticks, bold=True))
-
+        label = wrap(labels[predictor["name"]], column)
+        rows.append(_predictor_row(predictor, label, left, right))
+    rows.append(_total_row(total, left, right))
+    label = wrap(bold[1], column, weight="bold")
+    rows.append(_probability_row(nomogram, label, left, right))
     height = 2 * MARGIN_MM + sum(r.height_above + r.height_below for r in rows)
     height += ROW_GAP_MM * (len(rows) - 1)
     with look():
@@ -179,6 +158,42 @@ def _points_row(left: float, right: float, column: float) -> _Row:
     minor = [left + value / 100 * (right - left) for value in range(0, 100, 2) if value % 10]
     _thin_evenly(ticks)
     return _Row(wrap("Points", column), ticks, minor=minor, start=left, end=right, bold=True)
+
+
+def _along(value: float, low: float, high: float, left: float, right: float) -> float:
+    """Place on the page of a value of an axis from ``low`` (at ``left``) to ``high``."""
+    return left + (value - low) / (high - low) * (right - left)
+
+
+def _predictor_row(predictor: dict[str, Any], label: list[str], left: float, right: float) -> _Row:
+    ticks = [
+        _Tick(_along(tick["points"], 0, 100, left, right), _tick_text(tick))
+        for tick in predictor["ticks"]
+    ]
+    ticks.sort(key=lambda tick: tick.x)
+    if predictor["kind"] == "categorical":
+        _stagger(ticks)
+    else:
+        _thin_evenly(ticks)
+    return _Row(label, ticks)
+
+
+def _total_row(total: dict[str, Any], left: float, right: float) -> _Row:
+    ends = (total["min"], total["max"], left, right)
+    ticks = [_Tick(_along(value, *ends), significant(value)) for value in total["ticks"]]
+    _thin_evenly(ticks)
+    return _Row(["Total points"], ticks, start=left, end=right, bold=True)
+
+
+def _probability_row(nomogram: dict[str, Any], label: list[str], left: float, right: float) -> _Row:
+    ends = (nomogram["total_points"]["min"], nomogram["total_points"]["max"], left, right)
+    ticks = [
+        _Tick(_along(item["total_points"], *ends), f"{item['probability']:g}")
+        for item in nomogram["probability"]
+    ]
+    ticks.sort(key=lambda tick: tick.x)
+    _thin_by_importance(ticks)
+    return _Row(label, ticks, bold=True)
 
 
 def _apart(ticks: list[_Tick]) -> bool:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from osteoflow.figures.model_tables import outcome_of
 from osteoflow.figures.notice import draw_notice
+from osteoflow.figures.panels import DOTTED, proportions
 from osteoflow.figures.style import BLACK, BLUE, GREY, VERMILION, look, new_figure
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, number
@@ -49,7 +50,7 @@ def draw_nomogram_calibration(
     with look():
         figure = new_figure(width, width + 3)
         axes = figure.add_subplot()
-        axes.plot([0, 1], [0, 1], color=GREY, linestyle=(0, (1, 2)), linewidth=0.8, label="Ideal")
+        axes.plot([0, 1], [0, 1], color=GREY, linestyle=DOTTED, linewidth=0.8, label="Ideal")
         for name, style in (
             ("Apparent", {"color": BLUE, "linestyle": (0, (4, 1.5))}),
             ("Bias-corrected", {"color": BLACK, "linestyle": "-"}),
@@ -59,11 +60,8 @@ def draw_nomogram_calibration(
             axes.plot(curve["predicted"], values, label=name, **style)
         ends = [curve["predicted"].min(), curve["predicted"].max()]
         axes.plot(ends, [0, 0], color=VERMILION, linewidth=2.2, clip_on=False, zorder=4)
-        ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
-        axes.set(
-            xlim=(0, 1), ylim=(0, 1), xticks=ticks, yticks=ticks, aspect="equal",
-            xlabel="Predicted probability", ylabel="Observed proportion",
-        )  # fmt: skip
+        words = {"xlabel": "Predicted probability", "ylabel": "Observed proportion"}
+        proportions(axes, aspect="equal", **words)
         figure.legend(loc="outside lower center", ncols=3)
     return figure, _caption(found, summary)
 

@@ -63,11 +63,8 @@ def draw_permutation(
     metric, chance = permutations["metric"].iloc[0], float(permutations["chance"].iloc[0])
     width = settings.single_column_mm
     with look():
-        names, labels = [], ["Permuted outcomes", "Observed"]
-        for model in models:
-            row_of = table.loc[model]
-            words = f"{quantity(metric, row_of['observed'])}, {p_value(row_of['p'])}"
-            names.append([*wrap(model_name(model), _NAMES_MM), *wrap(words, _NAMES_MM)])
+        labels = ["Permuted outcomes", "Observed"]
+        names = [_name_lines(model, table.loc[model]) for model in models]
         row = max(_ROW_MM, 3.2 * max(map(len, names)) + 2)
         columns = legend_columns(labels, width)
         height = row * len(models) + 14 + 3.8 * -(-len(labels) // columns)
@@ -91,16 +88,27 @@ def draw_permutation(
         observed.set_markeredgewidth(2.2)
         handles = [axes.collections[0], observed]
         figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    return figure, _caption(permutations, models, summary)
+
+
+def _name_lines(model: str, row: pd.Series) -> list[str]:
+    """What stands beside a model's row: its name, the observed value and p."""
+    words = f"{quantity(row['metric'], row['observed'])}, {p_value(row['p'])}"
+    return [*wrap(model_name(model), _NAMES_MM), *wrap(words, _NAMES_MM)]
+
+
+def _caption(permutations: pd.DataFrame, models: list[str], summary: dict[str, Any]) -> str:
+    table = permutations.set_index("model")
+    metric = in_text(permutations["metric"].iloc[0])
     n = int(permutations["n_permutations"].min())
     told = " ".join(f"{model_name(name)}: {_told(table.loc[name])}" for name in models)
-    caption = (
+    return (
         f"Leakage check of the models of {outcome_of(summary)}. Points: cross-validated "
-        f"{in_text(metric)} of "
-        f"the whole pipeline with the outcome permuted between participants ({count(n, 'time')}); "
-        "bars: with the outcome as it is (mean over the repeats of the cross-validation); dotted: "
-        f"chance. The p value is never below {p_number(1 / (1 + n))}. {told}"
+        f"{metric} of the whole pipeline with the outcome permuted between participants "
+        f"({count(n, 'time')}); bars: with the outcome as it is (mean over the repeats of the "
+        "cross-validation); dotted: chance. "
+        f"The p value is never below {p_number(1 / (1 + n))}. {told}"
     )
-    return figure, caption
 
 
 def _told(row: pd.Series) -> str:

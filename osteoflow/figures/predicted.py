@@ -13,29 +13,27 @@ from matplotlib.ticker import MaxNLocator
 from osteoflow.figures.model_tables import (
     SET_NAMES,
     Estimate,
+    drawn_sets,
     models_present,
     outcome_of,
     performance_of,
-    sets_present,
 )
-from osteoflow.figures.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    look,
-    new_figure,
-    panel_title,
-    plain,
-    rasterised,
-    wrap,
+from osteoflow.figures.panels import (
+    AGREEMENT_LINES,
+    agreement_line,
+    frame_differences,
+    identity,
+    limits_band,
+    no_difference,
+    paired_panels,
 )
+from osteoflow.figures.style import BLUE, look, panel_title, plain, rasterised, wrap
 from osteoflow.model_names import in_sentence
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import (
     agreement_words,
     count,
     limits_decimals,
-    number,
     quantity,
     quantity_estimate,
     sentence,
@@ -73,28 +71,23 @@ def draw_predicted(
     ValueError
         If nothing was predicted.
     """
-    sets = sets_present(predictions)
-    if not sets:
-        raise ValueError("the table of predictions is empty")
+    sets = drawn_sets(predictions, "the table of predictions")
     model = models_present(predictions, summary)[-1]
     name_of = outcome_of(summary)
     words = []
     with look():
-        figure = new_figure(settings.double_column_mm, _PANEL_MM * len(sets))
-        grid = figure.subplots(len(sets), 2, squeeze=False)
-        room = settings.double_column_mm / 2 - 16
-        for place, part in enumerate(sets):
+        figure, pairs = paired_panels(sets, _PANEL_MM, settings)
+        for part, letters, left, right, room in pairs:
             points = mean_predictions(predictions, model, part)
-            letters = "abcd"[2 * place], "abcd"[2 * place + 1]
             found = {
                 metric: performance_of(performance, model, part, metric)
                 for metric in ("r2", "rmse", "pearson_r", "bias", "limit_low", "limit_high")
             }
             title = f"{SET_NAMES[part]} ({count(len(points), 'participant')})"
-            _scatter(grid[place, 0], points, name_of, found, room)
-            panel_title(grid[place, 0], letters[0], title, room)
-            _differences(grid[place, 1], points, name_of, found, room)
-            panel_title(grid[place, 1], letters[1], f"{SET_NAMES[part]}: agreement", room)
+            _scatter(left, points, name_of, found, room)
+            panel_title(left, letters[0], title, room)
+            _differences(right, points, name_of, found, room)
+            panel_title(right, letters[1], f"{SET_NAMES[part]}: agreement", room)
             words.append(_words(letters, part, found))
     averaged = ""
     if predictions["repeat"].max() > 1:
@@ -127,7 +120,7 @@ def _scatter(
     low, high = float(values.min()), float(values.max())
     margin = 0.06 * (high - low) or 1.0
     ends = (low - margin, high + margin)
-    axes.plot(ends, ends, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
+    identity(axes, ends)
     _dots(axes, points["outcome"], points["prediction"])
     axes.set_aspect("equal")
     axes.set(xlim=ends, ylim=ends)
@@ -149,22 +142,18 @@ def _differences(
 ) -> None:
     difference = points["prediction"] - points["outcome"]
     _dots(axes, (points["prediction"] + points["outcome"]) / 2, difference)
-    axes.axhline(0, color=GREY, linewidth=0.5, linestyle=(0, (1, 2)))
+    no_difference(axes)
     digits = limits_decimals(found["limit_low"].value, found["limit_high"].value)
     reach = float(difference.abs().max())
-    for metric, style in (("bias", "-"), ("limit_low", (0, (4, 2))), ("limit_high", (0, (4, 2)))):
+    metrics = ("bias", "limit_low", "limit_high")
+    for metric, style in zip(metrics, AGREEMENT_LINES, strict=True):
         line = found[metric]
         reach = max(reach, abs(line.value))
         if np.isfinite(line.low):
-            axes.axhspan(line.low, line.high, color=GREY, alpha=0.15, linewidth=0)
+            limits_band(axes, line.low, line.high)
             reach = max(reach, abs(line.low), abs(line.high))
-        axes.axhline(line.value, color=BLACK, linewidth=0.8, linestyle=style)
-        axes.annotate(
-            number(line.value, digits), (1, line.value), xycoords=("axes fraction", "data"),
-            xytext=(2, 0), textcoords="offset points", va="center",
-        )  # fmt: skip
-    axes.set_ylim(-1.1 * reach or -1, 1.1 * reach or 1)
-    axes.margins(x=0.08)
+        agreement_line(axes, line.value, digits, style)
+    frame_differences(axes, reach)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.ticklabel_format(style="plain", useOffset=False)
     axes.set_xlabel(plain("\n".join(wrap(f"Mean of both: {name}", room))))

@@ -12,16 +12,24 @@ from matplotlib.lines import Line2D
 
 from osteoflow.figures.model_tables import (
     SET_NAMES,
+    drawn_sets,
     methods_of,
     models_present,
     outcome_of,
     performance_of,
     set_size,
-    sets_present,
+)
+from osteoflow.figures.panels import (
+    band,
+    identity,
+    in_brackets,
+    panel_letter,
+    placed_axes,
+    roc_axes,
+    width_for,
 )
 from osteoflow.figures.style import (
     FONT_SIZE,
-    GREY,
     MM_PER_POINT,
     look,
     model_style,
@@ -75,30 +83,23 @@ def draw_roc(
     ValueError
         If there is no curve.
     """
-    sets = sets_present(roc)
-    if not sets:
-        raise ValueError("the table of ROC curves is empty")
-    width = settings.double_column_mm if len(sets) > 1 else settings.single_column_mm
+    sets = drawn_sets(roc, "the table of ROC curves")
+    width = width_for(len(sets), settings)
     models = models_present(roc, summary)
     panel = width / len(sets)
     side = panel - LEFT_MM - RIGHT_MM
     room = side + OUTDENT_MM
-    beneath = {
-        name: _Beneath.of(
-            performance, shown_differences(comparisons, name, models), models, name, room
-        )
-        for name in sets
-    }
+    shown = {name: shown_differences(comparisons, name, models) for name in sets}
+    beneath = {name: _Beneath.of(performance, shown[name], models, name, room) for name in sets}
     lines = max(found.lines for found in beneath.values())
     caption = [f"ROC curves for {outcome_of(summary)}."]
     height = TOP_MM + side + LABELS_MM + LINE_MM * lines + RIGHT_MM
     with look():
         figure = new_figure(width, height, layout=None)
         for position, name in enumerate(sets):
-            left = (position * panel + LEFT_MM) / width
-            bottom = 1 - (TOP_MM + side) / height
-            axes = figure.add_axes((left, bottom, side / width, side / height))
-            letter = "ab"[position] if len(sets) > 1 else ""
+            at = (position * panel + LEFT_MM, TOP_MM, side, side)
+            axes = placed_axes(figure, at, (width, height))
+            letter = panel_letter(position, len(sets))
             size = set_size(predictions, name)
             panel_title(axes, letter, f"{SET_NAMES[name]} ({size.words})")
             _curves(axes, roc[roc["set"] == name], models)
@@ -110,29 +111,15 @@ def draw_roc(
 
 
 def _curves(axes: Axes, roc: pd.DataFrame, models: list[str]) -> None:
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
+    identity(axes)
     for position, model in enumerate(models):
         rows = roc[roc["model"] == model]
         style = model_style(model, position, models)
         axes.plot(rows["fpr"], rows["tpr"], **style, clip_on=False, zorder=3)
         # Three overlapping bands cannot be read: only the last model's, the combined one, is shown.
         if position == len(models) - 1 and rows["tpr_low"].notna().any():
-            axes.fill_between(
-                rows["fpr"],
-                rows["tpr_low"],
-                rows["tpr_high"],
-                color=style["color"],
-                alpha=0.12,
-                linewidth=0,
-            )
-    axes.set(
-        xlim=(0, 1),
-        ylim=(0, 1),
-        xlabel="1 − specificity",
-        ylabel="Sensitivity",
-        xticks=[0, 0.2, 0.4, 0.6, 0.8, 1],
-        yticks=[0, 0.2, 0.4, 0.6, 0.8, 1],
-    )
+            band(axes, rows["fpr"], rows["tpr_low"], rows["tpr_high"], style["color"])
+    roc_axes(axes)
 
 
 @dataclass(frozen=True)
@@ -248,7 +235,7 @@ def _panel_caption(
         auc = performance_of(performance, model, name, "auc")
         words = quantity_estimate("auc", auc.value, auc.low, auc.high)
         aucs.append(f"{in_sentence(model)} {words}")
-    start = f"({letter}) " if letter else ""
+    start = in_brackets(letter)
     method = methods_of(performance, name, "auc")
     if name == "cv":
         text = (

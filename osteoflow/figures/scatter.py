@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from osteoflow.figures.notice import draw_notice
+from osteoflow.figures.panels import band
 from osteoflow.figures.style import BLACK, BLUE, look, new_figure, plain, rasterised, wrap
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import count, listing, p_value, quantity, quantity_interval, significant
@@ -47,24 +48,15 @@ def draw_scatter(
         have the same ``x``.
     """
     complete = table[[x, y]].dropna().astype(float)
-    if len(complete) < _MIN_POINTS:
-        sentence = (
-            f"{label(y)} against {label(x)}: {len(complete)} of {count(len(table), 'participant')} "
-            f"have both values, fewer than the {_MIN_POINTS} that a line needs."
-        )
-        return draw_notice(sentence, settings)
-    if complete[x].nunique() < 2:
-        sentence = (
-            f"{label(y)} against {label(x)}: all {count(len(complete), 'participant')} with both "
-            f"values have the same {bare(label(x))}."
-        )
-        return draw_notice(sentence, settings)
+    problem = _no_line(complete, len(table), label)
+    if problem:
+        return draw_notice(problem, settings)
     with look():
         figure = new_figure(settings.single_column_mm, 0.86 * settings.single_column_mm)
         axes = figure.add_subplot()
-        slope, intercept, band = _least_squares(complete[x].to_numpy(), complete[y].to_numpy())
+        slope, intercept, limits = _least_squares(complete[x].to_numpy(), complete[y].to_numpy())
         grid = np.linspace(complete[x].min(), complete[x].max(), 100)
-        axes.fill_between(grid, *band(grid), color=BLUE, alpha=0.12, linewidth=0)
+        band(axes, grid, *limits(grid), BLUE)
         axes.plot(grid, intercept + slope * grid, color=BLUE)
         many = rasterised(len(complete))
         size, alpha = (2, 0.35) if many else (10, 0.75)
@@ -89,6 +81,22 @@ def draw_scatter(
     return figure, caption.strip()
 
 
+def _no_line(complete: pd.DataFrame, n: int, label: Callable[[str], str]) -> str:
+    """Why the complete rows of ``n`` participants allow no line; "" where they do."""
+    x, y = complete.columns
+    if len(complete) < _MIN_POINTS:
+        return (
+            f"{label(y)} against {label(x)}: {len(complete)} of {count(n, 'participant')} "
+            f"have both values, fewer than the {_MIN_POINTS} that a line needs."
+        )
+    if complete[x].nunique() < 2:
+        return (
+            f"{label(y)} against {label(x)}: all {count(len(complete), 'participant')} with both "
+            f"values have the same {bare(label(x))}."
+        )
+    return ""
+
+
 def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[float, float, Callable]:
     """Line and 95 % interval of the mean response (Student's t)."""
     n = len(x)
@@ -98,11 +106,11 @@ def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[float, float, Callable
     t = stats.t.ppf(0.975, n - 2)
     sxx = ((x - x.mean()) ** 2).sum()
 
-    def band(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def limits(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         half = t * spread * np.sqrt(1 / n + (grid - x.mean()) ** 2 / sxx)
         return intercept + slope * grid - half, intercept + slope * grid + half
 
-    return float(slope), float(intercept), band
+    return float(slope), float(intercept), limits
 
 
 def _correlation_words(

@@ -66,7 +66,6 @@ def take_inventory(
     (folder / "cache").mkdir(parents=True, exist_ok=True)
     salt = study_salt(folder)
     work = partial(subject_entry, study, folder, salt, verify)
-    entries: list[dict[str, Any]] = []
     if processes > 1 and len(table.subjects) > 1:
         with ProcessPoolExecutor(processes) as pool:
             results = pool.map(work, table.subjects, chunksize=1)
@@ -74,13 +73,33 @@ def take_inventory(
     else:
         entries = _collect(map(work, table.subjects), len(table.subjects), progress)
     _check_drive(folder, entries)
-    rewritten: dict[str, None] = {}
-    changes = _json_of(folder / "changes.json")
     scans = {entry["subject"]: entry.pop("ct_scan") for entry in entries}
     known = {subject: facts for subject, facts in scans.items() if facts is not None}
     # Dates have a file of their own, which no job reads: what calibrates a subject's CT is decided
     # before, and a job is told the distance in days.
     write_text_if_different(folder / "ct_scans.json", _json(known))
+    rewritten = _write_subjects(folder, entries)
+    _remove_stale(folder, {entry["subject"] for entry in entries})
+    index = _tsv(INDEX_COLUMNS, map(_index_row, entries))
+    write_text_if_different(folder / "inventory.tsv", index)
+    exclusions = [row for entry in entries for row in _exclusion_rows(entry)]
+    write_text_if_different(folder / "exclusions.tsv", _tsv(EXCLUSION_COLUMNS, exclusions))
+    # Only files that changed since the last time are parsed again.
+    load_facts(folder / "code.json")
+    write_text_if_different(folder / "code.json", facts_text())
+    history = folder / "code_history.json"
+    write_text_if_different(history, history_text(history))
+    write_text_if_different(folder / "paths.sha256", table.paths_digest() + "\n")
+    return InventoryReport(len(entries), rewritten, len(exclusions))
+
+
+def _write_subjects(folder: Path, entries: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Write what differs of each subject's files; the subjects of which something did.
+
+    What changed in a file is told in ``changes.json``. Entries lose their masks.
+    """
+    rewritten: dict[str, None] = {}
+    changes = _json_of(folder / "changes.json")
     for entry in entries:
         # Masks have a file of their own: a new mask must not convert the images again.
         masks = {"subject": entry["subject"], "masks": entry.pop("masks")}
@@ -91,20 +110,24 @@ def take_inventory(
                 rewritten[entry["subject"]] = None
                 changes[name] = describe_change(before, content)
     write_text_if_different(folder / "changes.json", _json(changes))
-    _remove_stale(folder, {entry["subject"] for entry in entries})
-    index = [
-        [
-            entry["subject"],
-            entry["participant_id"],
-            entry["session"] or "n/a",
-            _state(entry, ("ct",)),
-            _state(entry, MRI_ROLES),
-            f"{_megabytes(entry):.1f}",
-        ]
-        for entry in entries
+    return tuple(rewritten)
+
+
+def _index_row(entry: dict[str, Any]) -> list[str]:
+    """A subject's row of ``inventory.tsv``."""
+    return [
+        entry["subject"],
+        entry["participant_id"],
+        entry["session"] or "n/a",
+        _state(entry, ("ct",)),
+        _state(entry, MRI_ROLES),
+        f"{_megabytes(entry):.1f}",
     ]
-    write_text_if_different(folder / "inventory.tsv", _tsv(INDEX_COLUMNS, index))
-    exclusions = [
+
+
+def _exclusion_rows(entry: dict[str, Any]) -> list[list[str]]:
+    """A subject's rows of ``exclusions.tsv``."""
+    return [
         [
             entry["participant_id"],
             entry["session"] or "n/a",
@@ -115,17 +138,8 @@ def take_inventory(
             problem["message"],
             problem["hint"],
         ]
-        for entry in entries
         for problem in entry["problems"]
     ]
-    write_text_if_different(folder / "exclusions.tsv", _tsv(EXCLUSION_COLUMNS, exclusions))
-    # Only files that changed since the last time are parsed again.
-    load_facts(folder / "code.json")
-    write_text_if_different(folder / "code.json", facts_text())
-    history = folder / "code_history.json"
-    write_text_if_different(history, history_text(history))
-    write_text_if_different(folder / "paths.sha256", table.paths_digest() + "\n")
-    return InventoryReport(len(entries), tuple(rewritten), len(exclusions))
 
 
 def _check_drive(folder: Path, entries: list[dict[str, Any]]) -> None:

@@ -75,7 +75,22 @@ def read_nifti(path: str | Path, kind: str, number: int | None = None) -> Volume
         raise SubjectDataError(
             f"{kind}_unreadable", f"the {what} cannot be read as NIfTI to its end", again
         ) from None
-    data = np.asarray(volume.data)
+    data = _one_volume(np.asarray(volume.data), kind, what, again, number)
+    codes = [int(header.get(name, 1)) for name in ("sform_code", "qform_code")]
+    linear = volume.affine[:3, :3]
+    if not any(codes) or not np.isfinite(volume.affine).all() or not abs(np.linalg.det(linear)) > 0:
+        raise SubjectDataError(
+            f"{kind}_no_position",
+            f"the {what}'s file does not say where its voxels lie in space",
+            f"Export the {what} with its position and orientation, as most tools do by default.",
+        )
+    return Volume(data, volume.affine)
+
+
+def _one_volume(
+    data: np.ndarray, kind: str, what: str, again: str, number: int | None
+) -> np.ndarray:
+    """The volume asked for, shape (i, j, k), of real numbers; errors as of :func:`read_nifti`."""
     if number is not None and data.ndim > 3:
         if number >= data.shape[3]:
             raise SubjectDataError(
@@ -96,15 +111,7 @@ def read_nifti(path: str | Path, kind: str, number: int | None = None) -> Volume
         raise SubjectDataError(
             f"{kind}_unreadable", f"the {what} holds colours or complex values", again
         )
-    codes = [int(header.get(name, 1)) for name in ("sform_code", "qform_code")]
-    linear = volume.affine[:3, :3]
-    if not any(codes) or not np.isfinite(volume.affine).all() or not abs(np.linalg.det(linear)) > 0:
-        raise SubjectDataError(
-            f"{kind}_no_position",
-            f"the {what}'s file does not say where its voxels lie in space",
-            f"Export the {what} with its position and orientation, as most tools do by default.",
-        )
-    return Volume(data, volume.affine)
+    return data
 
 
 def count_volumes(path: str | Path) -> int:

@@ -46,32 +46,8 @@ def stack_slices(slices: list[pydicom.Dataset]) -> tuple[list[pydicom.Dataset], 
         ``geometry_missing``, ``mixed_geometry``, ``duplicate_slices``, ``missing_slice``,
         ``irregular_slices`` or ``gantry_tilt``.
     """
-    missing = SubjectDataError(
-        "geometry_missing",
-        "a slice lacks its position, orientation, pixel spacing or thickness",
-        "Export the original images, not secondary captures.",
-    )
-    try:
-        cosines = np.array([[float(v) for v in i.ImageOrientationPatient] for i in slices])
-        positions = np.array([[float(v) for v in i.ImagePositionPatient] for i in slices])
-        spacing = np.array([[float(v) for v in i.PixelSpacing] for i in slices])
-    except VALUE_ERRORS:
-        raise missing from None
-    if cosines.shape[1:] != (6,) or positions.shape[1:] != (3,) or spacing.shape[1:] != (2,):
-        raise missing
-    row, column = cosines[0, :3], cosines[0, 3:]
-    axes = np.array([row @ row, column @ column, row @ column])
-    # Written so that a NaN fails as well.
-    if not (np.abs(axes - [1, 1, 0]).max() < 1e-2 and spacing.min() > 0):
-        raise missing
-    if not np.isfinite(positions).all():
-        raise missing
-    if np.ptp(cosines, axis=0).max() > 1e-4 or np.ptp(spacing, axis=0).max() > 1e-4:
-        raise SubjectDataError(
-            "mixed_geometry",
-            "slices of one series differ in orientation or pixel spacing",
-            "Keep only one reconstruction in the folder.",
-        )
+    cosines, positions, spacing = _geometry(slices)
+    row, column = cosines[:3], cosines[3:]
     normal = np.cross(row, column)
     depth = positions @ normal
     order = np.argsort(depth, kind="stable")
@@ -80,34 +56,85 @@ def stack_slices(slices: list[pydicom.Dataset]) -> tuple[list[pydicom.Dataset], 
     if len(slices) == 1:
         thickness = header_number(slices[0], "SliceThickness")
         if not thickness or thickness < 0:
-            raise missing
+            raise _missing_geometry()
         step = normal * thickness
     else:
         _check_steps(np.diff(depth))
         step = (positions[-1] - positions[0]) / (len(slices) - 1)
-        lateral = np.linalg.norm(step - normal * (step @ normal))
-        if lateral > SPACING_TOLERANCE:
-            angle = np.degrees(np.arctan2(lateral, abs(step @ normal)))
-            raise SubjectDataError(
-                "gantry_tilt",
-                f"the slices are sheared by {angle:.1f} degrees (tilted gantry)",
-                "Use a scan without gantry tilt, or resample it to straight slices first.",
-            )
-        straight = positions[0] + np.arange(len(slices))[:, None] * step
-        aside = positions - straight
-        aside = np.linalg.norm(aside - np.outer(aside @ normal, normal), axis=1).max()
-        if aside > 2 * SPACING_TOLERANCE:
-            raise SubjectDataError(
-                "irregular_slices",
-                f"slices are shifted sideways by up to {aside:.2f} mm",
-                "Use one reconstruction with one field of view for all slices.",
-            )
+        _check_straight(positions, step, normal)
     lps = np.eye(4)
-    lps[:3, 0] = row * spacing[0, 1]
-    lps[:3, 1] = column * spacing[0, 0]
+    lps[:3, 0] = row * spacing[1]
+    lps[:3, 1] = column * spacing[0]
     lps[:3, 2] = step
     lps[:3, 3] = positions[0]
     return slices, np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
+
+
+def _missing_geometry() -> SubjectDataError:
+    return SubjectDataError(
+        "geometry_missing",
+        "a slice lacks its position, orientation, pixel spacing or thickness",
+        "Export the original images, not secondary captures.",
+    )
+
+
+def _geometry(slices: list[pydicom.Dataset]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Direction cosines of rows and columns, shape (6,), each slice's position, pixel spacing.
+
+    Raises
+    ------
+    SubjectDataError
+        ``geometry_missing``; ``mixed_geometry``: slices differ in what they should share.
+    """
+    try:
+        cosines = np.array([[float(v) for v in i.ImageOrientationPatient] for i in slices])
+        positions = np.array([[float(v) for v in i.ImagePositionPatient] for i in slices])
+        spacing = np.array([[float(v) for v in i.PixelSpacing] for i in slices])
+    except VALUE_ERRORS:
+        raise _missing_geometry() from None
+    if cosines.shape[1:] != (6,) or positions.shape[1:] != (3,) or spacing.shape[1:] != (2,):
+        raise _missing_geometry()
+    row, column = cosines[0, :3], cosines[0, 3:]
+    axes = np.array([row @ row, column @ column, row @ column])
+    # Written so that a NaN fails as well.
+    if not (np.abs(axes - [1, 1, 0]).max() < 1e-2 and spacing.min() > 0):
+        raise _missing_geometry()
+    if not np.isfinite(positions).all():
+        raise _missing_geometry()
+    if np.ptp(cosines, axis=0).max() > 1e-4 or np.ptp(spacing, axis=0).max() > 1e-4:
+        raise SubjectDataError(
+            "mixed_geometry",
+            "slices of one series differ in orientation or pixel spacing",
+            "Keep only one reconstruction in the folder.",
+        )
+    return cosines[0], positions, spacing[0]
+
+
+def _check_straight(positions: np.ndarray, step: np.ndarray, normal: np.ndarray) -> None:
+    """Slices stand one behind the other along their normal.
+
+    Raises
+    ------
+    SubjectDataError
+        ``gantry_tilt``, ``irregular_slices``.
+    """
+    lateral = np.linalg.norm(step - normal * (step @ normal))
+    if lateral > SPACING_TOLERANCE:
+        angle = np.degrees(np.arctan2(lateral, abs(step @ normal)))
+        raise SubjectDataError(
+            "gantry_tilt",
+            f"the slices are sheared by {angle:.1f} degrees (tilted gantry)",
+            "Use a scan without gantry tilt, or resample it to straight slices first.",
+        )
+    straight = positions[0] + np.arange(len(positions))[:, None] * step
+    aside = positions - straight
+    aside = np.linalg.norm(aside - np.outer(aside @ normal, normal), axis=1).max()
+    if aside > 2 * SPACING_TOLERANCE:
+        raise SubjectDataError(
+            "irregular_slices",
+            f"slices are shifted sideways by up to {aside:.2f} mm",
+            "Use one reconstruction with one field of view for all slices.",
+        )
 
 
 def _check_steps(steps: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from osteoflow.errors import StudyError
@@ -40,6 +41,35 @@ def table_text(path: Path) -> str:
                 "spreadsheet program: export as text or CSV, character set UTF-8, separator tab)"
             ]
         ) from None
+
+
+def header_and_rows(
+    path: Path, problems_of: Callable[[str, list[str]], list[str]], if_empty: str
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header of a table and its other rows, as :func:`numbered_rows` gives them.
+
+    Parameters
+    ----------
+    path
+        Of the table.
+    problems_of
+        Gives the mistakes of a header from the file's name and its cells.
+    if_empty
+        What to say of a table without a row.
+
+    Raises
+    ------
+    StudyError
+        With the mistakes of the header, and as of :func:`table_text` and :func:`numbered_rows`.
+    """
+    numbered = numbered_rows(path.name, table_text(path))
+    if not numbered:
+        raise StudyError([if_empty])
+    header = numbered[0][1]
+    problems = problems_of(path.name, header)
+    if problems:
+        raise StudyError(problems)
+    return header, numbered[1:]
 
 
 def numbered_rows(name: str, text: str) -> list[tuple[int, list[str]]]:

@@ -113,13 +113,7 @@ def assemble(
         If a predictor is refused, a column is unknown or infinite, or there is no row or region
         to use.
     """
-    problems = check_predictors(analysis, participants.columns)
-    if problems:
-        raise AnalysisError("; ".join(problems))
-    sessions = keyed(participants)
-    if not sessions.index.is_unique:
-        twice = sessions.index[sessions.index.duplicated()][0]
-        raise AnalysisError(f"the participants table has '{twice.rstrip('|')}' more than once")
+    sessions = _checked_sessions(participants, analysis)
     people, warnings = one_row_per_participant(sessions)
     people = people.sort_index()
     images = {name: image_features(features, name, roi) for name in analysis.images}
@@ -130,23 +124,13 @@ def assemble(
             raise AnalysisError(f"column '{name}' has infinite values")
     for image in images.values():
         warnings += image.warnings(used)
-    # Whose features were read again: those modelled, or those who serve that alone.
-    readers = people.loc[used if chosen.apart is None else chosen.apart]
-    rows = pd.Series(readers.index, index=readers["participant_id"].astype(str))
     repeated: dict[str, RepeatedFeatures | None] = {}
     for comparison in [] if analysis.radiomics is None else analysis.radiomics.reliability:
-        found = []
-        for name, image in images.items():
-            read = image.readings
-            if comparison == PERTURBATION:
-                read = _perturbed_rows(perturbed, name, image.roi)
-            parts, notes = repeated_features(
-                *(read, participants, rows, comparison, image.table.columns),
-                *(repeat_sessions, chosen.apart is not None),
-            )
-            found.append(parts)
-            warnings += notes
-        repeated[comparison] = join_images(found, list(images))
+        repeated[comparison], notes = _read_again(
+            *(comparison, images, participants, people, chosen),
+            *(repeat_sessions, perturbed),
+        )
+        warnings += notes
     values = join_columns([image.table for image in images.values()], list(images))
     return Dataset(
         # Copied, so that the features lie side by side in memory: folds take rows many times.
@@ -165,6 +149,45 @@ def assemble(
         ),
         warnings=warnings,
     )
+
+
+def _checked_sessions(participants: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
+    """Every session once, by its key; errors as of :func:`assemble`."""
+    problems = check_predictors(analysis, participants.columns)
+    if problems:
+        raise AnalysisError("; ".join(problems))
+    sessions = keyed(participants)
+    if not sessions.index.is_unique:
+        twice = sessions.index[sessions.index.duplicated()][0]
+        raise AnalysisError(f"the participants table has '{twice.rstrip('|')}' more than once")
+    return sessions
+
+
+def _read_again(
+    comparison: str,
+    images: Mapping[str, ImageFeatures],
+    participants: pd.DataFrame,
+    people: pd.DataFrame,
+    chosen: _Chosen,
+    repeat_sessions: Sequence[Sequence[str]],
+    perturbed: pd.DataFrame | None,
+) -> tuple[RepeatedFeatures | None, list[str]]:
+    """Features of all images that were read again in one way, and warnings."""
+    # Whose features were read again: those modelled, or those who serve that alone.
+    readers = people.loc[chosen.used if chosen.apart is None else chosen.apart]
+    rows = pd.Series(readers.index, index=readers["participant_id"].astype(str))
+    found, warnings = [], []
+    for name, image in images.items():
+        read = image.readings
+        if comparison == PERTURBATION:
+            read = _perturbed_rows(perturbed, name, image.roi)
+        parts, notes = repeated_features(
+            *(read, participants, rows, comparison, image.table.columns),
+            *(repeat_sessions, chosen.apart is not None),
+        )
+        found.append(parts)
+        warnings += notes
+    return join_images(found, list(images)), warnings
 
 
 @dataclass(frozen=True)

@@ -90,12 +90,7 @@ def fit_logistic(columns: ArrayLike, outcome: ArrayLike) -> LogisticFit:
     ArithmeticError
         If neither likelihood can be maximised, or its information is singular.
     """
-    X = np.asarray(columns, dtype=float)
-    y = np.asarray(outcome, dtype=float)
-    if X.ndim != 2 or len(X) != len(y):
-        raise ValueError("columns must be a matrix with one row per outcome")
-    if not np.isfinite(X).all():
-        raise ValueError("columns have missing or infinite values")
+    X, y = complete_columns(columns, outcome)
     if set(np.unique(y)) != {0.0, 1.0}:
         raise ValueError("the outcome needs events and non-events, coded 1 and 0")
     centre = X.mean(axis=0)
@@ -195,6 +190,23 @@ def is_separated(design: Array, outcome: Array) -> bool:
     if result.status != 0:
         raise ArithmeticError(f"separation could not be decided: {result.message}")
     return bool(-result.fun > 1e-7)
+
+
+def complete_columns(columns: ArrayLike, outcome: ArrayLike) -> tuple[Array, Array]:
+    """Columns, shape (n, p), and outcome, shape (n,), as numbers.
+
+    Raises
+    ------
+    ValueError
+        Columns are no matrix with one row per outcome, or lack values.
+    """
+    X = np.asarray(columns, dtype=float)
+    y = np.asarray(outcome, dtype=float)
+    if X.ndim != 2 or len(X) != len(y):
+        raise ValueError("columns must be a matrix with one row per outcome")
+    if not np.isfinite(X).all():
+        raise ValueError("columns have missing or infinite values")
+    return X, y
 
 
 def independent_columns(X: Array, mean: Array, scale: Array) -> NDArray[np.intp]:

@@ -156,12 +156,10 @@ def measurement_roc_tables(
             if min(event.sum(), (~event).sum()) < MIN_CLASS:
                 continue
             rows["points"] += _points(item, name, event, score)
-            scheme = class_scheme(name, summaries)
+            scheme, unit = class_scheme(name, summaries), units.get(name, "")
             note = unmet_conditions(scheme, people[known], (methods or {}).get(name, ""))
-            published = [(*each, note) for each in published_cutoffs(scheme, units.get(name, ""))]
-            rows["cutoffs"] += _cutoff_rows(
-                item, name, event, score, published, units.get(name, ""), seed
-            )
+            published = [(*each, note) for each in published_cutoffs(scheme, unit)]
+            rows["cutoffs"] += _cutoff_rows(item, name, event, score, published, unit, seed)
         pairs = [_pair_row(item, a, b, outcome, scores) for a, b in combinations(scores, 2)]
         for row, adjusted in zip(pairs, holm([r["p"] for r in pairs]), strict=True):
             row["p_holm"] = adjusted

@@ -72,15 +72,7 @@ def nomogram(
     ValueError
         If no predictor has an effect.
     """
-    axes = []
-    for predictor in predictors:
-        if predictor.effects:
-            positions: list[float | str] = list(predictor.effects)
-            effects = np.array([predictor.effects[str(level)] for level in positions])
-        else:
-            positions = list(_ticks(predictor.values))
-            effects = predictor.coefficient * np.array(positions, dtype=float)
-        axes.append((predictor, positions, effects))
+    axes = [(predictor, *_effects(predictor)) for predictor in predictors]
     widest = max((float(np.ptp(effects)) for _, _, effects in axes), default=0.0)
     if widest <= 0:
         raise ValueError("no predictor has an effect: there is no nomogram")
@@ -91,27 +83,8 @@ def nomogram(
     for predictor, positions, effects in axes:
         points = (effects - effects.min()) * scale
         top += float(points.max())
-        kind = "categorical" if predictor.effects else "continuous"
-        key = "level" if predictor.effects else "value"
-        entry: dict[str, Any] = {
-            "name": predictor.name,
-            "label": predictor.label,
-            "unit": predictor.unit,
-            "kind": kind,
-            "ticks": [
-                {key: position, "points": float(point)}
-                for position, point in zip(positions, points, strict=True)
-            ],
-        }
-        if kind == "continuous":
-            entry["range"] = [positions[0], positions[-1]]
-            coefficients[predictor.name] = float(predictor.coefficient)
-        else:
-            coefficients |= {
-                f"{predictor.name}={level}": float(effect)
-                for level, effect in predictor.effects.items()
-            }
-        described.append(entry)
+        described.append(_described(predictor, positions, points))
+        coefficients |= _coefficients(predictor)
     marks = [
         {"probability": float(p), "total_points": float((logit(p) - at_zero) * scale)}
         for p in probabilities
@@ -126,6 +99,44 @@ def nomogram(
         "linear_predictor_at_zero_points": at_zero,
         "intercept": float(intercept),
         "coefficients": coefficients,
+    }
+
+
+def _effects(predictor: Predictor) -> tuple[list[float | str], np.ndarray]:
+    """Positions of an axis' ticks (values or levels), and the linear predictor's part at each."""
+    if predictor.effects:
+        positions: list[float | str] = list(predictor.effects)
+        return positions, np.array([predictor.effects[str(level)] for level in positions])
+    positions = list(_ticks(predictor.values))
+    return positions, predictor.coefficient * np.array(positions, dtype=float)
+
+
+def _described(
+    predictor: Predictor, positions: list[float | str], points: np.ndarray
+) -> dict[str, Any]:
+    """An axis ready for JSON."""
+    key = "level" if predictor.effects else "value"
+    entry: dict[str, Any] = {
+        "name": predictor.name,
+        "label": predictor.label,
+        "unit": predictor.unit,
+        "kind": "categorical" if predictor.effects else "continuous",
+        "ticks": [
+            {key: position, "points": float(point)}
+            for position, point in zip(positions, points, strict=True)
+        ],
+    }
+    if not predictor.effects:
+        entry["range"] = [positions[0], positions[-1]]
+    return entry
+
+
+def _coefficients(predictor: Predictor) -> dict[str, float]:
+    """Coefficient of a continuous predictor, or of each level."""
+    if not predictor.effects:
+        return {predictor.name: float(predictor.coefficient)}
+    return {
+        f"{predictor.name}={level}": float(effect) for level, effect in predictor.effects.items()
     }
 
 

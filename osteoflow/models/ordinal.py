@@ -17,7 +17,7 @@ from scipy.optimize import linprog
 from scipy.special import expit
 from scipy.stats import chi2
 
-from osteoflow.models.logistic import fit_logistic, independent_columns
+from osteoflow.models.logistic import complete_columns, fit_logistic, independent_columns
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -223,12 +223,7 @@ def fit_ordinal(columns: ArrayLike, outcome: ArrayLike, n_classes: int) -> Ordin
     ArithmeticError
         If the likelihood cannot be maximised or its information is singular.
     """
-    X = np.asarray(columns, dtype=float)
-    y = np.asarray(outcome, dtype=float)
-    if X.ndim != 2 or len(X) != len(y):
-        raise ValueError("columns must be a matrix with one row per outcome")
-    if not np.isfinite(X).all():
-        raise ValueError("columns have missing or infinite values")
+    X, y = complete_columns(columns, outcome)
     if set(np.unique(y)) != set(map(float, range(n_classes))):
         raise ValueError(f"every class from 0 to {n_classes - 1} must occur")
     mean, scale = X.mean(axis=0), X.std(axis=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,7 @@ from osteoflow.models.nomogram_document import nomogram_results
 from osteoflow.models.parallel import in_order
 from osteoflow.models.permutation import leakage_check
 from osteoflow.models.resampled import optimism_table
+from osteoflow.models.seeds import analysis_seeds
 from osteoflow.models.signature import signature_table
 from osteoflow.models.summary import summary
 from osteoflow.models.tables.coefficients import coefficients
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 Indices = NDArray[np.intp]
 
 _MIN_HOLDOUT_CLASS = 2
+# Random parts of an analysis.
+SEEDED = ("split", "outer", "final", "bootstrap", "nomogram", "optimism", "permutation")
 
 
 @dataclass(frozen=True)
@@ -148,70 +150,104 @@ def run_analysis(
             f"an outcome of kind {analysis.kind} is not one of events and non-events"
         )
     data = assemble(participants, features, analysis, roi, repeat_sessions, perturbed)
-    seeds = _seeds(seed, analysis.name)
+    seeds = analysis_seeds(seed, analysis.name, SEEDED)
+    fitted = _fit(data, analysis, seeds, workers)
+    found = _evaluated(fitted, seeds["bootstrap"]) | _described(fitted) | _predicted(fitted)
+    refitted, notes = _refitted(fitted, seeds, workers)
+    found |= refitted
+    nomogram, tables = nomogram_results(
+        fitted.final.charted,
+        data.table.iloc[fitted.train],
+        data.outcome[fitted.train],
+        data.groups[fitted.train],
+        dict(labels or {}),
+        analysis.bootstraps,
+        np.random.default_rng(seeds["nomogram"]),
+        fitted.final.charted_name,
+    )
+    warnings = [*size_warnings(found["sample_size"]), *data.warnings, *notes]
+    if nomogram is None:
+        warnings.append(_no_nomogram(fitted.final))
+    warnings += fit_warnings(fitted.final, fitted.folds, data.table.iloc[fitted.test])
+    documents = {} if nomogram is None else {"nomogram": nomogram}
+    documents["summary"] = summary(data, fitted.test, analysis, seed, warnings, fitted.final)
+    if words := size_words(found["sample_size"], analysis):
+        documents["summary"]["methods"]["sample_size"] = words
+    return AnalysisResult(found | tables, documents)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What an analysis has when its models are validated and fitted.
+
+    ``train`` and ``test`` are rows of ``data``; ``held`` is the hold-out's outcome and
+    probabilities, None without a hold-out.
+    """
+
+    data: Dataset
+    analysis: Analysis
+    train: Indices
+    test: Indices
+    validated: performance.CrossValidated
+    folds: Sequence[FoldFit]
+    final: FittedModels
+    held: Holdout
+
+
+def _fit(
+    data: Dataset, analysis: Analysis, seeds: Mapping[str, np.random.SeedSequence], workers: int
+) -> _Fitted:
+    """Set the hold-out aside, cross-validate on the rest and fit the final models to it."""
     train, test = hold_out(data, analysis, np.random.default_rng(seeds["split"]))
     validated, folds = cross_validate(data, train, analysis, seeds["outer"], workers)
     final_seed = int(np.random.default_rng(seeds["final"]).integers(2**31 - 1))
     (final,) = in_order(fit_models, [(data, train, analysis, final_seed)])
     held_table = data.table.iloc[test]
     held = (data.outcome[test], final.probabilities(held_table)) if len(test) else None
-    found = _evaluated(data, train, test, validated, final, held, analysis, seeds["bootstrap"])
-    found |= _described(final, folds, data.outcome[train])
-    found |= {
-        "predictions": predictions(data, train, test, validated, held),
-        "calibration": calibration(validated, held),
-        "decision_curve": decision_curve(validated, held, analysis.prevalence),
-        "classification": classification(validated, held, final.thresholds()),
-    }
-    own = final.probabilities(data.table.iloc[train])
-    found["optimism"], notes = optimism_table(
-        data, train, analysis, seeds["optimism"], own, workers
-    )
-    check = leakage_check(data, train, analysis, seeds["permutation"], validated, workers)
-    parameters = candidate_parameters(final, len(data.features))
-    found["sample_size"] = sample_size_table(data, train, analysis, parameters)
-    found |= {"permutations": check.table, "permuted_scores": check.draws}
-    nomogram, tables = nomogram_results(
-        final.charted,
-        data.table.iloc[train],
-        data.outcome[train],
-        data.groups[train],
-        dict(labels or {}),
-        analysis.bootstraps,
-        np.random.default_rng(seeds["nomogram"]),
-        final.charted_name,
-    )
-    warnings = [*size_warnings(found["sample_size"]), *data.warnings, *notes, *check.warnings]
-    if nomogram is None:
-        warnings.append(_no_nomogram(final))
-    warnings += fit_warnings(final, folds, held_table)
-    documents = {} if nomogram is None else {"nomogram": nomogram}
-    documents["summary"] = summary(data, test, analysis, seed, warnings, final)
-    if words := size_words(found["sample_size"], analysis):
-        documents["summary"]["methods"]["sample_size"] = words
-    return AnalysisResult(found | tables, documents)
+    return _Fitted(data, analysis, train, test, validated, folds, final, held)
 
 
-def _seeds(seed: int, name: str) -> dict[str, np.random.SeedSequence]:
-    """A seed for each random part, fixed by the study's seed and the analysis' name."""
-    root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(name.encode()),))
-    parts = ("split", "outer", "final", "bootstrap", "nomogram", "optimism", "permutation")
-    return dict(zip(parts, root.spawn(len(parts)), strict=True))
-
-
-def _described(
-    final: FittedModels, folds: Sequence[FoldFit], outcome: NDArray[np.float64]
-) -> dict[str, pd.DataFrame]:
+def _described(fitted: _Fitted) -> dict[str, pd.DataFrame]:
     """Tables on what the final models are, and on what the folds selected."""
+    final = fitted.final
     return {
-        "selection": selection(final.radiomic, folds),
+        "selection": selection(final.radiomic, fitted.folds),
         "filters": filter_steps(final.radiomic),
         "coefficients": coefficients(final.logistic),
-        "nested": nested_table(final, outcome),
+        "nested": nested_table(final, fitted.data.outcome[fitted.train]),
         "lasso_path": lasso_path(final.radiomic),
         "lasso_cv": lasso_cv(final.radiomic),
         "signature": signature_table(final.radiomic.get("radiomics")),
     }
+
+
+def _predicted(fitted: _Fitted) -> dict[str, pd.DataFrame]:
+    """Tables of what the models predict, out of fold and on the hold-out."""
+    validated, held = fitted.validated, fitted.held
+    return {
+        "predictions": predictions(fitted.data, fitted.train, fitted.test, validated, held),
+        "calibration": calibration(validated, held),
+        "decision_curve": decision_curve(validated, held, fitted.analysis.prevalence),
+        "classification": classification(validated, held, fitted.final.thresholds()),
+    }
+
+
+def _refitted(
+    fitted: _Fitted, seeds: Mapping[str, np.random.SeedSequence], workers: int
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Tables that refit the pipeline, or say whether the data suffice for it, and warnings."""
+    data, train, analysis = fitted.data, fitted.train, fitted.analysis
+    own = fitted.final.probabilities(data.table.iloc[train])
+    optimism, notes = optimism_table(data, train, analysis, seeds["optimism"], own, workers)
+    check = leakage_check(data, train, analysis, seeds["permutation"], fitted.validated, workers)
+    parameters = candidate_parameters(fitted.final, len(data.features))
+    tables = {
+        "optimism": optimism,
+        "sample_size": sample_size_table(data, train, analysis, parameters),
+        "permutations": check.table,
+        "permuted_scores": check.draws,
+    }
+    return tables, [*notes, *check.warnings]
 
 
 def _no_nomogram(final: FittedModels) -> str:
@@ -221,25 +257,19 @@ def _no_nomogram(final: FittedModels) -> str:
     return "no logistic model of several predictors: there is no nomogram"
 
 
-def _evaluated(
-    data: Dataset,
-    train: Indices,
-    test: Indices,
-    validated: performance.CrossValidated,
-    final: FittedModels,
-    held: Holdout,
-    analysis: Analysis,
-    seed: np.random.SeedSequence,
-) -> dict[str, pd.DataFrame]:
+def _evaluated(fitted: _Fitted, seed: np.random.SeedSequence) -> dict[str, pd.DataFrame]:
     """Tables that rest on resampled participants."""
+    groups, validated, held = fitted.data.groups, fitted.validated, fitted.held
+    bootstraps = fitted.analysis.bootstraps
     rng = np.random.default_rng(seed)
-    weights = performance.bootstrap_weights(data.groups[train], analysis.bootstraps, rng)
+    weights = performance.bootstrap_weights(groups[fitted.train], bootstraps, rng)
     scores = [performance.cross_validated_performance(validated, weights)]
     curves = [performance.cross_validated_roc(validated, weights)]
     held_weights = None
     if held is not None:
-        held_weights = performance.bootstrap_weights(data.groups[test], analysis.bootstraps, rng)
-        scores.append(performance.holdout_performance(*held, final.thresholds(), held_weights))
+        held_weights = performance.bootstrap_weights(groups[fitted.test], bootstraps, rng)
+        thresholds = fitted.final.thresholds()
+        scores.append(performance.holdout_performance(*held, thresholds, held_weights))
         curves.append(performance.holdout_roc(*held))
     return {
         "performance": pd.concat(scores, ignore_index=True),

@@ -211,9 +211,37 @@ def _find_air(image: np.ndarray, body: np.ndarray | None, warnings: list[str]) -
     darkest = HIGHEST_BACKGROUND * float(np.percentile(values, 98))
     too_bright = np.exp(centre / 2) > darkest
     voxels = 0 if too_bright else int(chosen.sum())
+    _check_found(voxels, blank, usable, mean < darkest)
+    distance = np.abs(level - centre)
+    elsewhere = usable & (distance > width) & (distance < 2 * np.log(3))
+    if elsewhere.sum() > UNEVEN_SHARE * voxels:
+        warnings.append(
+            "background_uneven: much of the air has another level of noise, within a factor of "
+            "three (ghosts, or noise that varies as in parallel imaging); the commonest was taken"
+        )
+    found = np.zeros(image.shape, bool)
+    found[inner] = chosen
+    return found
+
+
+def _check_found(voxels: int, blank: np.ndarray, usable: np.ndarray, is_dark: np.ndarray) -> None:
+    """Refuse an image with too little air.
+
+    Parameters
+    ----------
+    voxels
+        Of air that were found.
+    blank, usable, is_dark
+        bool, of one shape: windows without noise, all others, and those too dark for tissue.
+
+    Raises
+    ------
+    SubjectDataError
+        ``background_masked``, ``background_not_noise``, ``background_not_found``.
+    """
     # Saturated tissue is constant as well, but bright.
-    blanked = int((blank & (mean < darkest)).sum())
-    dark = int((usable & (mean < darkest)).sum())
+    blanked = int((blank & is_dark).sum())
+    dark = int((usable & is_dark).sum())
     if blanked > dark or (voxels < SMALLEST_AIR and blanked > BLANK_SHARE * blank.size):
         raise _masked(f"{100 * blanked / blank.size:.0f} % of the image is blank")
     if voxels < SMALLEST_AIR and dark >= SMALLEST_AIR:
@@ -229,16 +257,6 @@ def _find_air(image: np.ndarray, body: np.ndarray | None, warnings: list[str]) -
             f"{voxels} voxels of air were found, fewer than {SMALLEST_AIR}",
             _OUTLINE_HINT,
         )
-    distance = np.abs(level - centre)
-    elsewhere = usable & (distance > width) & (distance < 2 * np.log(3))
-    if elsewhere.sum() > UNEVEN_SHARE * voxels:
-        warnings.append(
-            "background_uneven: much of the air has another level of noise, within a factor of "
-            "three (ghosts, or noise that varies as in parallel imaging); the commonest was taken"
-        )
-    found = np.zeros(image.shape, bool)
-    found[inner] = chosen
-    return found
 
 
 def _commonest(levels: np.ndarray, width: float) -> float:

@@ -8,6 +8,7 @@ The joint fit (`osteoflow.mri.fat_water`) has neither fault.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,7 @@ from osteoflow.mri.fit_quality import RESIDUAL_LIMIT
 from osteoflow.mri.fit_setting import voxels_to_fit
 from osteoflow.mri.magnitude_fit import check_magnitude
 from osteoflow.mri.noise import NOISE_FACTOR
+from osteoflow.mri.reliability import full_maps
 from osteoflow.mri.rician import LEAST_NOISE, estimate_noise, fit_rician, rician_mean
 from osteoflow.mri.spectrum import GYROMAGNETIC_RATIO_MHZ_PER_T, WATER_PPM, load_fat_spectrum
 
@@ -160,15 +162,7 @@ def fit_in_phase(
         raise ValueError(f"field strength must be positive, not {field_strength} T")
     if not 0 < tolerance < 0.25 or minimum_echoes < 2:
         raise ValueError("tolerance must lie between 0 and 0.25, minimum_echoes be 2 or more")
-    used = np.flatnonzero(in_phase_echoes(echo.seconds, field_strength, tolerance))
-    if used.size < minimum_echoes:
-        period = 1e3 * fat_period(field_strength)
-        raise SubjectDataError(
-            "too_few_in_phase_echoes",
-            f"{used.size} of {echo.seconds.size} echoes lie within {100 * tolerance:g} % of a "
-            f"multiple of {period:.2f} ms, {minimum_echoes} are needed",
-            "use the joint water-fat fit, or acquire echoes at which fat and water are in phase",
-        )
+    used = _used_echoes(echo.seconds, field_strength, tolerance, minimum_echoes)
     warnings: list[str] = []
     flags: dict[str, float] = {}
     times = echo.seconds[used]
@@ -181,12 +175,7 @@ def fit_in_phase(
     flags["noise_sd"] = sd * unit
     _tell_limits(used, echo.seconds, field_strength, warnings, flags)
 
-    voxels = data.shape[1]
-    fitted = np.empty((2, voxels))
-    converged = np.empty(voxels, bool)
-    for start in range(0, voxels, CHUNK):
-        part = slice(start, start + CHUNK)
-        fitted[:, part], converged[part] = _fit(data[:, part], times, sd)
+    fitted, converged = _fit_all(data, times, sd)
     amplitude = np.exp(fitted[0] - times[:, None] * fitted[1])
     norm = np.sqrt(np.sum(data**2, axis=0))
     residual = np.sqrt(np.sum((data - rician_mean(amplitude, sd)) ** 2, axis=0)) / norm
@@ -197,35 +186,76 @@ def fit_in_phase(
         "not_converged": ~converged,
         "high_residual": residual > RESIDUAL_LIMIT,
     }
+    reliable = _reliable(reasons, warnings, flags)
+    values = {
+        "r2star": rate,
+        "t2star": _t2star(rate, warnings, flags),
+        "amplitude": unit * np.exp(fitted[0]),
+        "residual": residual,
+    }
+    return InPhaseResult(
+        **full_maps(values, values, reliable, inside),
+        echoes_used=tuple(int(index) for index in used),
+        warnings=warnings,
+        flags=flags,
+    )
+
+
+def _used_echoes(
+    seconds: np.ndarray, field_strength: float, tolerance: float, minimum: int
+) -> np.ndarray:
+    """Indices of the in-phase echoes.
+
+    Raises
+    ------
+    SubjectDataError
+        ``too_few_in_phase_echoes``.
+    """
+    used = np.flatnonzero(in_phase_echoes(seconds, field_strength, tolerance))
+    if used.size < minimum:
+        period = 1e3 * fat_period(field_strength)
+        raise SubjectDataError(
+            "too_few_in_phase_echoes",
+            f"{used.size} of {seconds.size} echoes lie within {100 * tolerance:g} % of a "
+            f"multiple of {period:.2f} ms, {minimum} are needed",
+            "use the joint water-fat fit, or acquire echoes at which fat and water are in phase",
+        )
+    return used
+
+
+def _reliable(
+    reasons: Mapping[str, np.ndarray], warnings: list[str], flags: dict[str, float]
+) -> np.ndarray:
+    """Voxels that no reason makes unreliable, with a count and a sentence for every reason."""
+    voxels = next(iter(reasons.values())).size
     reliable = np.ones(voxels, bool)
     for name, where in reasons.items():
         flags[f"voxels_{name}"] = int(where.sum())
         if where.any():
             warnings.append(f"{int(where.sum())} of {voxels} voxels are marked unreliable: {name}")
         reliable &= ~where
+    return reliable
+
+
+def _t2star(rate: np.ndarray, warnings: list[str], flags: dict[str, float]) -> np.ndarray:
+    """T2* in ms of R2* in 1/s; NaN where R2* is not positive, which is told."""
     flags["voxels_r2star_not_positive"] = int((rate <= 0).sum())
     if (rate <= 0).any():
         warnings.append(f"{int((rate <= 0).sum())} voxels have R2* <= 0 and no T2*")
-    t2star = np.full(voxels, np.nan)
+    t2star = np.full(rate.size, np.nan)
     np.divide(1000, rate, out=t2star, where=rate > 0)
+    return t2star
 
-    def full(values: np.ndarray) -> np.ndarray:
-        out = np.full(inside.shape, np.nan, np.float32)
-        out[inside] = values
-        return out
 
-    quality = np.zeros(inside.shape, np.uint8)
-    quality[inside] = reliable
-    return InPhaseResult(
-        r2star=full(rate),
-        t2star=full(t2star),
-        amplitude=full(unit * np.exp(fitted[0])),
-        residual=full(residual),
-        quality=quality,
-        echoes_used=tuple(int(index) for index in used),
-        warnings=warnings,
-        flags=flags,
-    )
+def _fit_all(data: np.ndarray, times: np.ndarray, sd: float) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`_fit`, so many voxels at once as fit the memory."""
+    voxels = data.shape[1]
+    fitted = np.empty((2, voxels))
+    converged = np.empty(voxels, bool)
+    for start in range(0, voxels, CHUNK):
+        part = slice(start, start + CHUNK)
+        fitted[:, part], converged[part] = _fit(data[:, part], times, sd)
+    return fitted, converged
 
 
 def _fit(data: np.ndarray, times: np.ndarray, sd: float) -> tuple[np.ndarray, np.ndarray]:

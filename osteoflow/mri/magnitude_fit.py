@@ -151,18 +151,7 @@ def fit_magnitude(
     data = np.ascontiguousarray(magnitude[inside].T, dtype=np.float64)
     unit = float(np.percentile(data.max(axis=0), 98))
     data /= unit
-    if noise_sd is None:
-
-        def fitted(sample: np.ndarray, sd: float) -> np.ndarray:
-            low, high = _two_solutions(sample, decay, fold, sd, iterations=30)
-            best = np.where(low.cost <= high.cost, low.parameters, high.parameters)
-            return decay.model(best, np.arange(best.shape[1]))[0]
-
-        sd = estimate_noise(data, 3, fitted)
-        if sd <= LEAST_NOISE:
-            warnings.append("no noise is seen in the images; its floor was not modelled")
-    else:
-        sd = max(noise_sd / unit, LEAST_NOISE)
+    sd = _noise(data, decay, fold, None if noise_sd is None else noise_sd / unit, warnings)
     flags["noise_sd"] = sd * unit
     norm = np.sqrt(np.sum(data**2, axis=0))
     noisy = norm < NOISE_FACTOR * sd * np.sqrt(2 * echo.seconds.size)
@@ -192,6 +181,24 @@ def fit_magnitude(
         warnings=warnings,
         flags=flags,
     )
+
+
+def _noise(
+    data: np.ndarray, decay: _Decay, fold: float, given: float | None, warnings: list[str]
+) -> float:
+    """SD of one real channel: the given one, or that of the misfit of the better solutions."""
+    if given is not None:
+        return max(given, LEAST_NOISE)
+
+    def fitted(sample: np.ndarray, sd: float) -> np.ndarray:
+        low, high = _two_solutions(sample, decay, fold, sd, iterations=30)
+        best = np.where(low.cost <= high.cost, low.parameters, high.parameters)
+        return decay.model(best, np.arange(best.shape[1]))[0]
+
+    sd = estimate_noise(data, 3, fitted)
+    if sd <= LEAST_NOISE:
+        warnings.append("no noise is seen in the images; its floor was not modelled")
+    return sd
 
 
 def check_magnitude(

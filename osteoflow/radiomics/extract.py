@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,15 +127,22 @@ def extract_regions(
             regions[name] = region
     if regions:
         for name, (values, warnings) in _values(regions, settings).items():
-            result = {column: values.get(column, float("nan")) for column in columns}
-            result = {k: v if np.isfinite(v) else float("nan") for k, v in result.items()}
-            if undefined := [column for column, value in result.items() if np.isnan(value)]:
-                more = f" and {len(undefined) - NAMED} more" if len(undefined) > NAMED else ""
-                names = ", ".join(undefined[:NAMED]) + more
-                warnings = [*warnings, f"{len(undefined)} undefined features: {names}"]
             n_voxels = int(regions[name].intensity.sum())
-            results[name] = FeatureResult(result, n_voxels, "", warnings)
+            results[name] = _result(values, columns, n_voxels, warnings)
     return {name: results[name] for name in masks}
+
+
+def _result(
+    values: Mapping[str, float], columns: Sequence[str], n_voxels: int, warnings: list[str]
+) -> FeatureResult:
+    """All columns of one region; those without a finite value are NaN, with a warning."""
+    result = {column: values.get(column, float("nan")) for column in columns}
+    result = {k: v if np.isfinite(v) else float("nan") for k, v in result.items()}
+    if undefined := [column for column, value in result.items() if np.isnan(value)]:
+        more = f" and {len(undefined) - NAMED} more" if len(undefined) > NAMED else ""
+        names = ", ".join(undefined[:NAMED]) + more
+        warnings = [*warnings, f"{len(undefined)} undefined features: {names}"]
+    return FeatureResult(result, n_voxels, "", warnings)
 
 
 def _any_number(data: np.ndarray, mask: np.ndarray) -> bool:

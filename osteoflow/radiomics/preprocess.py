@@ -126,11 +126,7 @@ def prepare_regions(
     -----
     Source: Zwanenburg et al., Radiology 2020;295:328 (IBSI reference manual, image processing).
     """
-    for mask in masks.values():
-        if image.data.shape != mask.shape or mask.ndim != 3:
-            raise ValueError(f"image {image.data.shape} and mask {mask.shape} must be one 3D shape")
-        if not mask.any():
-            raise ValueError("the mask is empty")
+    _check_masks(image, masks)
     orientation = orientations.io_orientation(image.affine)
     data = orientations.apply_orientation(np.asarray(image.data), orientation)
     turned = {
@@ -172,6 +168,14 @@ def prepare_regions(
             prepared, box, region, intensity, target, slice_axis, warnings
         )
     return regions
+
+
+def _check_masks(image: Volume, masks: Mapping[str, np.ndarray]) -> None:
+    for mask in masks.values():
+        if image.data.shape != mask.shape or mask.ndim != 3:
+            raise ValueError(f"image {image.data.shape} and mask {mask.shape} must be one 3D shape")
+        if not mask.any():
+            raise ValueError("the mask is empty")
 
 
 def feature_grid(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from osteoflow.errors import StudyError
 from osteoflow.images import RATERS
-from osteoflow.io.written_tables import named_cells, numbered_rows, table_text
+from osteoflow.io.written_tables import header_and_rows, named_cells
 from osteoflow.segmentation.fingerprint import DIGITS, WHOLE_IMAGE
 from osteoflow.segmentation.schemes import region_names
 from osteoflow.subjects import MISSING, SubjectsTable
@@ -97,17 +97,13 @@ def read_review(path: str | Path, table: SubjectsTable | None = None) -> list[De
         With every mistake of the table, each with its line.
     """
     path = Path(path)
-    numbered = numbered_rows(path.name, table_text(path))
-    if not numbered:
-        raise StudyError([f"{path.name} is empty; without a review, remove it"])
-    header = numbered[0][1]
-    problems = _header_problems(path.name, header)
-    if problems:
-        raise StudyError(problems)
+    if_empty = f"{path.name} is empty; without a review, remove it"
+    header, rows = header_and_rows(path, _header_problems, if_empty)
+    problems: list[str] = []
     known = None if table is None else _known_sessions(table)
     decisions: list[Decision] = []
     lines: list[int] = []
-    for number, cells in numbered[1:]:
+    for number, cells in rows:
         place = f"{path.name} line {number}"
         try:
             row = named_cells(header, cells)

@@ -138,17 +138,7 @@ def to_verse(
         ``mask_no_region``: none is a vertebra or a further structure, where the latter will do.
     """
     table = regions_of(scheme)
-    labels = np.asarray(labels)
-    if labels.dtype == bool:
-        labels = labels.astype(np.uint8)
-    if not np.issubdtype(labels.dtype, np.integer):
-        if not np.isfinite(labels).all() or (labels != np.round(labels)).any():
-            raise SubjectDataError(
-                "mask_not_integer",
-                "the mask holds fractional values, so it is no label map",
-                "Export labels, not probabilities, and resample with nearest neighbours.",
-            )
-        labels = np.clip(labels, -LARGEST_LABEL, LARGEST_LABEL).astype(np.int64)
+    labels = _whole_numbers(np.asarray(labels))
     lookup = np.zeros(max(table) + 1, np.uint8)
     for label, number in table.items():
         lookup[label] = number
@@ -179,6 +169,27 @@ def to_verse(
     none = "" if levels else ", which names no level"
     check_regions(result, f"the scheme {scheme}{none}", require_vertebra)
     return result, warnings
+
+
+def _whole_numbers(labels: np.ndarray) -> np.ndarray:
+    """Labels of an integer type.
+
+    Raises
+    ------
+    SubjectDataError
+        ``mask_not_integer``.
+    """
+    if labels.dtype == bool:
+        labels = labels.astype(np.uint8)
+    if not np.issubdtype(labels.dtype, np.integer):
+        if not np.isfinite(labels).all() or (labels != np.round(labels)).any():
+            raise SubjectDataError(
+                "mask_not_integer",
+                "the mask holds fractional values, so it is no label map",
+                "Export labels, not probabilities, and resample with nearest neighbours.",
+            )
+        labels = np.clip(labels, -LARGEST_LABEL, LARGEST_LABEL).astype(np.int64)
+    return labels
 
 
 def check_regions(labels: np.ndarray, what: str, require_vertebra: bool) -> None:

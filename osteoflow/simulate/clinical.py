@@ -145,9 +145,30 @@ def draw_cohort(
     if participants < least:
         raise ValueError(f"at least {least} participants are needed, not {participants}")
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-    n = participants
-    sound = n - len(DEFECTS) if broken else n
+    sound = participants - len(DEFECTS) if broken else participants
+    traits = _traits(participants, sound, rng)
+    return [_participant(traits, index, sound, levels, rng) for index in range(participants)]
 
+
+@dataclass(frozen=True)
+class _Traits:
+    """What is drawn of all participants at once, shape (n,) each."""
+
+    age: np.ndarray
+    sex: np.ndarray
+    site: np.ndarray
+    bone: np.ndarray
+    decay: np.ndarray
+    fracture: np.ndarray
+    field: np.ndarray
+    mri_model: list[str]
+    ct_model: list[str]
+    rater2: np.ndarray
+    number: np.ndarray
+
+
+def _traits(n: int, sound: int, rng: np.random.Generator) -> _Traits:
+    """Draw ``n`` participants' traits; the order of the draws makes the cohort."""
     age = np.floor(50 + 36 * _stratified(n, rng)).astype(int)
     sex = np.where(rng.permutation(n) < round(0.8 * n), "F", "M")
     site = np.where(rng.permutation(n) < max(1, round(0.35 * n)), "B", "A")
@@ -156,58 +177,74 @@ def draw_cohort(
     # Poor microarchitecture goes along with low density, but is mostly its own property.
     decay = -0.3 * bone + np.sqrt(1 - 0.3**2) * independent
     risk = -1.0 * bone + 1.3 * decay + rng.normal(0, 0.6, n)
-    fracture = np.argsort(np.argsort(-risk)) < round(0.4 * n)
-    field = np.where(rng.permutation(n) < n / 2, 3.0, 1.5)
-    mri_model = _violations(sound, n, MRI_VIOLATIONS, rng)
-    ct_model = _violations(sound, n, CT_VIOLATIONS, rng)
-    rater2 = rng.permutation(n) < np.ceil(n / 3)
-    numbers = rng.choice(900_000, size=n, replace=False) + 100_000
-    width = max(2, len(str(n)))
+    return _Traits(
+        age=age,
+        sex=sex,
+        site=site,
+        bone=bone,
+        decay=decay,
+        fracture=np.argsort(np.argsort(-risk)) < round(0.4 * n),
+        field=np.where(rng.permutation(n) < n / 2, 3.0, 1.5),
+        mri_model=_violations(sound, n, MRI_VIOLATIONS, rng),
+        ct_model=_violations(sound, n, CT_VIOLATIONS, rng),
+        rater2=rng.permutation(n) < np.ceil(n / 3),
+        number=rng.choice(900_000, size=n, replace=False) + 100_000,
+    )
 
-    cohort = []
-    for index in range(n):
-        vbmd = expected_apparent_vbmd(age[index], sex[index]) + _REFERRAL_OFFSET
-        vbmd = vbmd + _VBMD_SD * bone[index] + (2.0 if site[index] == "B" else 0.0)
-        fat = expected_fat_fraction(age[index], sex[index]) - 2.0 * bone[index]
-        fat = fat + _bounded_normal(rng, 6.5, 1.8)
-        fat_by_level, mineral_by_level = {}, {}
-        for step, level in enumerate(levels):
-            fat_by_level[level] = float(fat + 1.2 * step + _bounded_normal(rng, 1.0, 2.0))
-            apparent = vbmd - 1.5 * min(step, 2) + _bounded_normal(rng, 3.0, 2.0)
-            mineral_by_level[level] = float(apparent + FAT_EFFECT * fat_by_level[level])
-        mean_mineral = float(np.mean(list(mineral_by_level.values())))
-        given = _GIVEN_NAMES[sex[index]][rng.integers(8)]
-        year = 2024 if site[index] == "A" else 2025
-        # Born in the second half of the year and scanned in the first, hence the year before.
-        born = f"{year - age[index] - 1}{rng.integers(7, 13):02d}{rng.integers(1, 29):02d}"
-        cohort.append(
-            Participant(
-                participant_id=f"sub-{index + 1:0{width}d}",
-                patient_id=f"MRN{numbers[index]}",
-                patient_name=f"{_FAMILY_NAMES[rng.integers(8)]}^{given}",
-                birth_date=born,
-                study_date=f"{year}{rng.integers(1, 7):02d}{rng.integers(1, 29):02d}",
-                age=int(age[index]),
-                sex=str(sex[index]),
-                bmi=round(float(26 + _bounded_normal(rng, 3.6, 2.2)), 1),
-                site=str(site[index]),
-                mineral=mineral_by_level,
-                fat_fraction=fat_by_level,
-                texture=_texture(decay[index]),
-                dxa_tscore=round(float((mean_mineral - 142) / 24 - 1.7 + rng.normal(0, 0.6)), 1),
-                fracture=int(fracture[index]),
-                field_strength=float(field[index]),
-                phase_sign=-1 if site[index] == "B" else 1,
-                sigma_ct=float({"A": 1.56, "B": 1.47}[site[index]] + rng.normal(0, 0.012)),
-                beta_ct=float({"A": -1.5, "B": 2.5}[site[index]] + _bounded_normal(rng, 0.8, 2.5)),
-                ct_model=ct_model[index],
-                mri_model=mri_model[index],
-                defect=DEFECTS[index - sound] if index >= sound else "",
-                rater2=bool(rater2[index]),
-                canonical_masks=index % 4 == 1,
-            )
-        )
-    return cohort
+
+def _participant(
+    traits: _Traits, index: int, sound: int, levels: tuple[str, ...], rng: np.random.Generator
+) -> Participant:
+    """One participant; those from ``sound`` on carry the defects in turn."""
+    age, sex, site = traits.age[index], traits.sex[index], traits.site[index]
+    mineral, fat = _vertebrae(age, sex, site, traits.bone[index], levels, rng)
+    mean_mineral = float(np.mean(list(mineral.values())))
+    given = _GIVEN_NAMES[sex][rng.integers(8)]
+    year = 2024 if site == "A" else 2025
+    # Born in the second half of the year and scanned in the first, hence the year before.
+    born = f"{year - age - 1}{rng.integers(7, 13):02d}{rng.integers(1, 29):02d}"
+    width = max(2, len(str(len(traits.age))))
+    return Participant(
+        participant_id=f"sub-{index + 1:0{width}d}",
+        patient_id=f"MRN{traits.number[index]}",
+        patient_name=f"{_FAMILY_NAMES[rng.integers(8)]}^{given}",
+        birth_date=born,
+        study_date=f"{year}{rng.integers(1, 7):02d}{rng.integers(1, 29):02d}",
+        age=int(age),
+        sex=str(sex),
+        bmi=round(float(26 + _bounded_normal(rng, 3.6, 2.2)), 1),
+        site=str(site),
+        mineral=mineral,
+        fat_fraction=fat,
+        texture=_texture(traits.decay[index]),
+        dxa_tscore=round(float((mean_mineral - 142) / 24 - 1.7 + rng.normal(0, 0.6)), 1),
+        fracture=int(traits.fracture[index]),
+        field_strength=float(traits.field[index]),
+        phase_sign=-1 if site == "B" else 1,
+        sigma_ct=float({"A": 1.56, "B": 1.47}[site] + rng.normal(0, 0.012)),
+        beta_ct=float({"A": -1.5, "B": 2.5}[site] + _bounded_normal(rng, 0.8, 2.5)),
+        ct_model=traits.ct_model[index],
+        mri_model=traits.mri_model[index],
+        defect=DEFECTS[index - sound] if index >= sound else "",
+        rater2=bool(traits.rater2[index]),
+        canonical_masks=index % 4 == 1,
+    )
+
+
+def _vertebrae(
+    age: int, sex: str, site: str, bone: float, levels: tuple[str, ...], rng: np.random.Generator
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Mineral (mg/cm3 K2HPO4) and marrow fat (%) of each level."""
+    vbmd = expected_apparent_vbmd(age, sex) + _REFERRAL_OFFSET
+    vbmd = vbmd + _VBMD_SD * bone + (2.0 if site == "B" else 0.0)
+    fat = expected_fat_fraction(age, sex) - 2.0 * bone
+    fat = fat + _bounded_normal(rng, 6.5, 1.8)
+    fat_by_level, mineral_by_level = {}, {}
+    for step, level in enumerate(levels):
+        fat_by_level[level] = float(fat + 1.2 * step + _bounded_normal(rng, 1.0, 2.0))
+        apparent = vbmd - 1.5 * min(step, 2) + _bounded_normal(rng, 3.0, 2.0)
+        mineral_by_level[level] = float(apparent + FAT_EFFECT * fat_by_level[level])
+    return mineral_by_level, fat_by_level
 
 
 def _texture(decay: float) -> Texture:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from osteoflow.settings.statistics import TESTS_OF_CATEGORIES
@@ -39,63 +40,84 @@ def column_problems(
     binary
         Those of ``numeric`` that hold 0 and 1 alone.
     """
-    problems: list[str] = []
+    check = _Check(numeric, text, binary)
+    _check_statistics(settings, check)
+    for analysis in analyses:
+        _check_analysis(analysis, check)
+    return list(dict.fromkeys(check.problems))
 
-    def numbers(place: str, names: Iterable[str]) -> None:
-        problems.extend(
-            f"{place}: column '{name}' holds text, not numbers" for name in names if name in text
+
+@dataclass
+class _Check:
+    """The kinds of all columns, and the mistakes found so far."""
+
+    numeric: AbstractSet[str]
+    text: AbstractSet[str]
+    binary: AbstractSet[str]
+    problems: list[str] = field(default_factory=list)
+
+    def numbers(self, place: str, names: Iterable[str]) -> None:
+        """Columns that must hold numbers."""
+        self.problems.extend(
+            f"{place}: column '{name}' holds text, not numbers"
+            for name in names
+            if name in self.text
         )
 
-    def rule(place: str, words: str, *, group: bool = False) -> None:
+    def rule(self, place: str, words: str, *, group: bool = False) -> None:
+        """A rule whose comparisons must suit their columns."""
         try:
             parts = parse_rule(words)
         except ValueError:
             return
         for part in parts:
-            problem = _misuse(part, numeric, text, binary, group=group)
+            problem = _misuse(part, self.numeric, self.text, self.binary, group=group)
             if problem:
-                problems.append(f"{place}: {problem}")
+                self.problems.append(f"{place}: {problem}")
 
+
+def _check_statistics(settings: Statistics, check: _Check) -> None:
     if settings.table1_group:
-        rule("statistics.table1_group", settings.table1_group, group=True)
-    problems += _table1_test_problems(settings, numeric, text, binary)
+        check.rule("statistics.table1_group", settings.table1_group, group=True)
+    check.problems += _table1_test_problems(settings, check.numeric, check.text, check.binary)
     for name in settings.nonnormal:
-        numbers("statistics.nonnormal", [name])
-        if name in binary:
-            problems.append(
+        check.numbers("statistics.nonnormal", [name])
+        if name in check.binary:
+            check.problems.append(
                 f"statistics.nonnormal: column '{name}' holds 0 and 1, which are counted and "
                 "have no median"
             )
     for comparison in settings.comparisons:
         place = f"statistics.comparisons.{comparison.name}"
-        rule(f"{place}.group", comparison.group, group=True)
-        problems += _compared_with_itself(f"{place}.variables", comparison)
+        check.rule(f"{place}.group", comparison.group, group=True)
+        check.problems += _compared_with_itself(f"{place}.variables", comparison)
         if comparison.test not in TESTS_OF_CATEGORIES:
-            numbers(f"{place}.variables", comparison.variables)
+            check.numbers(f"{place}.variables", comparison.variables)
     for item in settings.correlations:
         place = f"statistics.correlations ({item.x}, {item.y})"
-        numbers(place, [item.x, item.y])
+        check.numbers(place, [item.x, item.y])
     for matrix in settings.correlation_matrices:
-        numbers(f"statistics.correlation_matrices.{matrix.name}", matrix.variables)
+        check.numbers(f"statistics.correlation_matrices.{matrix.name}", matrix.variables)
     for model in settings.mixed_models:
         for words in model.columns:
-            rule(f"statistics.mixed_models.{model.name}.fixed", words, group=True)
+            check.rule(f"statistics.mixed_models.{model.name}.fixed", words, group=True)
     for roc in settings.measurement_roc:
         place = f"statistics.measurement_roc.{roc.name}"
-        rule(f"{place}.outcome", roc.outcome)
-        numbers(f"{place}.measurements", roc.measurements)
-    for analysis in analyses:
-        place = f"analyses.{analysis.name}"
-        if analysis.kind in ("binary", "survival"):
-            rule(f"{place}.outcome", analysis.outcome)
-        if analysis.kind == "continuous" or analysis.cuts:
-            numbers(f"{place}.outcome", [analysis.outcome])
-        numbers(f"{place}.time", [analysis.time] if analysis.time else [])
-        numbers(f"{place}.measurements", analysis.measurements)
-        numbers(f"{place}.baselines", analysis.baselines)
-        if analysis.holdout_rule is not None:
-            rule(f"{place}.holdout_rule", analysis.holdout_rule)
-    return list(dict.fromkeys(problems))
+        check.rule(f"{place}.outcome", roc.outcome)
+        check.numbers(f"{place}.measurements", roc.measurements)
+
+
+def _check_analysis(analysis: Analysis, check: _Check) -> None:
+    place = f"analyses.{analysis.name}"
+    if analysis.kind in ("binary", "survival"):
+        check.rule(f"{place}.outcome", analysis.outcome)
+    if analysis.kind == "continuous" or analysis.cuts:
+        check.numbers(f"{place}.outcome", [analysis.outcome])
+    check.numbers(f"{place}.time", [analysis.time] if analysis.time else [])
+    check.numbers(f"{place}.measurements", analysis.measurements)
+    check.numbers(f"{place}.baselines", analysis.baselines)
+    if analysis.holdout_rule is not None:
+        check.rule(f"{place}.holdout_rule", analysis.holdout_rule)
 
 
 def columns_used(settings: Statistics) -> list[tuple[str, str]]:

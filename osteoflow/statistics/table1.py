@@ -127,43 +127,23 @@ def table1(
     """
     labels = dict(labels or {})
     _check_variables(table, variables, nonnormal)
-    # A count declared as a number stays one, even if nobody in this table has more than 1.
-    categorical = [
-        name for name in variables if name not in nonnormal and _is_categorical(table[name])
-    ]
-    data = table[list(variables)].copy()
-    for name in categorical:
-        data[name] = data[name].map(level_text, na_action="ignore").astype(object)
-    data.index = pd.RangeIndex(len(data))
-    # Every column of the table has the decimals that the whole cohort's spread asks for.
-    decimals = {
-        name: _decimals(data[name].astype(float), name in nonnormal)
-        for name in variables
-        if name not in categorical
-    }
-    parts = {"overall": _summaries(data, categorical, nonnormal, variables, decimals)}
-    groups = _Group(None, [])
-    if group is not None:
-        member = group_labels(group, table).set_axis(data.index)
-        groups = _Group(member, sorted(member.dropna().unique()))
-        for name in groups.names:
-            mine = data[member == name]
-            parts[str(name)] = _summaries(mine, categorical, nonnormal, variables, decimals, data)
+    kinds = {name: _kind(table[name], name in nonnormal) for name in variables}
+    data = _typed(table, kinds)
+    groups = _groups(table, group)
+    parts = _parts(data, groups, kinds)
     rows = [{"variable": "n", "level": "", "missing": "", **_sizes(data, groups)}]
     said: dict[str, str] = {}
     for name in variables:
         if block and name == block[0]:
             empty = dict.fromkeys(parts, "")
             rows.append({"variable": REFERENCE_HEADING, "level": "", "missing": "", **empty})
-        kind = "categories" if name in categorical else "means"
-        kind = "medians" if name in nonnormal else kind
         found = {}
         if group is not None:
-            found = _tested(data[name], group, groups, kind, tests or {}, seed)
+            found = _tested(data[name], group, groups, kinds[name], tests or {}, seed)
             said[name] = found["test"]
             if smd:
-                found["smd"] = _smd(data[name], groups, kind)
-        rows += _rows(name, kind, labels.get(name, name), data[name], parts, found)
+                found["smd"] = _smd(data[name], groups, kinds[name])
+        rows += _rows(name, kinds[name], labels.get(name, name), data[name], parts, found)
     result = pd.DataFrame(rows)
     if group is not None:
         result["test"] = result["test"].fillna("")
@@ -185,6 +165,49 @@ def _check_variables(
     wrong = sorted(name for name in set(nonnormal) if not holds_numbers(table[name]))
     if wrong:
         raise ValueError(f"given by a median, but not numbers: {', '.join(wrong)}")
+
+
+def _kind(column: pd.Series, by_median: bool) -> str:
+    """``medians``, ``categories`` or ``means``.
+
+    A count declared as a number stays one, even if nobody in this table has more than 1.
+    """
+    if by_median:
+        return "medians"
+    return "categories" if _is_categorical(column) else "means"
+
+
+def _typed(table: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """The rows' variables, categories as text."""
+    data = table[list(kinds)].copy()
+    for name, kind in kinds.items():
+        if kind == "categories":
+            data[name] = data[name].map(level_text, na_action="ignore").astype(object)
+    data.index = pd.RangeIndex(len(data))
+    return data
+
+
+def _groups(table: pd.DataFrame, group: str | None) -> _Group:
+    if group is None:
+        return _Group(None, [])
+    member = group_labels(group, table).set_axis(pd.RangeIndex(len(table)))
+    return _Group(member, sorted(member.dropna().unique()))
+
+
+def _parts(
+    data: pd.DataFrame, groups: _Group, kinds: Mapping[str, str]
+) -> dict[str, dict[tuple[str, str], str]]:
+    """Cells of the column ``overall`` and of each group by (variable, level)."""
+    # Every column of the table has the decimals that the whole cohort's spread asks for.
+    decimals = {
+        name: _decimals(data[name].astype(float), kind == "medians")
+        for name, kind in kinds.items()
+        if kind != "categories"
+    }
+    parts = {"overall": _summaries(data, kinds, decimals, data)}
+    for name in groups.names:
+        parts[str(name)] = _summaries(data[groups.member == name], kinds, decimals, data)
+    return parts
 
 
 def _tested(
@@ -273,17 +296,16 @@ def _decimals(values: pd.Series, by_median: bool) -> int:
 
 def _summaries(
     data: pd.DataFrame,
-    categorical: Sequence[str],
-    nonnormal: Sequence[str],
-    variables: Sequence[str],
+    kinds: Mapping[str, str],
     decimals: Mapping[str, int],
-    everyone: pd.DataFrame | None = None,
+    everyone: pd.DataFrame,
 ) -> dict[tuple[str, str], str]:
     """Cells of one column by (variable, level)."""
-    everyone = data if everyone is None else everyone
+    categorical = [name for name, kind in kinds.items() if kind == "categories"]
+    nonnormal = [name for name, kind in kinds.items() if kind == "medians"]
     levels = {name: sorted(everyone[name].dropna().unique()) for name in categorical}
     cells: dict[tuple[str, str], str] = {}
-    usable = [name for name in variables if data[name].notna().any()]
+    usable = [name for name in kinds if data[name].notna().any()]
     if usable:
         with warnings.catch_warnings():
             # tableone's own use of pandas; nothing a reader could act on.
@@ -304,7 +326,7 @@ def _summaries(
                     spaced = text.replace(",", ", ", 1) if name in nonnormal else text
                     cells[(name, str(level))] = spaced
     ordered = {}
-    for name in variables:
+    for name in kinds:
         for level in levels.get(name, [""]) or [""]:
             empty = "0 (0.0)" if name in categorical and name in usable else "n/a"
             ordered[(name, str(level))] = cells.get((name, str(level)), empty)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -35,11 +34,16 @@ from osteoflow.models.kinds.tables import (
 from osteoflow.models.model_size import candidate_parameters, sample_size_table
 from osteoflow.models.parallel import in_order
 from osteoflow.models.performance import bootstrap_weights
+from osteoflow.models.seeds import analysis_seeds
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
 from osteoflow.models.validate import AnalysisResult
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
+
+
+# Random parts of an analysis.
+SEEDED = ("split", "outer", "final", "bootstrap", "permutation")
 
 
 def kind_of(analysis: Analysis) -> OutcomeKind:
@@ -146,9 +150,7 @@ def run_kind(
     prepare
         What is added to the rows when the hold-out is known.
     """
-    root = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(analysis.name.encode()),))
-    names = ("split", "outer", "final", "bootstrap", "permutation")
-    seeds = dict(zip(names, root.spawn(len(names)), strict=True))
+    seeds = analysis_seeds(seed, analysis.name, SEEDED)
     parts = hold_out(kind, data, analysis, np.random.default_rng(seeds["split"]))
     train, test = parts
     data = prepare(data, parts)
