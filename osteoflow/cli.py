@@ -8,10 +8,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osteoflow import __version__
 from osteoflow.errors import StudyError
+
+if TYPE_CHECKING:
+    from osteoflow.config import Config
+    from osteoflow.subjects import SubjectsTable
 
 DEMO_DATA = "demo"
 # A full or read-only disk, no permission, no quota: the machine's trouble, not a bug.
@@ -154,8 +158,9 @@ def _init(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from osteoflow.study import check_folder
 
-    _, table = check_folder(options.study)
+    config, table = check_folder(options.study)
     print(f"No mistakes found: {len(table.subjects)} rows in config/subjects.tsv.")
+    _warn_of_analyses(config, table)
     # Half a second, of which loading the libraries is most: only a study without mistakes waits.
     from osteoflow.radiomics.compliance import check_installation, deviations, statement
 
@@ -166,6 +171,14 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
+def _warn_of_analyses(config: Config, table: SubjectsTable) -> None:
+    """Say before hours of computing which models will not be fitted."""
+    from osteoflow.study_columns import analysis_warnings
+
+    for text in analysis_warnings(config, table):
+        print(f"Warning: {text}", flush=True)
+
+
 def _inventory(options: argparse.Namespace) -> int:
     from osteoflow.running.owner import Ownership
 
@@ -174,7 +187,9 @@ def _inventory(options: argparse.Namespace) -> int:
     return 0
 
 
-def _take_inventory(study: Path, verify: bool = False, cores: int | None = None) -> None:
+def _take_inventory(
+    study: Path, verify: bool = False, cores: int | None = None, warn: bool = False
+) -> None:
     from osteoflow.inventory.build import take_inventory
     from osteoflow.io.tables import read_rows
     from osteoflow.layout import INVENTORY
@@ -183,9 +198,11 @@ def _take_inventory(study: Path, verify: bool = False, cores: int | None = None)
     from osteoflow.running.lost import notice_lost_folders
     from osteoflow.study import check_folder
 
-    _, table = check_folder(study)
+    config, table = check_folder(study)
     if is_joined(study):
         raise StudyError(["this study is run in batches: run its shards, then `osteoflow join`"])
+    if warn:
+        _warn_of_analyses(config, table)
     report = take_inventory(
         study.resolve(),
         table,
@@ -211,7 +228,7 @@ def _run(options: argparse.Namespace) -> int:
     cores = options.cores or (1 if options.profile == "slurm" else _cores())
 
     def prepare() -> None:
-        _take_inventory(options.study, cores=cores)
+        _take_inventory(options.study, cores=cores, warn=True)
         # Every run tries again what failed before.
         leave_out(options.study, [])
 
@@ -236,6 +253,7 @@ def _plan(options: argparse.Namespace) -> int:
     from osteoflow.study import check_folder
 
     config, table = check_folder(options.study)
+    _warn_of_analyses(config, table)
     shards = plan_batches(options.study, config, table, options.batches, options.cores)
     folder = options.study / BATCHES
     print(f"{len(table.subjects)} subjects in {len(shards)} shards. Look at both scripts, then")

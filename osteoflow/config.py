@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
+import unicodedata
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -20,7 +22,7 @@ from osteoflow.settings.figures import Figures
 from osteoflow.settings.manuscript import Manuscript
 from osteoflow.settings.mri import Mri
 from osteoflow.settings.radiomics import Radiomics
-from osteoflow.settings.section import Section, section_in
+from osteoflow.settings.section import NAME_PATTERN, Section, section_in
 from osteoflow.settings.segmentation import Segmentation
 from osteoflow.settings.statistics import Statistics
 
@@ -156,8 +158,26 @@ def _sentence(item: dict[str, Any], content: dict[str, Any]) -> str:
         near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
         advice = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
         return f"config: unknown key '{place}' ({advice})"
+    if item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] == NAME_PATTERN:
+        return f"config: {place}: {_name_mistake(item['input'])}"
     message = item["msg"].removeprefix("Value error, ")
     return f"config: {place}: {message}" if place else f"config: {message}"
+
+
+def _name_mistake(name: str) -> str:
+    """What names may hold, and the nearest one that is allowed."""
+    plain = unicodedata.normalize("NFKD", name.lower().replace("ß", "ss"))
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    words = [word for word in re.split(r"[^a-z0-9]+", plain) if word]
+    # A name does not begin with a number: 5_years becomes years_5.
+    first = next((place for place, word in enumerate(words) if word[0].isalpha()), None)
+    advice = ""
+    if first is not None:
+        advice = f"; write '{'_'.join(words[first:] + words[:first])}', for instance"
+    return (
+        f"the name '{name}' may hold small letters from a to z, digits and underscores alone, and "
+        f"must begin with a letter{advice}"
+    )
 
 
 def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

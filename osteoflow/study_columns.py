@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from osteoflow.cohort.made_columns import made_columns
 from osteoflow.config import Config
 from osteoflow.errors import StudyError
@@ -9,8 +11,11 @@ from osteoflow.models.measurements import roc_problems
 from osteoflow.models.outcome import refusals
 from osteoflow.settings.statistics import TESTS_OF_TWO
 from osteoflow.statistics.column_checks import column_problems, columns_used
-from osteoflow.statistics.rules import columns_in_rule, unknown_column
+from osteoflow.statistics.rules import Cells, columns_in_rule, unknown_column
 from osteoflow.subjects import SubjectsTable, is_number
+
+if TYPE_CHECKING:
+    from osteoflow.models.outcome_checks import Findings
 
 
 def agreement_problems(config: Config, table: SubjectsTable) -> list[str]:
@@ -45,7 +50,57 @@ def agreement_problems(config: Config, table: SubjectsTable) -> list[str]:
     tested = config.statistics.measurement_roc
     problems.extend(f"config: {text}" for text in roc_problems(tested, columns))
     problems.extend(f"config: {text}" for text in _type_problems(config, table))
+    for found in _findings(config, table):
+        problems.extend(f"config: {text}" for text in found.mistakes)
     return list(dict.fromkeys(problems))
+
+
+def analysis_warnings(config: Config, table: SubjectsTable) -> list[str]:
+    """Analyses that the participants of the table do not suffice for, and rows that they leave out.
+
+    They are no mistakes: participants may follow, and the rest of a study does not depend on its
+    models.
+    """
+    return [text for found in _findings(config, table) for text in found.warnings]
+
+
+def _findings(config: Config, table: SubjectsTable) -> list[Findings]:
+    if not config.analyses:
+        return []
+    from osteoflow.models.outcome_checks import findings
+
+    cells = first_rows(table)
+    return [findings(analysis, cells) for analysis in config.analyses]
+
+
+# Words that a table of the cohort gives back as True and False when it is read again.
+_TRUTH = {**dict.fromkeys(("True", "TRUE", "true"), "True")}
+_TRUTH |= dict.fromkeys(("False", "FALSE", "false"), "False")
+
+
+def first_rows(table: SubjectsTable) -> dict[str, Cells]:
+    """Clinical columns of each participant's first row, as the models read them.
+
+    Of several sessions models use the first. A column holds numbers if all its filled cells are.
+    """
+    seen: set[str] = set()
+    rows = []
+    for subject in table.subjects:
+        if subject.participant_id not in seen:
+            seen.add(subject.participant_id)
+            rows.append(subject.clinical)
+    found = {}
+    for column in table.clinical_columns:
+        filled = {subject.clinical[column] for subject in table.subjects} - {""}
+        if all(is_number(cell) for cell in filled):
+            # Tables of the cohort keep ten digits.
+            numbers = [float(f"{float(row[column]):.10g}") if row[column] else None for row in rows]
+            found[column] = Cells(numbers, numeric=True)
+        else:
+            words = _TRUTH if filled <= set(_TRUTH) else {}
+            texts = [words.get(row[column], row[column]) or None for row in rows]
+            found[column] = Cells(texts, numeric=False)
+    return found
 
 
 def _group_problems(config: Config, table: SubjectsTable) -> list[str]:
@@ -113,12 +168,15 @@ def _type_problems(config: Config, table: SubjectsTable) -> list[str]:
     made = made_columns(config.cohort)
     numeric |= {name for name, is_numeric in made.items() if is_numeric}
     text, binary = {name for name, is_numeric in made.items() if not is_numeric}, set()
+    held: dict[str, list[str]] = {}
     for column in table.clinical_columns:
         cells = {subject.clinical[column] for subject in table.subjects} - {""}
+        held[column] = sorted(cells)
         if all(is_number(cell) for cell in cells):
+            held[column] = sorted(cells, key=float)
             numeric.add(column)
             if cells and {float(cell) for cell in cells} <= {0.0, 1.0}:
                 binary.add(column)
         else:
             text.add(column)
-    return column_problems(config.statistics, config.analyses, numeric, text, binary)
+    return column_problems(config.statistics, config.analyses, numeric, text, binary, held)

@@ -22,6 +22,7 @@ from osteoflow.models.image_features import (
 from osteoflow.models.outcome import check_predictors
 from osteoflow.models.outcome_values import outcome_values
 from osteoflow.models.repeated import RepeatedFeatures, repeated_features
+from osteoflow.models.sufficient import reliability_names_nobody
 from osteoflow.statistics.readings import PERTURBATION
 from osteoflow.statistics.rules import evaluate_rule, holds_numbers
 from osteoflow.statistics.sessions import one_row_per_participant, session_names
@@ -244,7 +245,7 @@ def _choose_rows(
     reasons[outcome.isna()] = f"outcome '{analysis.outcome}' is missing"
     if apart is not None:
         if not (apart == 1).any():
-            raise AnalysisError(f"the reliability set '{rule}' names nobody")
+            raise AnalysisError(reliability_names_nobody(rule))
         reasons[apart.isna()] = f"reliability set '{rule}' cannot be evaluated"
         reasons[apart == 1] = f"of the reliability set '{rule}', which is not modelled"
     chosen = _Chosen(

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from osteoflow.models.sufficient import held_size, too_few
+
 Indices = NDArray[np.intp]
 
 
@@ -59,11 +61,8 @@ def check_class_sizes(outcome: ArrayLike, groups: ArrayLike, n_folds: int) -> No
     outcome, groups = np.asarray(outcome, dtype=float), np.asarray(groups)
     for value, name in ((1.0, "events"), (0.0, "non-events")):
         n = len(set(groups[outcome == value].tolist()))
-        if n < n_folds:
-            raise AnalysisError(
-                f"{n} participants with {name} in the training data do not suffice for "
-                f"{n_folds} folds"
-            )
+        if problem := too_few(n, f" with {name}", n_folds):
+            raise AnalysisError(problem)
 
 
 def random_holdout(
@@ -91,7 +90,7 @@ def random_holdout(
     ):
         if not members:
             continue
-        size = max(1, int(np.floor(fraction * len(members) + 0.5)))
+        size = held_size(len(members), fraction)
         drawn = rng.permutation(len(members))[:size]
         held |= np.isin(groups, [members[place] for place in drawn])
     return held

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from osteoflow.models.logistic import independent_columns
+from osteoflow.models.sufficient import differ
 
 Array = NDArray[np.float64]
 
@@ -105,5 +106,4 @@ def fit_linear(columns: ArrayLike, outcome: ArrayLike) -> LinearFit:
 
 def varies(values: Array) -> bool:
     """Whether numbers differ by more than rounding."""
-    size = np.abs(values).max(initial=0.0)
-    return bool(np.ptp(values) > 1e-12 * max(float(size), 1e-300)) if len(values) else False
+    return differ(float(values.min()), float(values.max())) if len(values) else False

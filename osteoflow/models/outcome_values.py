@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from osteoflow.statistics.rules import evaluate_rule, holds_numbers
+from osteoflow.models.outcome_cells import columns_of_outcome, outcome_cells
+from osteoflow.statistics.rules import table_cells
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
 
 
 def outcome_values(analysis: Analysis, people: pd.DataFrame) -> tuple[pd.Series, pd.Series | None]:
-    """Outcome of each row, and the time to it.
+    """Outcome of each row, and the time to it (see :func:`outcome_cells`).
 
     Returns
     -------
@@ -29,36 +29,12 @@ def outcome_values(analysis: Analysis, people: pd.DataFrame) -> tuple[pd.Series,
         If a rule cannot be evaluated, a column holds text where numbers are needed, or a class is
         not declared.
     """
-    if analysis.kind == "binary":
-        return evaluate_rule(analysis.outcome, people), None
-    if analysis.kind == "survival":
-        return evaluate_rule(analysis.outcome, people), _numbers(people[analysis.time])
-    if analysis.kind == "continuous":
-        return _numbers(people[analysis.outcome]), None
-    return _classes(people[analysis.outcome], analysis.classes, analysis.cuts), None
+    outcome, time = outcome_cells(analysis, table_cells(people, columns_of_outcome(analysis)))
 
+    def series(values: list[float | None], name: str) -> pd.Series:
+        return pd.Series(values, index=people.index, dtype=float, name=name)
 
-def _numbers(column: pd.Series) -> pd.Series:
-    """Numbers of a column; infinite ones are no measurements and count as missing."""
-    if not holds_numbers(column):
-        raise ValueError(f"column '{column.name}' holds text, not numbers")
-    values = column.astype(float)
-    return values.where(np.isfinite(values))
-
-
-def _classes(column: pd.Series, classes: list[str], cuts: list[float]) -> pd.Series:
-    if cuts:
-        if not holds_numbers(column):
-            raise ValueError(f"column '{column.name}' holds text, which has no cuts")
-        values = _numbers(column)
-        places = np.searchsorted(np.asarray(cuts), values.to_numpy(), side="right").astype(float)
-        return pd.Series(np.where(values.isna(), np.nan, places), column.index, name=column.name)
-    if holds_numbers(column):
-        raise ValueError(f"column '{column.name}' holds numbers: give cuts between the classes")
-    text = column.map(str, na_action="ignore")
-    unknown = sorted(set(text.dropna()) - set(classes))
-    if unknown:
-        raise ValueError(
-            f"column '{column.name}' has classes that are not declared: {', '.join(unknown)}"
-        )
-    return text.map({name: float(place) for place, name in enumerate(classes)}).astype(float)
+    return (
+        series(outcome, analysis.outcome),
+        None if time is None else series(time, str(analysis.time)),
+    )

@@ -30,18 +30,17 @@ from osteoflow.models.permutation import leakage_check
 from osteoflow.models.resampled import optimism_table
 from osteoflow.models.seeds import analysis_seeds
 from osteoflow.models.signature import signature_table
+from osteoflow.models.sufficient import NO_TRAINING, names_nobody, one_class, small_holdout
 from osteoflow.models.summary import summary
 from osteoflow.models.tables.coefficients import coefficients
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
 from osteoflow.models.tables.predicted import Holdout, calibration, decision_curve, predictions
-from osteoflow.wording import count
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
 
 Indices = NDArray[np.intp]
 
-_MIN_HOLDOUT_CLASS = 2
 # Random parts of an analysis.
 SEEDED = ("split", "outer", "final", "bootstrap", "nomogram", "optimism", "permutation")
 
@@ -65,28 +64,21 @@ def hold_out(
         If a rule names nobody or everybody, a class is too small in the hold-out, or the training
         part cannot be cross-validated.
     """
-    for value, name in ((1.0, "event"), (0.0, "non-event")):
-        if not (data.outcome == value).any():
-            raise AnalysisError(
-                f"the outcome has one class only: none of {len(data.outcome)} participants is "
-                f"{'an' if value else 'a'} {name}"
-            )
+    if problem := one_class(int((data.outcome == 1).sum()), int((data.outcome == 0).sum())):
+        raise AnalysisError(problem)
     if data.held_out_by_rule is not None:
         held = data.held_out_by_rule
         if not held.any():
-            raise AnalysisError(f"hold-out rule '{analysis.holdout_rule}' names nobody")
+            raise AnalysisError(names_nobody(str(analysis.holdout_rule)))
     else:
         held = random_holdout(data.outcome, data.groups, analysis.holdout_fraction, rng)
     train, test = np.flatnonzero(~held), np.flatnonzero(held)
     if not len(train):
-        raise AnalysisError("the hold-out leaves nobody to train on")
+        raise AnalysisError(NO_TRAINING)
     if len(test):
         for value, name in ((1.0, "event"), (0.0, "non-event")):
-            n = int((data.outcome[test] == value).sum())
-            if n < _MIN_HOLDOUT_CLASS:
-                raise AnalysisError(
-                    f"{count(n, name)} in the hold-out: at least {_MIN_HOLDOUT_CLASS} are needed"
-                )
+            if problem := small_holdout(int((data.outcome[test] == value).sum()), name):
+                raise AnalysisError(problem)
     check_class_sizes(
         data.outcome[train], data.groups[train], max(analysis.outer_folds, analysis.inner_folds)
     )

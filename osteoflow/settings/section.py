@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 LEVELS = ("T11", "T12", "L1", "L2", "L3", "L4", "L5", "L6")
 Level = Literal["T11", "T12", "L1", "L2", "L3", "L4", "L5", "L6"]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class Section(BaseModel):

@@ -5,7 +5,7 @@ Nothing heavy is imported here: these checks run when the configuration is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
     from osteoflow.settings.statistics import GroupComparison, Statistics
 
+# Values that are listed.
+_FEW = 4
+
 
 def column_problems(
     settings: Statistics,
@@ -24,6 +27,7 @@ def column_problems(
     numeric: AbstractSet[str],
     text: AbstractSet[str],
     binary: AbstractSet[str],
+    held: Mapping[str, Sequence[str]] | None = None,
 ) -> list[str]:
     """Mistakes in the use of columns, each in a sentence that begins with its place.
 
@@ -39,8 +43,10 @@ def column_problems(
         All other columns.
     binary
         Those of ``numeric`` that hold 0 and 1 alone.
+    held
+        Different filled cells of columns in order, for examples of what could be written.
     """
-    check = _Check(numeric, text, binary)
+    check = _Check(numeric, text, binary, held or {})
     _check_statistics(settings, check)
     for analysis in analyses:
         _check_analysis(analysis, check)
@@ -54,6 +60,7 @@ class _Check:
     numeric: AbstractSet[str]
     text: AbstractSet[str]
     binary: AbstractSet[str]
+    held: Mapping[str, Sequence[str]]
     problems: list[str] = field(default_factory=list)
 
     def numbers(self, place: str, names: Iterable[str]) -> None:
@@ -71,7 +78,7 @@ class _Check:
         except ValueError:
             return
         for part in parts:
-            problem = _misuse(part, self.numeric, self.text, self.binary, group=group)
+            problem = _misuse(part, self.numeric, self.text, self.binary, self.held, group=group)
             if problem:
                 self.problems.append(f"{place}: {problem}")
 
@@ -118,6 +125,8 @@ def _check_analysis(analysis: Analysis, check: _Check) -> None:
     check.numbers(f"{place}.baselines", analysis.baselines)
     if analysis.holdout_rule is not None:
         check.rule(f"{place}.holdout_rule", analysis.holdout_rule)
+    if analysis.radiomics is not None and analysis.radiomics.reliability_set is not None:
+        check.rule(f"{place}.radiomics.reliability_set", analysis.radiomics.reliability_set)
 
 
 def columns_used(settings: Statistics) -> list[tuple[str, str]]:
@@ -184,6 +193,7 @@ def _misuse(
     numeric: AbstractSet[str],
     text: AbstractSet[str],
     binary: AbstractSet[str],
+    held: Mapping[str, Sequence[str]],
     *,
     group: bool,
 ) -> str:
@@ -193,12 +203,28 @@ def _misuse(
         # A column alone names groups by its values, but an event only by 0 and 1.
         if group or name in binary or name not in (numeric | text):
             return ""
-        example = f"{name} == yes" if name in text else f"{name} < 1"
         return (
-            f"column '{name}' must hold 0 and 1 to be used alone; write a rule such as '{example}'"
+            f"column '{name}' must hold 0 and 1 to be used alone"
+            f"{_instead(name, held.get(name, ()), is_text=name in text)}"
         )
     if name in text and part.sign not in ("==", "!="):
         return f"column '{name}' holds text, not numbers, which '{part.sign}' needs"
     if name in numeric and isinstance(part.value, str):
         return f"column '{name}' holds numbers and cannot be compared with the text '{part.value}'"
     return ""
+
+
+def _instead(name: str, held: Sequence[str], *, is_text: bool) -> str:
+    """What a column holds, and a rule that its cells allow."""
+    if not held:
+        rule = f"{name} == TEXT" if is_text else f"{name} < NUMBER"
+        return f"; write a rule: '{rule}' with a value of your own"
+    few = is_text or len(held) <= _FEW
+    holds = ", ".join(held[:_FEW]) + ", ..." * (len(held) > _FEW)
+    if not few:
+        holds = f"{held[0]} to {held[-1]}"
+    if is_text or len(held) == 2:
+        rule = f"{name} == {held[-1]}"
+    else:
+        rule = f"{name} >= {held[len(held) // 2]}"
+    return f", but holds {holds}; write a rule such as '{rule}'"

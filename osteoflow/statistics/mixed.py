@@ -114,7 +114,12 @@ class _Profile:
         return -float((growth * within**2).sum()), float(of_logs), -lost
 
 
-def fit_mixed(design: ArrayLike, y: ArrayLike, participants: ArrayLike) -> MixedFit:
+def fit_mixed(
+    design: ArrayLike,
+    y: ArrayLike,
+    participants: ArrayLike,
+    names: Sequence[str] | None = None,
+) -> MixedFit:
     """Fit a random intercept per participant.
 
     Parameters
@@ -125,6 +130,8 @@ def fit_mixed(design: ArrayLike, y: ArrayLike, participants: ArrayLike) -> Mixed
         Shape (n,).
     participants
         Shape (n,): who each row belongs to.
+    names
+        What the design's columns are called in errors; absent: by their places.
 
     Raises
     ------
@@ -132,7 +139,7 @@ def fit_mixed(design: ArrayLike, y: ArrayLike, participants: ArrayLike) -> Mixed
         If values are missing, columns of the design depend on each other, nobody has two rows,
         there are fewer than two participants or too few rows, or y follows the design exactly.
     """
-    profile = _profile(design, y, participants)
+    profile = _profile(design, y, participants, names)
     ratio, best, singular = _best_ratio(profile)
     inverse, beta, rss = profile.solve(ratio)
     variance = rss / (profile.n - profile.k)
@@ -223,7 +230,12 @@ def _denominator(df: Array) -> float:
     return 2 * expected / (expected - len(df))
 
 
-def _profile(design: ArrayLike, y: ArrayLike, participants: ArrayLike) -> _Profile:
+def _profile(
+    design: ArrayLike,
+    y: ArrayLike,
+    participants: ArrayLike,
+    names_of_columns: Sequence[str] | None = None,
+) -> _Profile:
     x, values = np.asarray(design, dtype=float), np.asarray(y, dtype=float)
     names, groups = np.unique(np.asarray(participants), return_inverse=True)
     if not (np.isfinite(x).all() and np.isfinite(values).all()):
@@ -237,12 +249,32 @@ def _profile(design: ArrayLike, y: ArrayLike, participants: ArrayLike) -> _Profi
         raise ValueError("nobody has two observations: there is nothing within participants")
     size = np.linalg.norm(x, axis=0)
     if (size == 0).any() or np.linalg.matrix_rank(x / size) < k:
-        raise ValueError("a fixed effect does not vary, or follows from the others")
+        raise ValueError(_redundant(x, names_of_columns or [f"column {j}" for j in range(k)]))
     profile = _Profile(x, values, groups)
     rest = values - profile.basis @ profile.cross
     if np.linalg.norm(rest) <= 1e-10 * max(np.linalg.norm(values), 1e-300):
         raise ValueError("the measurement does not vary beyond the fixed effects")
     return profile
+
+
+def _redundant(x: Array, names: Sequence[str]) -> str:
+    """Names the first column that those before it determine, and which of them do."""
+    for place, name in enumerate(names):
+        if np.ptp(x[:, place]) <= 1e-12 * max(float(np.abs(x[:, place]).max()), 1e-300):
+            if place == 0 and (x[:, 0] != 0).all():  # the intercept
+                continue
+            return f"the fixed effect '{name}' does not vary"
+        before = x[:, :place] / np.linalg.norm(x[:, :place], axis=0)
+        own = x[:, place] / np.linalg.norm(x[:, place])
+        if np.linalg.matrix_rank(np.column_stack([before, own])) > place:
+            continue
+        shares = np.linalg.lstsq(before, own, rcond=None)[0]
+        makers = [other for other, share in zip(names, shares, strict=False) if abs(share) > 1e-8]
+        others = ", ".join(f"'{other}'" for other in makers if other != "intercept")
+        return (
+            f"the fixed effect '{name}' follows from the others ({others}): leave one of them out"
+        )
+    return "a fixed effect follows from the others"
 
 
 def _best_ratio(profile: _Profile) -> tuple[float, float, bool]:

@@ -53,6 +53,13 @@ class _Design:
         for level in levels[1:]:
             self.add(term, f"{level} − {levels[0]}", (values == level).to_numpy())
 
+    def names(self) -> list[str]:
+        """Each column by its term; of a category with the levels that it contrasts."""
+        return [
+            term if contrast in ("", "per unit", "1 − 0") else f"{term} ({contrast})"
+            for term, contrast in zip(self.terms, self.contrasts, strict=True)
+        ]
+
     def matrix(self, n: int) -> np.ndarray:
         return np.column_stack([np.ones(n), *self.columns])
 
@@ -127,7 +134,7 @@ def _model(
     try:
         design, notes = _design(data, item)
         x, y = design.matrix(len(data)), data["value"].to_numpy(dtype=float)
-        fit = fit_mixed(x, y, data["key"])
+        fit = fit_mixed(x, y, data["key"], design.names())
     except ValueError as error:
         return [], {**about, "note": str(error)}
     about |= {

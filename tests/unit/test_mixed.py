@@ -215,12 +215,23 @@ def test_effects_and_counts(cohort):
 def test_what_cannot_be_fitted_has_its_reason(cohort):
     measurements, people = cohort
     cases = {
-        "follows from the others": model(fixed=["age", "age2"]),
+        "the fixed effect 'age2' follows from the others ('age'): leave": model(
+            fixed=["level", "age", "fracture", "age2"]
+        ),
+        "the fixed effect 'group (b − a)' follows from the others ('fracture')": model(
+            fixed=["age", "fracture", "group"]
+        ),
+        "the fixed effect 'ones' does not vary": model(fixed=["age", "ones"]),
         "'sex2' does not vary": model(fixed=["level", "sex2"]),
         "nobody has": model(metric="pdff_mean"),
         "two observations": model(levels=["L1", "L4"], fixed=["age"]),
     }
-    people = people.assign(age2=2 * people["age"], sex2="F")
+    people = people.assign(
+        age2=2 * people["age"],
+        sex2="F",
+        group=people["fracture"].map({0: "a", 1: "b"}),
+        ones=1.0,
+    )
     for words, item in cases.items():
         effects, models = mixed_tables(measurements, people, [item])
         assert effects.empty

@@ -315,7 +315,7 @@ def test_called_class_breaks_ties_towards_the_earlier_class():
         (ORDINAL, lambda p: p.assign(dxa_tscore=p["dxa_tscore"].clip(lower=-2.4)),
          "no participant of the training data is of class 'osteoporosis'"),
         (ORDINAL, lambda p: p.assign(dxa_tscore=np.where(np.arange(72) < 3, -3.0, -1.5)
-                                     + (np.arange(72) % 2)), "do not suffice for 3 folds"),
+                                     + (np.arange(72) % 2)), "does not suffice for 3 folds"),
         (CONTINUOUS, lambda p: p.assign(vbmd_l1l2_mean=100.0), "the outcome is constant"),
         (CONTINUOUS, lambda p: p.assign(
             vbmd_l1l2_mean=p["vbmd_l1l2_mean"].where(np.arange(72) < 9)),

@@ -94,7 +94,7 @@ def test_ordinal_outcome_from_texts_and_from_cuts(people, features):
 def test_undeclared_class_is_named(people, features):
     people.loc[0, "spine_class"] = "severe"
     classes = ["osteoporosis", "osteopenia", "normal"]
-    with pytest.raises(AnalysisError, match="not declared: severe"):
+    with pytest.raises(AnalysisError, match="not declared: 'severe'"):
         assemble(
             people, features, _analysis(kind="ordinal", outcome="spine_class", classes=classes)
         )

@@ -25,6 +25,7 @@ from osteoflow.models.kinds.learners import (
 from osteoflow.models.kinds.scores import continuous_scores
 from osteoflow.models.linear import LinearFit, fit_linear, varies
 from osteoflow.models.selectors import ScoreFunction
+from osteoflow.models.sufficient import CONSTANT, HELD_QUANTITIES, LEAST_PER_FOLD, few_quantities
 from osteoflow.statistics.limits import LIMIT
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
 
 _ENOUGH = 10
-# Groups of the outcome that folds keep the shares of, and rows each test part must have for r.
-_MOST_STRATA, _LEAST_PER_FOLD = 5, 3
+# Groups of the outcome that folds keep the shares of.
+_MOST_STRATA = 5
 
 
 class LinearRegression(Regression):
@@ -90,20 +91,14 @@ class ContinuousKind(OutcomeKind):
     def check(self, outcome: Array, groups: NDArray[Any], n_folds: int) -> None:
         """The outcome must vary, and test parts must have three participants."""
         if not varies(outcome):
-            raise AnalysisError("the outcome is constant in the training data")
-        n = len(set(groups.tolist()))
-        if n < _LEAST_PER_FOLD * n_folds:
-            raise AnalysisError(
-                f"{n} participants in the training data do not suffice for {n_folds} folds of "
-                f"{_LEAST_PER_FOLD} or more"
-            )
+            raise AnalysisError(CONSTANT)
+        if problem := few_quantities(len(set(groups.tolist())), n_folds):
+            raise AnalysisError(problem)
 
     def check_holdout(self, outcome: Array) -> None:
         """Three participants who differ."""
-        if len(outcome) < _LEAST_PER_FOLD or not varies(outcome):
-            raise AnalysisError(
-                f"the hold-out needs {_LEAST_PER_FOLD} participants with different outcomes"
-            )
+        if len(outcome) < LEAST_PER_FOLD or not varies(outcome):
+            raise AnalysisError(HELD_QUANTITIES)
 
     def strata(self, outcome: Array, n_folds: int) -> Indices:
         """Groups between quantiles, at most five and each of ``n_folds`` or more."""

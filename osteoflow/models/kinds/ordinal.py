@@ -18,6 +18,7 @@ from osteoflow.models.kinds.scores import ordinal_scores
 from osteoflow.models.ordinal import OrdinalFit, class_probabilities, fit_ordinal
 from osteoflow.models.ordinal_lasso import OrdinalPath, fit_ordinal_path
 from osteoflow.models.selectors import ScoreFunction
+from osteoflow.models.sufficient import ONE_CLASS_HELD, classes_too_small
 from osteoflow.statistics.intervals import Z95
 from osteoflow.statistics.kappa import confusion, weighted_kappa
 
@@ -100,23 +101,14 @@ class OrdinalKind(OutcomeKind):
 
     def check(self, outcome: Array, groups: NDArray[Any], n_folds: int) -> None:
         """Each class needs a participant in every fold."""
-        for place, name in enumerate(self.classes):
-            n = len(set(groups[outcome == place].tolist()))
-            if n == 0:
-                raise AnalysisError(
-                    f"no participant of the training data is of class '{name}': leave it out of "
-                    "classes, or join it with its neighbour"
-                )
-            if n < n_folds:
-                raise AnalysisError(
-                    f"{n} participants of class '{name}' in the training data do not suffice for "
-                    f"{n_folds} folds"
-                )
+        sizes = [len(set(groups[outcome == place].tolist())) for place in range(self.k)]
+        for problem in classes_too_small(sizes, self.classes, n_folds):
+            raise AnalysisError(problem)
 
     def check_holdout(self, outcome: Array) -> None:
         """Two classes at least, of which each that occurs counts."""
         if len(np.unique(outcome)) < 2:
-            raise AnalysisError("the hold-out has participants of one class alone")
+            raise AnalysisError(ONE_CLASS_HELD)
 
     def strata(self, outcome: Array, n_folds: int) -> Indices:
         """The classes."""

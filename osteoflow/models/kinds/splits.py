@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.kinds.base import Array, Indices, OutcomeKind
+from osteoflow.models.sufficient import NO_TRAINING, held_size, names_nobody
 from osteoflow.settings.analysis import Analysis
 
 
@@ -50,17 +51,17 @@ def hold_out(
     if data.held_out_by_rule is not None:
         held = data.held_out_by_rule
         if not held.any():
-            raise AnalysisError(f"hold-out rule '{analysis.holdout_rule}' names nobody")
+            raise AnalysisError(names_nobody(str(analysis.holdout_rule)))
     else:
         held = np.zeros(len(data.outcome), dtype=bool)
         strata = kind.strata(data.outcome, n_folds)
         for stratum in np.unique(strata) if analysis.holdout_fraction else ():
             members = np.flatnonzero(strata == stratum)
-            size = max(1, int(np.floor(analysis.holdout_fraction * len(members) + 0.5)))
+            size = held_size(len(members), analysis.holdout_fraction)
             held[rng.permutation(members)[:size]] = True
     train, test = np.flatnonzero(~held), np.flatnonzero(held)
     if not len(train):
-        raise AnalysisError("the hold-out leaves nobody to train on")
+        raise AnalysisError(NO_TRAINING)
     kind.check(data.outcome[train], data.groups[train], n_folds)
     if len(test):
         kind.check_holdout(data.outcome[test])

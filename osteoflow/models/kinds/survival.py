@@ -21,6 +21,7 @@ from osteoflow.models.kinds.base import Array, Indices, Measure, OutcomeKind, Re
 from osteoflow.models.kinds.cox_learner import CoxLearner
 from osteoflow.models.kinds.survival_measures import EVENT, TIME, survival_scores
 from osteoflow.models.selectors import ScoreFunction
+from osteoflow.models.sufficient import NO_EVENT, horizon_not_reached, nothing_to_compare, too_few
 from osteoflow.statistics.intervals import Z95
 from osteoflow.statistics.kaplan_meier import kaplan_meier
 
@@ -105,29 +106,22 @@ class SurvivalKind(OutcomeKind):
         """Each fold needs a participant with the event."""
         n = len(set(groups[outcome[:, EVENT] == 1].tolist()))
         if n == 0:
-            raise AnalysisError("no participant of the training data has the event")
-        if n < n_folds:
-            raise AnalysisError(
-                f"{n} participants with events in the training data do not suffice for "
-                f"{n_folds} folds"
-            )
+            raise AnalysisError(NO_EVENT)
+        if problem := too_few(n, " with events", n_folds):
+            raise AnalysisError(problem)
         self._reaches(outcome)
-        if np.isnan(concordance(outcome[:, TIME], outcome[:, EVENT], np.zeros(len(outcome))).value):
-            raise AnalysisError("no event of the training data is earlier than another's time")
+        if problem := nothing_to_compare(outcome[:, [TIME, EVENT]].tolist(), "training data"):
+            raise AnalysisError(problem)
 
     def check_holdout(self, outcome: Array) -> None:
         """Some event must be earlier than another participant's time."""
-        found = concordance(outcome[:, TIME], outcome[:, EVENT], np.zeros(len(outcome)))
-        if found.n_pairs == 0:
-            raise AnalysisError("no event of the hold-out is earlier than another's time")
+        if problem := nothing_to_compare(outcome[:, [TIME, EVENT]].tolist(), "hold-out"):
+            raise AnalysisError(problem)
         self._reaches(outcome)
 
     def _reaches(self, outcome: Array) -> None:
-        if self.horizon is not None and not (outcome[:, TIME] > self.horizon).any():
-            raise AnalysisError(
-                f"nobody of a part of the data is followed beyond the horizon {self.horizon:g} "
-                f"(longest time {outcome[:, TIME].max():g}): choose an earlier one"
-            )
+        if problem := horizon_not_reached(float(outcome[:, TIME].max()), self.horizon):
+            raise AnalysisError(problem)
 
     def strata(self, outcome: Array, n_folds: int) -> Indices:
         """Events and censored rows."""
