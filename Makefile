@@ -8,7 +8,9 @@ BIN := .venv/bin
 demo: setup
 	$(BIN)/osteoflow demo .
 
+# Tests start the workflow's programs many times over: what was edited is compiled once for all.
 test: setup
+	$(BIN)/python -m compileall -q osteoflow
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 # Root and Debian's Slurm (tests/slurm/install_debian.sh): a cluster of one node, about ten minutes.
@@ -46,6 +48,7 @@ reference: setup
 # the reference response maps of IBSI-2 (github.com/theibsi/ibsi_2_reference_data).
 validation: demo
 	rm -f results/measured.jsonl
+	$(BIN)/python -m compileall -q osteoflow
 	$(BIN)/python -m pytest -n 2 --dist loadfile --measured results/measured.jsonl \
 	  tests/reference tests/unit tests/browser
 	$(BIN)/python docs/make_validation.py results/measured.jsonl results docs/validation.md

@@ -9,8 +9,6 @@ rule check_radiomics:
         compliance=f"{REPORT}/ibsi_compliance.json",
     log:
         f"{LOGS}/check_radiomics.log",
-    benchmark:
-        f"{BENCHMARKS}/check_radiomics.tsv"
     conda:
         "../envs/core.yaml"
     params:

@@ -12,8 +12,6 @@ rule track_ct_drift:
         table=f"{COHORT}/ct_drift.tsv",
     log:
         f"{LOGS}/track_ct_drift.log",
-    benchmark:
-        f"{BENCHMARKS}/track_ct_drift.tsv"
     conda:
         "../envs/core.yaml"
     params:

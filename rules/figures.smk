@@ -73,8 +73,6 @@ rule draw_cohort_figure:
         caption=f"{COHORT_STEM}.rst",
     log:
         f"{LOGS}/draw_cohort_figure/{{figure}}.log",
-    benchmark:
-        f"{BENCHMARKS}/draw_cohort_figure/{{figure}}.tsv"
     wildcard_constraints:
         figure="|".join(COHORT_FIGURES),
     conda:
@@ -102,8 +100,6 @@ rule draw_model_figure:
         caption=f"{MODEL_STEM}.rst",
     log:
         f"{LOGS}/draw_model_figure/{{analysis}}_{{figure}}.log",
-    benchmark:
-        f"{BENCHMARKS}/draw_model_figure/{{analysis}}_{{figure}}.tsv"
     wildcard_constraints:
         figure="|".join(all_figures()),
     conda:

@@ -26,8 +26,6 @@ rule write_manuscript_tables:
         ],
     log:
         f"{LOGS}/write_manuscript_tables.log",
-    benchmark:
-        f"{BENCHMARKS}/write_manuscript_tables.tsv"
     conda:
         "../envs/core.yaml"
     params:

@@ -40,8 +40,6 @@ rule write_manuscript_text:
         ),
     log:
         f"{LOGS}/write_manuscript_text.log",
-    benchmark:
-        f"{BENCHMARKS}/write_manuscript_text.tsv"
     conda:
         "../envs/core.yaml"
     params:

@@ -72,8 +72,6 @@ rule write_calculator:
         calculator=f"{MODEL}/calculator.html",
     log:
         f"{LOGS}/write_calculator/{{analysis}}.log",
-    benchmark:
-        f"{BENCHMARKS}/write_calculator/{{analysis}}.tsv"
     conda:
         "../envs/core.yaml"
     params:
@@ -93,8 +91,6 @@ rule count_stard:
         stard=f"{MODEL}/stard.json",
     log:
         f"{LOGS}/count_stard/{{analysis}}.log",
-    benchmark:
-        f"{BENCHMARKS}/count_stard/{{analysis}}.tsv"
     conda:
         "../envs/core.yaml"
     params:

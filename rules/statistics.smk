@@ -90,8 +90,6 @@ rule test_measurements:
         mixed_models=f"{STATISTICS}/mixed_models.tsv",
     log:
         f"{LOGS}/test_measurements.log",
-    benchmark:
-        f"{BENCHMARKS}/test_measurements.tsv"
     conda:
         "../envs/core.yaml"
     resources:

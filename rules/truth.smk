@@ -11,8 +11,6 @@ rule compare_truth:
         text=f"{COHORT}/truth.txt",
     log:
         f"{LOGS}/compare_truth.log",
-    benchmark:
-        f"{BENCHMARKS}/compare_truth.tsv"
     conda:
         "../envs/core.yaml"
     params:

@@ -114,12 +114,11 @@ def draw_scan(
     x = ((np.arange(columns) - (columns - 1) / 2) * pixel)[:, None]
     y = ((np.arange(rows) - (rows - 1) / 2) * pixel)[None, :]
     z = (np.arange(count) - (count - 1) / 2) * thickness
-    bone, disc = (
-        _anatomy(x, y, psf, rng_seed=seed, density_hu=hu, contrast=contrast)
-        for hu in (intercept + slope * bone_density, None)
+    bone, disc = _anatomy(
+        x, y, psf, rng_seed=seed, density_hu=intercept + slope * bone_density, contrast=contrast
     )
     edge = 0.5 * erfc((np.abs(z) - 14.0) / 0.8)  # one vertebra of 28 mm between two discs
-    data = np.empty((columns, rows, count), np.float32)
+    slices = np.empty((count, columns, rows), np.float32)
     present = np.ones(count, bool)
     if rng.random() < 0.3:
         present[: int(rng.uniform(0.0, 0.35) * count)] = False
@@ -131,13 +130,18 @@ def draw_scan(
         order = -order
     base = np.array([row_x, row_y, 0.0]) + order[:, None] * along
     for k in range(count):
-        image = (1 - edge[k]) * disc + edge[k] * bone
+        # Away from its edges a slice shows the one or the other alone.
+        whole = {0.0: disc, 1.0: bone}.get(round(edge[k], 12))
+        image = (1 - edge[k]) * disc + edge[k] * bone if whole is None else whole
         if present[k]:
             image = _with_phantom(
                 image, x, y, z[k], thickness, base, axis, rod_radius, numbers, holder, psf
             )
-        data[:, :, k] = image
-    data += noise * _noise(rng, data.shape, pixel)
+        slices[k] = image
+    grain = _noise(rng, slices.shape, pixel)
+    grain *= noise
+    slices += grain
+    data = slices.transpose(1, 2, 0)
     vertebra = ((x / 14) ** 2 + ((y - 5) / 9) ** 2 <= 1)[..., None] & (np.abs(z) < 9)
     affine = np.diag([pixel, pixel, thickness, 1.0])
     affine[:3, 3] = [x[0, 0], y[0, 0], z[0]]
@@ -186,24 +190,32 @@ def _rotation(roll: float, pitch: float, yaw: float) -> np.ndarray:
 
 
 def _inside(distance: np.ndarray, psf: float) -> np.ndarray:
-    return 0.5 * erfc(distance / (np.sqrt(2) * psf))
+    """Share of the shape in each pixel; beyond 6 SD of the edge it is 0 or 1 to 1e-9."""
+    share = (distance < 0).astype(float)
+    near = np.abs(distance) < 6 * psf
+    share[near] = 0.5 * erfc(distance[near] / (np.sqrt(2) * psf))
+    return share
 
 
 def _ellipse(x, y, cx, cy, a, b) -> np.ndarray:
     """Approximate signed distance from an ellipse, exact on its edge; mm."""
-    scaled = np.hypot((x - cx) / a, (y - cy) / b)
-    gradient = np.hypot((x - cx) / a**2, (y - cy) / b**2)
+    scaled = np.sqrt(((x - cx) / a) ** 2 + ((y - cy) / b) ** 2)
+    gradient = np.sqrt(((x - cx) / a**2) ** 2 + ((y - cy) / b**2) ** 2)
     return (scaled - 1) * scaled / np.maximum(gradient, 1e-9)
 
 
-def _anatomy(x, y, psf, rng_seed, density_hu, contrast) -> np.ndarray:
-    """Axial section through a vertebra (CT number of its marrow) or, with None, through a disc."""
+def _anatomy(x, y, psf, rng_seed, density_hu, contrast) -> tuple[np.ndarray, np.ndarray]:
+    """Axial sections through a vertebra (with the CT number of its marrow) and through a disc."""
     rng = np.random.default_rng([rng_seed, 3])
     image = np.full(np.broadcast_shapes(x.shape, y.shape), AIR)
 
-    def add(cx, cy, a, b, hu) -> None:
-        share = _inside(_ellipse(x, y, cx, cy, a, b), psf)
-        image[...] = share * hu + (1 - share) * image
+    def add(cx, cy, a, b, hu, image=image) -> None:
+        # Nothing is seen of an edge 6 SD beyond it; the approximate distance is a little short.
+        reach = 8 * psf
+        window = np.ix_(np.abs(x[:, 0] - cx) < a + reach, np.abs(y[0] - cy) < b + reach)
+        px, py = x[window[0][:, 0]], y[:, window[1][0]]
+        share = _inside(_ellipse(px, py, cx, cy, a, b), psf)
+        image[window] = share * hu + (1 - share) * image[window]
 
     a, b = rng.uniform(130, 165), rng.uniform(85, 98)
     add(0, 10, a, b, -105)
@@ -216,16 +228,16 @@ def _anatomy(x, y, psf, rng_seed, density_hu, contrast) -> np.ndarray:
     add(8, 38, 10, 10, 260 if contrast else 45)
     add(-16, 36, 12, 9, 150 if contrast else 40)
     add(0, -18, 9, 8, 10)
-    if density_hu is None:
-        add(0, 5, 24, 17, 75)
-    else:
-        add(0, 5, 24, 17, 650)
-        add(0, 5, 22.5, 15.5, density_hu)
-        add(0, -38, 4, 13, 420)
+    bone, disc = image, image.copy()
+    add(0, 5, 24, 17, 75, disc)
+    add(0, 5, 24, 17, 650, bone)
+    add(0, 5, 22.5, 15.5, density_hu, bone)
+    add(0, -38, 4, 13, 420, bone)
     table = 30 * (np.abs(x) / 200) ** 2 - 128
-    image[(y < table) & (y > table - 3)] = -350
-    image[(y <= table - 3) & (y > table - 30)] = -930
-    return image
+    for section in (bone, disc):
+        section[(y < table) & (y > table - 3)] = -350
+        section[(y <= table - 3) & (y > table - 30)] = -930
+    return bone, disc
 
 
 def _with_phantom(
@@ -247,25 +259,36 @@ def _with_phantom(
     if holder > AIR:
         share = _inside(np.maximum(np.abs(along) - half, np.abs(across) - radius - 4), psf)
         part = share * holder + (1 - share) * part
-    for rod, hu in enumerate(numbers):
-        discs = [np.hypot(px - c[rod, 0], py - c[rod, 1]) - radius for c in centres]
-        share = np.mean([_inside(distance, psf) for distance in discs], axis=0)
-        part = share * hu + (1 - share) * part
     image[window] = part
+    # Each rod alone, out to where the last of its edge is seen.
+    reach = radius + 6 * psf
+    for rod, hu in enumerate(numbers):
+        low, high = (limit([c[rod] for c in centres], axis=0) for limit in (np.min, np.max))
+        around = np.ix_(
+            *(
+                (place > low[i] - reach) & (place < high[i] + reach)
+                for i, place in enumerate((x[:, 0], y[0]))
+            )
+        )
+        px, py = x[around[0][:, 0]], y[:, around[1][0]]
+        discs = [np.sqrt((px - c[rod, 0]) ** 2 + (py - c[rod, 1]) ** 2) - radius for c in centres]
+        share = np.mean([_inside(distance, psf) for distance in discs], axis=0)
+        image[around] = share * hu + (1 - share) * image[around]
     return image
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, int, int], pixel: float) -> np.ndarray:
-    """Noise of unit SD, independent between slices."""
-    fx = fft.fftfreq(shape[0], pixel)[:, None]
-    fy = fft.rfftfreq(shape[1], pixel)[None, :]
+    """Noise of unit SD, independent between slices, which come first."""
+    fx = fft.fftfreq(shape[1], pixel)[:, None]
+    fy = fft.rfftfreq(shape[2], pixel)[None, :]
     frequency = np.hypot(fx, fy)
     cut = 0.5 / max(pixel, 0.9)
     transfer = np.sqrt(frequency) * np.cos(np.pi / 2 * np.minimum(frequency / cut, 1))
     transfer += np.sqrt(WHITE_SHARE * (transfer**2).mean())
     transfer = transfer.astype(np.float32)
     result = np.empty(shape, np.float32)
-    for k in range(shape[2]):
-        white = rng.standard_normal(shape[:2], dtype=np.float32)
-        result[:, :, k] = fft.irfft2(fft.rfft2(white) * transfer, shape[:2])
-    return result / result[:, :, 0].std()
+    for image in result:
+        white = rng.standard_normal(shape[1:], dtype=np.float32)
+        image[...] = fft.irfft2(fft.rfft2(white) * transfer, shape[1:])
+    result /= result[0].std()
+    return result

@@ -1,5 +1,7 @@
 """A subject without a mask is outlined by a segmentation program, here a stand-in of one."""
 
+import shutil
+
 import numpy as np
 import pytest
 import yaml
@@ -13,7 +15,7 @@ from osteoflow.segmentation.backends.registry import BACK_ENDS
 from osteoflow.subjects import MASK_COLUMNS
 
 from .conftest import osteoflow, write_study
-from .three import simulate_three
+from .three import raw_of_three
 
 CONFIG = {
     "radiomics": {"images": {"pdff": {"settings": "pdff", "levels": ["L1", "L2"]}}},
@@ -35,8 +37,8 @@ def run(study, table, **backends):
 
 
 @pytest.fixture
-def study(tmp_path):
-    simulate_three(tmp_path / "raw")
+def study(tmp_path, tmp_path_factory):
+    shutil.copytree(raw_of_three(tmp_path_factory), tmp_path / "raw")
     return tmp_path
 
 

@@ -13,12 +13,12 @@ import pytest
 from osteoflow.io.volume import read_json
 
 from .conftest import osteoflow
-from .three import new_study, simulate_three, start
+from .three import new_study, raw_of_three, start
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    return simulate_three(tmp_path_factory.mktemp("raw"))
+    return raw_of_three(tmp_path_factory)
 
 
 def wait_until(reached):

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from osteoflow.review.table import COLUMNS
 from osteoflow.segmentation.schemes import to_verse, verse_id
 
 from .conftest import osteoflow
-from .three import new_study, simulate_three
+from .three import finished_study_of_three
 
 COHORT_RULES = {"assemble_cohort", "describe_cohort", "compare_readings", "test_measurements"}
 COHORT_RULES |= {
@@ -31,10 +33,8 @@ COHORT_RULES |= {"count_stard", "write_calculator"}
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A finished study of three participants, without a review."""
-    raw = simulate_three(tmp_path_factory.mktemp("raw") / "raw")
-    folder = new_study(tmp_path_factory.mktemp("study"), raw)
-    osteoflow("run", folder, "--cores", 2)
-    return folder
+    finished = finished_study_of_three(tmp_path_factory)
+    return Path(shutil.copytree(finished, tmp_path_factory.mktemp("reviewed") / "study"))
 
 
 def why(study):

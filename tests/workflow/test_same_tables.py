@@ -13,22 +13,20 @@ from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 
 from .conftest import osteoflow
-from .three import new_study, simulate_three, start, tables
+from .three import finished_study_of_three, new_study, raw_of_three, start, tables
 
 KILLS = 20
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    return simulate_three(tmp_path_factory.mktemp("raw"))
+    return raw_of_three(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def expected(raw, tmp_path_factory):
+def expected(tmp_path_factory):
     """Tables of an undisturbed run."""
-    study = new_study(tmp_path_factory.mktemp("calm") / "study", raw)
-    osteoflow("run", study, "--cores", 2)
-    found = tables(study)
+    found = tables(finished_study_of_three(tmp_path_factory))
     assert len(found) > 20
     return found
 

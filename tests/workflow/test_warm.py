@@ -11,14 +11,14 @@ import pytest
 from osteoflow.running.owner import MARKER
 
 from .conftest import osteoflow
-from .three import new_study, simulate_three, start, tables
+from .three import new_study, raw_of_three, start, tables
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the warm process is Linux' own")
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    return simulate_three(tmp_path_factory.mktemp("raw"))
+    return raw_of_three(tmp_path_factory)
 
 
 def processes_of(study):

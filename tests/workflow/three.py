@@ -1,22 +1,57 @@
-"""Studies of the same three simulated participants, and what their tables hold."""
+"""Studies of the same three simulated participants, and what their tables hold.
 
+Raw data and the finished study are made once for all files of a session, whichever worker of xdist
+needs them first.
+"""
+
+import os
 import shutil
 import signal
 import subprocess
 import sys
+from fcntl import LOCK_EX, flock
 
 from osteoflow.simulate.cohort import simulate_cohort
 from osteoflow.simulate.protocol import TINY
 
-from .conftest import CONFIG, write_study
+from .conftest import CONFIG, osteoflow, write_study
 
 COMPARED = ("cohort", "statistics", "models")
 
 
-def simulate_three(folder):
-    """Raw data of three sound participants."""
-    simulate_cohort(folder, 3, 17, TINY, processes=2, path_prefix="raw/", broken=False)
+def made_once(tmp_path_factory, name, make):
+    """A folder that all workers of a session share, made by the first of them that asks."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / name
+    with (shared / f"{name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if not folder.exists():
+            # Under another name until it is whole, as what fails half-way is nobody's.
+            begun = shared / f"{name}.begun"
+            shutil.rmtree(begun, ignore_errors=True)
+            make(begun)
+            begun.rename(folder)
     return folder
+
+
+def raw_of_three(tmp_path_factory):
+    """Raw data of three sound participants; to be copied, not changed."""
+
+    def make(folder):
+        simulate_cohort(folder, 3, 17, TINY, processes=2, path_prefix="raw/", broken=False)
+
+    return made_once(tmp_path_factory, "raw_of_three", make)
+
+
+def finished_study_of_three(tmp_path_factory):
+    """The study of :func:`new_study` after an undisturbed run; to be copied, not changed."""
+
+    def make(folder):
+        osteoflow("run", new_study(folder, raw), "--cores", 2)
+
+    raw = raw_of_three(tmp_path_factory)
+    return made_once(tmp_path_factory, "finished_study_of_three", make)
 
 
 def new_study(folder, raw):
