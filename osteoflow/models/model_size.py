@@ -21,7 +21,7 @@ from osteoflow.models.sample_size import (
     r_squared_of_auc,
     survival_sample_size,
 )
-from osteoflow.wording import count, significant
+from osteoflow.wording import count, listing, significant
 
 if TYPE_CHECKING:
     from osteoflow.models.fitting import FittedModels
@@ -94,17 +94,19 @@ def candidate_parameters(final: FittedModels | KindModels, n_features: int) -> d
 
 def size_warnings(table: pd.DataFrame) -> list[str]:
     """One sentence that names the models whose sample does not suffice; none if all do."""
-    few = []
+    few: dict[str, list[str]] = {}  # models of equal numbers are told together
     for _, row in table[table["sufficient"] != "yes"].iterrows():
-        words = f"{in_sentence(row['model'])} {row['n']}"
+        words = f"{row['n']}"
         if np.isfinite(row["n_required"]):
             words += f" of {row['n_required']:.0f}"
         words += f" ({count(row['candidate_parameters'], 'candidate parameter')}"
         what = " events" if np.isfinite(row["n_events"]) else ""
-        few.append(f"{words}, {significant(row['events_per_parameter'], 2)}{what} each)")
+        words += f", {significant(row['events_per_parameter'], 2)}{what} each)"
+        few.setdefault(words, []).append(in_sentence(row["model"]))
     if not few:
         return []
-    return [f"fewer participants than the models' sample size asks for: {'; '.join(few)}"]
+    told = "; ".join(f"{listing(names)} {words}" for words, names in few.items())
+    return [f"fewer participants than the models' sample size asks for: {told}"]
 
 
 def size_words(table: pd.DataFrame, analysis: Analysis) -> str:

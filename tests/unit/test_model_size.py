@@ -59,6 +59,10 @@ def test_candidates_are_counted_before_selection():
     assert "lower bound" not in table.loc["clinical", "sentence"]
     (words,) = size_warnings(table.reset_index())
     assert f"radiomics 60 of {needed.n} (20 candidate parameters" in words
+    # Models of one size are told together: the baseline and the measurement.
+    same = binary_sample_size(1, events / 60).n
+    assert words.count(f"60 of {same} (1 candidate parameter") == 1
+    assert f" and measurements 60 of {same} (1 candidate parameter" in words
     words = size_words(table.reset_index(), analysis)
     assert f"; radiomics {needed.n} (20 candidate parameters); " in words
     assert "if 15 % of the greatest R2 is expected, a lower bound" in words
