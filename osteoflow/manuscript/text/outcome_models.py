@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from osteoflow import wording
 from osteoflow.images import RADIOMICS
 from osteoflow.manuscript.text.citations import cite
 from osteoflow.manuscript.text.facts import AnalysisFacts, Facts
@@ -30,6 +31,8 @@ _NAMES = {
     "idi": "integrated discrimination improvement",
 }
 _MEASURE_SOURCES = {"brier": ("brier1950",), "calibration_slope": ("cox1958", "vancalster2019")}
+# Measures that keep their capital within a sentence.
+_PROPER = ("AUC", "R²", "Brier", "Pearson", "Spearman")
 # Rows of the performance table that measure nothing.
 _NO_MEASURES = ("threshold",)
 # What a comparison's or an interval's method names -> what is cited.
@@ -226,11 +229,10 @@ def _curves(item: AnalysisFacts, methods: Mapping[str, str]) -> list[str]:
 
 def measure_name(name: str) -> str:
     """A measure as a sentence names it, with its source."""
-    words = _NAMES.get(name, name.replace("_", " "))
-    upper = words.split(" ")[0].isupper() or words[:2] in ("AU", "R²") or words.startswith("Brier")
-    return plain(words if upper else words[0].lower() + words[1:]) + cite(
-        *_MEASURE_SOURCES.get(name, ())
-    )
+    words = _NAMES.get(name) or wording.measure_name(name)
+    if not words.startswith(_PROPER):
+        words = words[0].lower() + words[1:]
+    return plain(words) + cite(*_MEASURE_SOURCES.get(name, ()))
 
 
 def _without_counts(method: str) -> str:

@@ -119,7 +119,7 @@ def comparisons(
             about = {"model_a": a, "model_b": b, "metric": measure.name, "z": np.nan, "p": np.nan}
             if apart:
                 found = _difference(apart[a] - apart[b])
-                rows.append(about | found | {"test": f"hold-out, {BOOTSTRAP}"})
+                rows.append(about | found | {"test": f"difference on the hold-out, {BOOTSTRAP}"})
             found = _difference(draws[a] - draws[b]) | {"p": np.nan}
             words = f"none: difference in cross-validation ({_OVER[measure.over]}), {BOOTSTRAP}"
             rows.append(about | found | {"test": words})
