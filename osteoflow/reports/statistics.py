@@ -89,9 +89,7 @@ def statistics_tables(
     if (table := of("table1")) is not None:
         made.append(_table1(table, about, label))
     if (table := of("comparisons")) is not None:
-        shown = table if table["note"].notna().any() else table.drop(columns="note")
-        note = f"{FDR}each comparison. Effects are of the first group less the second."
-        made.append(make_table(shown, "Group comparisons", label=label, note=note))
+        made.append(_comparisons(table, label))
     if (table := of("comparison_pairs")) is not None:
         made.append(_pairs(table, label))
     if (table := of("correlations")) is not None:
@@ -142,6 +140,46 @@ def _own(table: pd.DataFrame, kind: str) -> list[str]:
 
 def _words(table: pd.DataFrame, name: str) -> list[str]:
     return [value if isinstance(value, str) else "" for value in table[name]]
+
+
+def _comparisons(table: pd.DataFrame, label: Callable[[str], str]) -> HtmlTable:
+    """One cell for all groups of a row, so that three of them fit a page as well as two."""
+    shown = pd.DataFrame(
+        {
+            "name": [
+                name if name == group else f"{name}: {group}"
+                for name, group in zip(table["name"], table["group"], strict=True)
+            ],
+            "variable": table["variable"],
+            "groups": [_groups(row) for row in table.to_dict("records")],
+            "test": table["test"],
+            "statistic": table["statistic"],
+            "p": table["p"],
+            "p_fdr": table["p_fdr"],
+            "effect": _own(table, "effect"),
+            "effect_name": table["effect_name"],
+            "note": _words(table, "note"),
+        }
+    )
+    return make_table(
+        shown if any(shown["note"]) else shown.drop(columns="note"),
+        "Group comparisons",
+        headings={"groups": "Groups", "effect": "Effect (95 %)"},
+        label=label,
+        note=f"{FDR}each comparison. Effects are of the first group less the second.",
+    )
+
+
+def _groups(row: Mapping[str, Any]) -> str:
+    """Each group of a row with its size and summary."""
+    found = []
+    for key, level in row.items():
+        place = key.removeprefix("group_")
+        if key == place or level != level:  # no group of this row, which is NaN
+            continue
+        name = f"{level:g}" if isinstance(level, float) else str(level)
+        found.append(f"{name} (n = {row[f'n_{place}']:.0f}) {row[f'summary_{place}']}")
+    return "; ".join(found)
 
 
 def _pairs(table: pd.DataFrame, label: Callable[[str], str]) -> HtmlTable:

@@ -197,6 +197,13 @@ def test_report_tables_of_written_statistics(statistics):
     for table in found.values():
         assert all(len(row) == len(table.headings) for row in table.rows)
         assert not any(cell.text in ("nan", "None") for row in table.rows for cell in row)
+    compared, written = found["Group comparisons"], read_table(folder / "comparisons.tsv")
+    place = [cell.text for cell in compared.headings].index("Groups")
+    for row, line in zip(compared.rows, written.to_dict("records"), strict=True):
+        for number in ("1", "2"):
+            summary = f"(n = {line[f'n_{number}']:.0f}) {line[f'summary_{number}']}"
+            assert summary in row[place].text
+    assert len(compared.headings) <= 10
     mixed = found["Mixed model “m”: vBMD (mg/cm³ K₂HPO₄)"]
     assert [row[0].text for row in mixed.rows] == ["Intercept", "Level", "v1"]
     assert "120 vertebrae of 60 participants" in mixed.note
