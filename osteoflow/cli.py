@@ -268,6 +268,7 @@ def _join(options: argparse.Namespace) -> int:
     from osteoflow.study import check_folder
 
     config, table = check_folder(options.study)
+    _warn_of_analyses(config, table)
     cores = options.cores or (1 if options.profile == "slurm" else _cores())
 
     def prepare() -> None:

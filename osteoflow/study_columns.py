@@ -81,7 +81,8 @@ _TRUTH |= dict.fromkeys(("False", "FALSE", "false"), "False")
 def first_rows(table: SubjectsTable) -> dict[str, Cells]:
     """Clinical columns of each participant's first row, as the models read them.
 
-    Of several sessions models use the first. A column holds numbers if all its filled cells are.
+    Of several sessions models use the first. A column holds numbers if all its filled cells are;
+    one with an infinite value is text here and numbers to the models, which refuse the value.
     """
     seen: set[str] = set()
     rows = []

@@ -31,7 +31,7 @@ class Findings:
     Attributes
     ----------
     mistakes
-        What contradicts the table however many participants follow: the study is refused.
+        What contradicts the table, whoever may follow: the study is refused.
     warnings
         Participants who do not suffice (yet), and rows that are left out: the rest of the study
         does not depend on them.
@@ -70,9 +70,11 @@ def findings(analysis: Analysis, columns: Mapping[str, Cells]) -> Findings:
     found = Findings([], [])
     held = _verdicts(analysis.holdout_rule, columns)
     apart = _verdicts(_reliability_set(analysis), columns)
-    found.mistakes.extend(
-        f"{place}.{text}" for text in _rule_mistakes(analysis, columns, held, apart)
-    )
+    misspelt, named = _rule_findings(analysis, columns, held, apart)
+    found.mistakes.extend(f"{place}.{text}" for text in misspelt)
+    found.warnings.extend(f"{place} cannot be fitted: {text}" for text in named)
+    if misspelt or (apart is not None and named):
+        return found  # who would be modelled is another matter once the rules are mended
     try:
         if not set(columns_of_outcome(analysis)) <= set(columns):
             return found
@@ -89,9 +91,8 @@ def findings(analysis: Analysis, columns: Mapping[str, Cells]) -> Findings:
             f"negative {were} left out"
         )
     rows = _rows(analysis, size, outcome, time, held, apart)
-    found.warnings.extend(
-        f"{place} cannot be fitted: {text}" for text in _shortfalls(analysis, rows)
-    )
+    short = [f"{place} cannot be fitted: {text}" for text in _shortfalls(analysis, rows)]
+    found.warnings.extend(text for text in short if text not in found.warnings)
     return found
 
 
@@ -121,47 +122,60 @@ def _names_classes(analysis: Analysis, columns: Mapping[str, Cells]) -> bool:
     return column is not None and any(value is not None for value in column.entries)
 
 
-def _rule_mistakes(
+def _rule_findings(
     analysis: Analysis,
     columns: Mapping[str, Cells],
     held: Verdicts | None,
     apart: Verdicts | None,
-) -> list[str]:
-    """Rules for parts of the participants that name nobody, or leave nobody."""
-    problems = []
-    if held is not None:
-        rule = str(analysis.holdout_rule)
-        if 1.0 not in held:
-            problems.append(f"holdout_rule: {words.names_nobody(rule)}{_absent(rule, columns)}")
-        elif 0.0 not in held:
-            problems.append(
-                f"holdout_rule: hold-out rule '{rule}' names everybody: {words.NO_TRAINING}"
-            )
-    if apart is not None:
-        place, rule = "radiomics.reliability_set", str(_reliability_set(analysis))
-        if 1.0 not in apart:
-            nobody = words.reliability_names_nobody(rule)
-            problems.append(f"{place}: {nobody}{_absent(rule, columns)}")
-        elif 0.0 not in apart:
-            problems.append(
-                f"{place}: the reliability set '{rule}' names everybody, and nobody is left to "
-                "be modelled"
-            )
-    return problems
+) -> tuple[list[str], list[str]]:
+    """Rules for parts of the participants that name nobody, or leave nobody.
+
+    Returns
+    -------
+    tuple
+        Rules with a text that stands in no cell but is spelt like one that does: mistakes; and
+        those that wait for other participants, of a later year or another site.
+    """
+    reliability = _reliability_set(analysis)
+    mistakes, waiting = [], []
+    for place, rule, named, nobody, everybody in (
+        ("holdout_rule", analysis.holdout_rule, held, words.names_nobody, words.NO_TRAINING),
+        (
+            "radiomics.reliability_set",
+            reliability,
+            apart,
+            words.reliability_names_nobody,
+            f"the reliability set '{reliability}' names everybody, and nobody is left to be "
+            "modelled",
+        ),
+    ):
+        if named is None:
+            continue
+        if 1.0 not in named:
+            absent, is_misspelt = _absent(str(rule), columns)
+            text = f"{nobody(str(rule))}{absent}"
+            if is_misspelt:
+                mistakes.append(f"{place}: {text}")
+            else:
+                waiting.append(text)
+        elif set(named) == {1.0}:
+            waiting.append(everybody)
+    return mistakes, waiting
 
 
-def _absent(rule: str, columns: Mapping[str, Cells]) -> str:
-    """Texts of a rule that stand in no cell, with what may have been meant, or ""."""
-    found = []
+def _absent(rule: str, columns: Mapping[str, Cells]) -> tuple[str, bool]:
+    """Texts of a rule that stand in no cell, or "", and whether one is spelt like one that does."""
+    found, is_misspelt = [], False
     for part in parse_rule(rule):
         texts = sorted({str(entry) for entry in columns[part.column].entries if entry is not None})
         if part.sign != "==" or not isinstance(part.value, str) or part.value in texts:
             continue
         near = nearest_name(part.value, texts)
+        is_misspelt |= near is not None
         holds = f"it holds {', '.join(texts[:_FEW])}{', ...' * (len(texts) > _FEW)}"
         advice = holds if near is None else f"did you mean '{near}'?"
         found.append(f"nobody has '{part.value}' in column '{part.column}', {advice}")
-    return f" ({'; '.join(found)})" if found else ""
+    return (f" ({'; '.join(found)})" if found else ""), is_misspelt
 
 
 def _rows(
@@ -187,7 +201,8 @@ def _rows(
             test.append((value, when))
     if analysis.holdout_rule is None:
         return _Rows(train, None, analysis.holdout_fraction)
-    return _Rows(train, None if held is None else test, 0.0)
+    # A rule that names nobody at all is told as such.
+    return _Rows(train, test if held is not None and 1.0 in held else None, 0.0)
 
 
 def _shortfalls(analysis: Analysis, rows: _Rows) -> list[str]:

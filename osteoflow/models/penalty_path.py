@@ -162,7 +162,12 @@ def solve_path(
     intercepts, coefficients, ratios = [], [], []
     with config_context(skip_parameter_validation=True):
         for penalty in lambdas:
-            eta = problem.solve(float(penalty) / unit)
+            try:
+                eta = problem.solve(float(penalty) / unit)
+            except np.linalg.LinAlgError as error:
+                raise ArithmeticError(
+                    f"the penalised model cannot be solved at lambda {penalty:.3g}: {error}"
+                ) from error
             intercepts.append(problem.intercept)
             coefficients.append(problem.coefficients.copy())
             ratios.append(problem.deviance_ratio(eta))

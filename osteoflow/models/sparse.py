@@ -175,8 +175,9 @@ class SparseProblem:
         rest[active] = 0.0
         if (found[active] * signs > 0).all() and rest.max(initial=0.0) <= l1:
             return found
-        # A least-squares problem with this matrix; the solver goes by the matrix itself, and takes
-        # the size of its tolerance from the response.
+        # A least-squares problem with this matrix, but for a ridge that only keeps its root real.
+        # The solver goes by the matrix itself, and takes its tolerance and the gap to it from the
+        # response; screening by that gap would trust it to the last digit.
         ridge = 1e-10 * max(float(second.trace()), 1e-300)
         root = np.linalg.cholesky(second + ridge * np.eye(len(second)))
         X, y = np.asfortranarray(root.T), np.linalg.solve(root, target)
@@ -191,6 +192,7 @@ class SparseProblem:
                 Xy=target,
                 coef_init=b.copy(),
                 check_input=False,
+                do_screening=False,
                 tol=1e-10,
                 max_iter=10_000,
             )

@@ -241,7 +241,7 @@ def _indicator(name: str, column: Cells) -> list[float | None]:
     for value in column.entries:
         try:
             number = None if value is None else float(value)
-        except ValueError:
+        except (TypeError, ValueError):
             number = math.nan
         if number is not None and number not in (0.0, 1.0):
             wrong.append(value)

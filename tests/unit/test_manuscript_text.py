@@ -392,6 +392,29 @@ def test_steps_of_several_analyses_keep_their_order():
         "LASSO: for `b` and `c`, two; for `a`, one",
         "Cut-off: for `c`, z",
     ]
+    assert merged_steps({}) == []
+    assert merged_steps({"a": [("Filter", "x"), ("LASSO", "y")],
+                         "b": [("LASSO", "y"), ("Filter", "x")]}) is None  # fmt: skip
+
+
+def test_analyses_with_steps_in_another_order_have_lists_of_their_own():
+    first = analysis_facts({"imputation": "median", "lasso": "path"})
+    steps = {"lasso": "path", "imputation": "median"}
+    second = AnalysisFacts("other", {**first.summary, "methods": steps}, first.tables)
+    first = AnalysisFacts(
+        first.name,
+        {**first.summary, "methods": {"imputation": "median", "lasso": "path"}},
+        first.tables,
+    )
+    text = section(write_methods(study(analyses=[first, second]))[0], "Prediction models")
+    assert (
+        "For `fracture`, the steps were fitted in training data alone, in this order:\n\n1. I"
+        in text
+    )
+    assert (
+        "For `other`, the steps were fitted in training data alone, in this order:\n\n1. LASSO"
+        in text
+    )
 
 
 def test_other_outcomes_need_no_events():

@@ -108,7 +108,9 @@ def study(tmp_path_factory):
         source = ROOT / name
         if source.is_dir():
             # With what Python and numba compiled of it, which is valid as long as times are kept.
-            shutil.copytree(source, clone / name)
+            # Others may be compiling now: what has no final name yet may be gone when it is copied.
+            unfinished = shutil.ignore_patterns("*.pyc.*", "*.tmp.*")
+            shutil.copytree(source, clone / name, ignore=unfinished)
         else:
             clone.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, clone / name)

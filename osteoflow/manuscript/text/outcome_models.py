@@ -149,14 +149,21 @@ def _pipelines(analyses: Sequence[AnalysisFacts]) -> list[str]:
     texts = _paragraphs({name: told(own, DATA) for name, own in methods.items()})
     steps = {name: told_steps(own, PIPELINE) for name, own in methods.items()}
     steps = {name: own for name, own in steps.items() if own}
-    if steps:
-        texts.append(
-            "The steps were fitted in training data alone, in this order:\n\n"
-            + "\n".join(
-                f"{place}. {said(step)}" for place, step in enumerate(merged_steps(steps), start=1)
-            )
-        )
+    merged = merged_steps(steps)
+    if merged is None:
+        texts += [
+            _ordered(f"for {code(name)}, ", [f"{step}: {words}" for step, words in own])
+            for name, own in steps.items()
+        ]
+    elif merged:
+        texts.append(_ordered("", merged))
     return texts + _paragraphs({item.name: _evaluation(item) for item in analyses})
+
+
+def _ordered(whose: str, steps: Sequence[str]) -> str:
+    numbered = "\n".join(f"{place}. {said(step)}" for place, step in enumerate(steps, start=1))
+    head = said(f"{whose}the steps were fitted in training data alone, in this order")
+    return f"{head.rstrip('.')}:\n\n{numbered}"
 
 
 def _paragraphs(told_of: Mapping[str, Sequence[str]]) -> list[str]:

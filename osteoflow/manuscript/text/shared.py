@@ -37,8 +37,8 @@ def by_audience(told: Mapping[str, Sequence[str]]) -> list[tuple[str, list[str]]
     return [(_whom(names, told), sentences) for names, sentences in ordered]
 
 
-def merged_steps(steps: Mapping[str, Sequence[Step]]) -> list[str]:
-    """One numbered order of the steps of all analyses, with each variant of a step.
+def merged_steps(steps: Mapping[str, Sequence[Step]]) -> list[str] | None:
+    """One order of the steps of all analyses, with each variant of a step.
 
     Parameters
     ----------
@@ -48,12 +48,15 @@ def merged_steps(steps: Mapping[str, Sequence[Step]]) -> list[str]:
     Returns
     -------
     list of str
-        ``LASSO: L1-penalised ...`` where all do the same, else the words of each.
+        ``LASSO: L1-penalised ...`` where all do the same, else the words of each. None if two
+        analyses take the same steps in another order.
     """
     order: list[str] = []
     for own in steps.values():
         place = 0
         for name, _ in own:
+            if name in order[:place]:
+                return None
             if name in order:
                 place = order.index(name) + 1
             else:
