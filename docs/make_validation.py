@@ -28,8 +28,9 @@ Sources: limits of the fat-water reference object and of the phantom calibration
 own; the multi-site fat-fraction phantom is Hernando et al., Magn Reson Med 2017;77:1516; MR-BIAS is
 the open program of Korte et al. (github.com/JamesCKorte/mrbias); IBSI-1 is Zwanenburg et al.,
 Radiology 2020;295:328, IBSI-2 Whybra, Zwanenburg et al., Radiology 2024;310:e231319; the R packages
-are pROC, psych, rms, glmnet, Hmisc and sva (scripts in tests/reference/r). SNR is the signal at
-echo time (or b) zero over the standard deviation of one real channel.
+are pROC, psych, rms, glmnet, Hmisc, sva, survival, MASS, lme4 and lmerTest (scripts in
+tests/reference/r). SNR is the signal at echo time (or b) zero over the standard deviation of one
+real channel.
 """
 
 
