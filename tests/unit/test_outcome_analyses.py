@@ -116,7 +116,7 @@ def test_ordinal_analysis_has_its_tables_and_words(ordinal):
     comparisons = tables["comparisons"]
     assert set(comparisons["metric"]) == {"c_index", "auc_hand_till"}
     tested = comparisons["p"].notna()
-    assert comparisons.loc[tested, "test"].str.startswith("hold-out").all()
+    assert comparisons.loc[tested, "test"].str.startswith("difference on the hold-out").all()
     assert (comparisons.loc[tested, "p_adjusted"] >= comparisons.loc[tested, "p"]).all()
     nested = tables["nested"].set_index(["smaller", "larger"])
     assert nested.loc[("clinical", "combined"), "p"] < 0.001
