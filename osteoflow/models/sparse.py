@@ -22,7 +22,7 @@ from sklearn.linear_model import enet_path
 
 Array = NDArray[np.float64]
 
-_KKT_TOLERANCE = 1e-7
+_KKT_TOLERANCE = 1e-8
 _MAX_NEWTON_STEPS = 200
 
 

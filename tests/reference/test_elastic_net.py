@@ -53,14 +53,14 @@ def test_coefficients(data, theirs, share, record):
         scale = X.std(axis=0)
         gap = np.append((ours - expected)[1:] * scale, (ours - expected) @ [1.0, *X.mean(axis=0)])
         worst = max(worst, float(np.abs(gap).max()))
-        assert np.abs(gap).max() <= 2e-6
+        assert np.abs(gap).max() <= 1e-6
         assert set(np.flatnonzero(ours)) == set(np.flatnonzero(expected))
     record(
         "Statistics: largest difference from R 4.2.2",
         f"elastic net of glmnet, alpha {share:g}: coefficient per SD",
         worst,
         "",
-        "<= 2e-6",
+        "<= 1e-6",
     )
 
 
