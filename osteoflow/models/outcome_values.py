@@ -14,20 +14,12 @@ if TYPE_CHECKING:
 
 
 def outcome_values(analysis: Analysis, people: pd.DataFrame) -> tuple[pd.Series, pd.Series | None]:
-    """Outcome of each row, and the time to it (see :func:`outcome_cells`).
-
-    Returns
-    -------
-    tuple
-        Outcome: 1 and 0 (binary, survival), the class's place in the declared order counted from 0
-        (ordinal), or the number itself (continuous); missing where it is not known. Time: of
-        survival the column of times, else None.
+    """What :func:`outcome_cells` gives, as series with the table's index; missing is NaN.
 
     Raises
     ------
     ValueError
-        If a rule cannot be evaluated, a column holds text where numbers are needed, or a class is
-        not declared.
+        As there.
     """
     outcome, time = outcome_cells(analysis, table_cells(people, columns_of_outcome(analysis)))
 
