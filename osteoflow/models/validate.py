@@ -29,8 +29,9 @@ from osteoflow.models.parallel import in_order
 from osteoflow.models.permutation import leakage_check
 from osteoflow.models.resampled import optimism_table
 from osteoflow.models.seeds import analysis_seeds
+from osteoflow.models.set_aside import set_aside
 from osteoflow.models.signature import signature_table
-from osteoflow.models.sufficient import NO_TRAINING, names_nobody, one_class, small_holdout
+from osteoflow.models.sufficient import one_class, small_holdout
 from osteoflow.models.summary import summary
 from osteoflow.models.tables.coefficients import coefficients
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
@@ -66,15 +67,11 @@ def hold_out(
     """
     if problem := one_class(int((data.outcome == 1).sum()), int((data.outcome == 0).sum())):
         raise AnalysisError(problem)
-    if data.held_out_by_rule is not None:
-        held = data.held_out_by_rule
-        if not held.any():
-            raise AnalysisError(names_nobody(str(analysis.holdout_rule)))
-    else:
-        held = random_holdout(data.outcome, data.groups, analysis.holdout_fraction, rng)
-    train, test = np.flatnonzero(~held), np.flatnonzero(held)
-    if not len(train):
-        raise AnalysisError(NO_TRAINING)
+    train, test = set_aside(
+        data,
+        analysis,
+        lambda: random_holdout(data.outcome, data.groups, analysis.holdout_fraction, rng),
+    )
     if len(test):
         for value, name in ((1.0, "event"), (0.0, "non-event")):
             if problem := small_holdout(int((data.outcome[test] == value).sum()), name):

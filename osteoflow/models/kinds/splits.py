@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from osteoflow.models.dataset import Dataset
-from osteoflow.models.folds import AnalysisError
 from osteoflow.models.kinds.base import Array, Indices, OutcomeKind
-from osteoflow.models.sufficient import NO_TRAINING, held_size, names_nobody
+from osteoflow.models.set_aside import set_aside
+from osteoflow.models.sufficient import held_size
 from osteoflow.settings.analysis import Analysis
 
 
@@ -48,20 +48,17 @@ def hold_out(
         If a rule names nobody or everybody, or a part does not suffice for its use.
     """
     n_folds = max(analysis.outer_folds, analysis.inner_folds)
-    if data.held_out_by_rule is not None:
-        held = data.held_out_by_rule
-        if not held.any():
-            raise AnalysisError(names_nobody(str(analysis.holdout_rule)))
-    else:
+
+    def draw() -> NDArray[np.bool_]:
         held = np.zeros(len(data.outcome), dtype=bool)
         strata = kind.strata(data.outcome, n_folds)
         for stratum in np.unique(strata) if analysis.holdout_fraction else ():
             members = np.flatnonzero(strata == stratum)
             size = held_size(len(members), analysis.holdout_fraction)
             held[rng.permutation(members)[:size]] = True
-    train, test = np.flatnonzero(~held), np.flatnonzero(held)
-    if not len(train):
-        raise AnalysisError(NO_TRAINING)
+        return held
+
+    train, test = set_aside(data, analysis, draw)
     kind.check(data.outcome[train], data.groups[train], n_folds)
     if len(test):
         kind.check_holdout(data.outcome[test])
