@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from osteoflow.io.volume import read_json
 
 from .conftest import osteoflow
+from .processes import processes_of, wait_for
 from .three import new_study, raw_of_three, start
 
 
@@ -21,17 +21,11 @@ def raw(tmp_path_factory):
     return raw_of_three(tmp_path_factory)
 
 
-def wait_until(reached):
-    until = time.monotonic() + 60
-    while not reached() and time.monotonic() < until:
-        time.sleep(0.05)
-
-
 def test_a_living_run_is_not_disturbed(raw, tmp_path):
     study = new_study(tmp_path, raw)
     process = start(study)
     owner = study / ".snakemake" / "osteoflow-owner.json"
-    wait_until(owner.exists)
+    wait_for(owner.exists)
     try:
         second = osteoflow("run", study, check=False)
         assert second.returncode == 2
@@ -46,16 +40,16 @@ def test_snakemake_killed_alone_leaves_nothing_to_clear(raw, tmp_path):
     study = new_study(tmp_path, raw)
     process = start(study)
     log = study / "run.log"
-    wait_until(lambda: "Select jobs to execute" in log.read_text())
+    wait_for(lambda: "Select jobs to execute" in log.read_text())
     (child,) = psutil.Process(process.pid).children()
     assert "snakemake" in child.cmdline()
+    assert child in processes_of(study)
     child.kill()
     assert process.wait(60) != 0
     assert "Snakemake was ended by signal 9" in log.read_text()
     assert not (study / ".snakemake" / "osteoflow-owner.json").exists()
     assert not (study / ".snakemake" / "locks").exists()
-    left = [p for p in psutil.process_iter() if str(study) in " ".join(p.cmdline())]
-    assert left == []
+    assert processes_of(study) == []
     # Steps that were running are made again, not taken as they are.
     done = osteoflow("run", study, "--cores", 2, "--", "participants")
     assert "Done in" in done.stdout
@@ -67,7 +61,7 @@ def test_ctrl_c_ends_the_run_in_order(raw, tmp_path):
     study = new_study(tmp_path, raw)
     process = start(study)
     log = study / "run.log"
-    wait_until(lambda: "Select jobs to execute" in log.read_text())
+    wait_for(lambda: "Select jobs to execute" in log.read_text())
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(60) == 130
     assert "Stopped. Finished work is kept" in log.read_text()

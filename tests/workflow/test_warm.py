@@ -3,14 +3,12 @@
 import os
 import signal
 import sys
-import time
 
 import psutil
 import pytest
 
-from osteoflow.running.owner import MARKER
-
 from .conftest import osteoflow
+from .processes import is_alive, processes_of, wait_for
 from .three import new_study, raw_of_three, start, tables
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the warm process is Linux' own")
@@ -21,29 +19,9 @@ def raw(tmp_path_factory):
     return raw_of_three(tmp_path_factory)
 
 
-def processes_of(study):
-    """Processes that a run of this study started and that live."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            zombie = process.status() == psutil.STATUS_ZOMBIE
-            if not zombie and process.environ().get(MARKER) == str(study):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
 def servers(study):
-    return [p for p in processes_of(study) if any("warm/server.py" in w for w in p.cmdline())]
-
-
-def wait_for(reached, seconds=90):
-    until = time.monotonic() + seconds
-    while not (found := reached()):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    return found
+    found = processes_of(study)
+    return [p for p in found if "warm/server.py" in " ".join(p.info["cmdline"] or [])]
 
 
 def steps_under_way(study):
@@ -107,7 +85,7 @@ def test_a_run_goes_on_without_its_warm_process(raw, tmp_path):
     server, children = wait_for(lambda: steps_under_way(study))
     server.kill()
     assert process.wait(300) == 1
-    assert not any(child.is_running() for child in children)
+    assert not any(is_alive(child) for child in children)
     log = (study / "run.log").read_text()
     assert "The process that ran this job was ended from outside." in log
     assert 1 <= int(log.split(" jobs failed")[0].split()[-1] if " jobs failed" in log else 1) <= 2
