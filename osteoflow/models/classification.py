@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from osteoflow.models.performance import CrossValidated
+from osteoflow.models.out_of_fold import CrossValidated
 
 Array = NDArray[np.float64]
 

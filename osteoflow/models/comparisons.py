@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from osteoflow.models.clinical_design import RAD_SCORE
 from osteoflow.models.fitting import FittedModels
-from osteoflow.models.nested import likelihood_ratio_test
-from osteoflow.models.performance import BOOTSTRAP, CrossValidated, fold_averaged_auc
+from osteoflow.models.kinds.base import OutcomeKind
+from osteoflow.models.out_of_fold import CrossValidated, validated_measure
+from osteoflow.models.performance import AUC, BOOTSTRAP
 from osteoflow.statistics.intervals import holm, percentile_interval
 from osteoflow.statistics.reclassification import INDICES, reclassification
 from osteoflow.statistics.roc import compare_paired
@@ -59,8 +62,8 @@ def comparisons(
     """
     rows: list[dict[str, Any]] = []
     stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
-    areas = {model: fold_averaged_auc(result, model, stacked) for model in result.probability}
-    chosen = pairs(list(result.probability))
+    areas = {name: validated_measure(result, name, AUC, stacked) for name in result.prediction}
+    chosen = pairs(list(result.prediction))
     for a, b in chosen:
         if holdout is not None:
             outcome, probability = holdout
@@ -119,39 +122,41 @@ def reclassification_table(
     return pd.DataFrame(rows, columns=list(RECLASSIFICATION_COLUMNS))
 
 
-def nested_table(final: FittedModels, outcome: Array) -> pd.DataFrame:
-    """Likelihood-ratio tests of the logistic models whose terms another one has, too.
+def nested_table(kind: OutcomeKind, final: FittedModels, outcome: Array) -> pd.DataFrame:
+    """Tests of the regressions whose terms another one has, too, on the training data.
 
-    On the training data, on which these models were fitted. The combined model's Rad-score is
-    cross-fitted there: taken from the models' own training rows it would win every such test.
+    The combined model's Rad-score is cross-fitted there: taken from the models' own training rows
+    it would win every such test.
 
     Parameters
     ----------
+    kind
+        Of the outcome.
     final
         The models of all training rows.
     outcome
-        0/1 of these rows.
+        Of these rows.
     """
-    designs = {name: model.training_design_ for name, model in final.logistic.items()}
-    cross_fitted = ""
-    if "combined" in final and "radiomics" in final:
-        score = [designs["combined"].columns[-1]]
-        designs = {"radiomics": designs["combined"][score], **designs}
-        cross_fitted = "; the Rad-score is cross-fitted"
+    designs = {name: model.training_design_ for name, model in final.regressions.items()}
+    fits = {name: model.regression_ for name, model in final.regressions.items()}
+    if "combined" in designs and final.radiomic:
+        score = designs["combined"][[RAD_SCORE]]
+        with suppress(ArithmeticError):  # the score says nothing that could be tested
+            fits = {"radiomics": kind.regress(score.to_numpy(dtype=float), outcome), **fits}
+            designs = {"radiomics": score, **designs}
     rows = []
     for larger, large in designs.items():
         for smaller, small in designs.items():
             if not set(small.columns) < set(large.columns):
                 continue
-            test = likelihood_ratio_test(small, large, outcome)
-            words = test.method
-            if set(large.columns) & {"rad_score"}:
-                words += cross_fitted
+            statistic, df, p, words = fits[larger].against(fits[smaller])
+            if RAD_SCORE in large.columns:
+                words += "; the Rad-score is cross-fitted"
             added = [str(term) for term in large.columns if term not in small.columns]
             rows.append(
                 {
                     "smaller": smaller, "larger": larger, "added": ", ".join(added),
-                    "n": len(outcome), "statistic": test.statistic, "df": test.df, "p": test.p,
+                    "n": len(outcome), "statistic": statistic, "df": df, "p": p,
                     "method": f"{words}, training data",
                 }
             )  # fmt: skip

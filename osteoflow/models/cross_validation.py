@@ -1,4 +1,4 @@
-"""Repeated nested cross-validation of all models of an analysis of events and non-events."""
+"""Repeated nested cross-validation of all models of an analysis."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.fitting import fit_models
 from osteoflow.models.folds import stratified_folds
+from osteoflow.models.kinds.base import Array, Indices, OutcomeKind
+from osteoflow.models.out_of_fold import CrossValidated
 from osteoflow.models.outer_folds import Marks, fit_outer_folds, marks_of
-from osteoflow.models.performance import CrossValidated
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -27,8 +24,8 @@ class FoldFit:
 
     Attributes
     ----------
-    probability
-        Model -> probabilities of the test rows.
+    prediction
+        Model -> predictions of the test rows.
     threshold
         Model -> cut-off from the training part.
     selected
@@ -37,28 +34,29 @@ class FoldFit:
         (Model or step, what was not done as declared).
     """
 
-    probability: dict[str, Array]
+    prediction: dict[str, Array]
     threshold: dict[str, float]
     selected: dict[str, list[str]]
     marks: Marks
 
 
 def fit_fold(
-    data: Dataset, analysis: Analysis, train: Indices, test: Indices, seed: int
+    kind: OutcomeKind, data: Dataset, analysis: Analysis, train: Indices, test: Indices, seed: int
 ) -> FoldFit:
     """Fit on the training rows, predict the test rows; nothing else of the models is kept."""
-    models = fit_models(data, train, analysis, seed)
+    models = fit_models(kind, data, train, analysis, seed)
     table = data.table.iloc[test]
-    firth = [name for name, model in models.logistic.items() if model.logistic_.method == "firth"]
+    penalised = [n for n, model in models.regressions.items() if model.regression_.is_penalised]
     return FoldFit(
-        models.probabilities(table),
+        models.predict(table),
         models.thresholds(),
         {name: model.selected_ for name, model in models.radiomic.items()},
-        marks_of(models.radiomic, firth, table),
+        marks_of(models.radiomic, penalised, table),
     )
 
 
 def cross_validate(
+    kind: OutcomeKind,
     data: Dataset,
     rows: Indices,
     analysis: Analysis,
@@ -69,8 +67,8 @@ def cross_validate(
 
     Parameters
     ----------
-    data, analysis
-        Rows and settings.
+    kind, data, analysis
+        Kind of the outcome, rows and settings.
     rows
         Positions of the rows to validate on.
     seed
@@ -85,24 +83,22 @@ def cross_validate(
 
     Raises
     ------
-    AnalysisError
-        If events or non-events do not suffice for the folds, or a fold cannot be fitted.
+    AnalysisError, ArithmeticError
+        If the rows do not suffice for the folds, or a fold cannot be fitted.
     """
     outcome, groups = data.outcome[rows], data.groups[rows]
     found = fit_outer_folds(
         fit_fold,
-        (data, analysis),
-        lambda rng: stratified_folds(outcome, groups, analysis.outer_folds, rng),
+        (kind, data, analysis),
+        lambda rng: stratified_folds(kind, outcome, groups, analysis.outer_folds, rng),
         rows,
         analysis.repeats,
         seed,
         workers,
     )
-    parts = {
-        part: {
-            name: found.assemble(lambda fit, part=part, name=name: getattr(fit, part)[name])
-            for name in analysis.models
-        }
-        for part in ("probability", "threshold")
-    }
-    return CrossValidated(outcome, found.fold, **parts), found.fits
+    columns = (len(kind.prediction_columns),)
+    prediction, threshold = {}, {}
+    for name in analysis.models:
+        prediction[name] = found.assemble(lambda fit, name=name: fit.prediction[name], columns)
+        threshold[name] = found.assemble(lambda fit, name=name: fit.threshold[name])
+    return CrossValidated(outcome, found.fold, prediction, threshold), found.fits

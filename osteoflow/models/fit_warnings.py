@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from osteoflow.model_names import the_model
-from osteoflow.models.clinical import RAD_SCORE, ClinicalDesign
+from osteoflow.models.clinical_design import RAD_SCORE, ClinicalDesign
 from osteoflow.models.cross_validation import FoldFit
 from osteoflow.models.fitting import FittedModels
+from osteoflow.models.kinds.base import OutcomeKind
 from osteoflow.models.outer_folds import count_marks
 from osteoflow.models.repeated import TWICE
+from osteoflow.models.signature import Signature
 
 HARMONISED_SIGNATURE = (
     "the signature's formula (signature.tsv) takes features harmonised between the sites of this "
@@ -21,12 +22,14 @@ HARMONISED_SIGNATURE = (
 
 
 def fit_warnings(
-    final: FittedModels, folds: Sequence[FoldFit], held_table: pd.DataFrame
+    kind: OutcomeKind, final: FittedModels, folds: Sequence[FoldFit], held_table: pd.DataFrame
 ) -> list[str]:
     """Sentences on the final fit and on how often the same befell the outer training parts.
 
     Parameters
     ----------
+    kind
+        Of the outcome.
     final
         Models of all training rows.
     folds
@@ -34,39 +37,16 @@ def fit_warnings(
     held_table
         Rows held out; may be empty.
     """
-    found = filter_warnings(final.radiomic, folds, held_table) if final.radiomic else []
-    found += _logistic_warnings(final, folds)
-    designs = {name: model.clinical_ for name, model in final.logistic.items()}
-    return found + value_warnings(designs, final.radiomic, held_table)
-
-
-def filter_warnings(
-    radiomic: Mapping[str, Any], folds: Sequence[Any], held_table: pd.DataFrame
-) -> list[str]:
-    """Sentences on filters and learners of radiomic models of any kind.
-
-    Parameters
-    ----------
-    radiomic
-        The final radiomic models by name, one or more.
-    folds
-        What remains of each outer training part: objects with ``marks``.
-    held_table
-        Rows held out; may be empty.
-    """
-    return _step_warnings(radiomic, folds, held_table) + _learner_warnings(radiomic, folds)
-
-
-def value_warnings(
-    designs: Mapping[str, ClinicalDesign], radiomic: Mapping[str, Any], held_table: pd.DataFrame
-) -> list[str]:
-    """Sentences on values that were replaced and on levels of the hold-out that are new."""
-    own = _designs(designs)
-    return _replaced_values(own, radiomic) + _unseen_levels(own, held_table)
+    radiomic, found = final.radiomic, []
+    if radiomic:
+        found += _step_warnings(radiomic, folds, held_table) + _learner_warnings(radiomic, folds)
+    found += _regression_warnings(kind, final, folds)
+    designs = _designs({name: model.clinical_ for name, model in final.regressions.items()})
+    return found + _replaced_values(designs, radiomic) + _unseen_levels(designs, held_table)
 
 
 def _step_warnings(
-    radiomic: Mapping[str, Any], folds: Sequence[Any], held_table: pd.DataFrame
+    radiomic: Mapping[str, Signature], folds: Sequence[FoldFit], held_table: pd.DataFrame
 ) -> list[str]:
     counts, n = count_marks(folds), len(folds)
     steps = next(iter(radiomic.values())).filters_.named_steps
@@ -105,7 +85,7 @@ def _step_warnings(
     return found
 
 
-def _learner_warnings(radiomic: Mapping[str, Any], folds: Sequence[Any]) -> list[str]:
+def _learner_warnings(radiomic: Mapping[str, Signature], folds: Sequence[FoldFit]) -> list[str]:
     counts, n = count_marks(folds), len(folds)
     found = []
     models = list(radiomic.items())
@@ -121,27 +101,30 @@ def _learner_warnings(radiomic: Mapping[str, Any], folds: Sequence[Any]) -> list
     return found
 
 
-def _logistic_warnings(final: FittedModels, folds: Sequence[FoldFit]) -> list[str]:
+def _regression_warnings(
+    kind: OutcomeKind, final: FittedModels, folds: Sequence[FoldFit]
+) -> list[str]:
     counts, n = count_marks(folds), len(folds)
     found = []
-    for name, model in final.logistic.items():
-        if model.logistic_.method == "firth":
+    for name, model in final.regressions.items():
+        regression = model.regression_
+        if regression.is_penalised:
             found.append(
-                f"{the_model(name)}: the classes are separated, so the final fit uses Firth's "
-                "penalised likelihood"
+                f"{the_model(name)}: {kind.no_maximum}, so {kind.penalty} replaced maximum "
+                "likelihood in the final fit"
             )
         if counts[name, "separated"]:
             found.append(
-                f"{the_model(name)}: Firth's penalised likelihood replaced maximum likelihood in "
+                f"{the_model(name)}: {kind.penalty} replaced maximum likelihood in "
                 f"{counts[name, 'separated']} of {n} outer training parts (separation)"
             )
-        for place in model.logistic_.dropped:
-            if model.terms_[place] != RAD_SCORE:  # a constant Rad-score is told elsewhere
-                found.append(
-                    f"{the_model(name)}: '{model.terms_[place]}' is constant or repeats other "
-                    "predictors and was left out"
-                )
-        weight = dict(zip(model.terms_, model.logistic_.coefficients, strict=True))
+        found += [
+            f"{the_model(name)}: '{model.terms_[place]}' is constant or repeats other predictors "
+            "and was left out"
+            for place in regression.dropped
+            if model.terms_[place] != RAD_SCORE  # a constant Rad-score is told elsewhere
+        ]
+        weight = dict(zip(model.terms_, regression.effects(), strict=True))
         if weight.get(RAD_SCORE, 0.0) < 0:
             found.append(
                 f"the cross-fitted Rad-score has a negative weight in the {the_model(name)}: it "
@@ -166,7 +149,7 @@ def _designs(given: Mapping[str, ClinicalDesign]) -> dict[str, ClinicalDesign]:
 
 
 def _replaced_values(
-    designs: Mapping[str, ClinicalDesign], radiomic: Mapping[str, Any]
+    designs: Mapping[str, ClinicalDesign], radiomic: Mapping[str, Signature]
 ) -> list[str]:
     found = []
     for name, design in designs.items():

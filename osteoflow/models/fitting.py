@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from osteoflow.models.clinical import ClinicalModel, CombinedModel
+from osteoflow.models.columns_model import ColumnsModel
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.declared import fit_declared
 from osteoflow.models.filters import feature_filters
-from osteoflow.models.learners import make_learner
-from osteoflow.models.radiomics import RadiomicsModel
+from osteoflow.models.folded import FoldedFeatures
+from osteoflow.models.kinds.base import Array, Indices, OutcomeKind
+from osteoflow.models.signature import Signature
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
 
-Model = ClinicalModel | CombinedModel | RadiomicsModel
-Logistic = ClinicalModel | CombinedModel
+Model = ColumnsModel | Signature
 
 
 @dataclass(frozen=True)
@@ -30,59 +29,41 @@ class FittedModels:
 
     models: Mapping[str, Model]
 
-    def __getitem__(self, name: str) -> Model:
-        return self.models[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.models
-
     @property
-    def logistic(self) -> dict[str, Logistic]:
+    def regressions(self) -> dict[str, ColumnsModel]:
         """Those with coefficients of named terms: all but the radiomic ones."""
-        return {
-            name: model
-            for name, model in self.models.items()
-            if not isinstance(model, RadiomicsModel)
-        }
+        return {name: m for name, m in self.models.items() if isinstance(m, ColumnsModel)}
 
     @property
-    def radiomic(self) -> dict[str, RadiomicsModel]:
+    def radiomic(self) -> dict[str, Signature]:
         """Those of radiomic features alone."""
-        return {
-            name: model for name, model in self.models.items() if isinstance(model, RadiomicsModel)
-        }
+        return {name: m for name, m in self.models.items() if isinstance(m, Signature)}
 
-    @property
-    def charted(self) -> Logistic | None:
-        """The model of a nomogram: the combined one, or else the last one of several columns."""
-        return self.models[self.charted_name] if self.charted_name else None
+    def predict(self, table: pd.DataFrame) -> dict[str, Array]:
+        """Predictions by each model, shape (n, columns of the kind)."""
+        return {name: model.predict(table) for name, model in self.models.items()}
 
-    @property
-    def charted_name(self) -> str:
-        """Name of that model; empty without one."""
-        names = ("combined", "measurements", "clinical")
-        return next((name for name in names if name in self.models), "")
-
-    def probabilities(self, table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
-        """Probability of the event by each model."""
-        return {name: model.predict_proba(table)[:, 1] for name, model in self.models.items()}
+    def probabilities(self, table: pd.DataFrame) -> dict[str, Array]:
+        """The predictions' first column, of events their probability, shape (n,)."""
+        return {name: values[:, 0] for name, values in self.predict(table).items()}
 
     def thresholds(self) -> dict[str, float]:
-        """Cut-off that each model learned from its training rows."""
-        return {name: float(model.threshold_) for name, model in self.models.items()}
+        """Cut-off that each model learned from its training rows; NaN of kinds that have none."""
+        return {name: model.threshold_ for name, model in self.models.items()}
 
 
 def fit_models(
-    data: Dataset, rows: NDArray[np.intp], analysis: Analysis, seed: int
+    kind: OutcomeKind, data: Dataset, rows: Indices, analysis: Analysis, seed: int
 ) -> FittedModels:
     """Fit every model of the analysis on the given rows alone.
 
-    All learners of radiomic features see the same filtered features and the same inner folds.
+    All learners of radiomic features see the same filtered features and the same inner folds; the
+    first one's cross-fitted score enters the combined model.
 
     Parameters
     ----------
-    data, analysis
-        Rows and settings.
+    kind, data, analysis
+        Kind of the outcome, rows and settings.
     rows
         Positions of the training rows, each once.
     seed
@@ -90,24 +71,24 @@ def fit_models(
 
     Raises
     ------
-    AnalysisError
+    AnalysisError, ArithmeticError
         If the rows cannot support a model.
     """
     table, outcome, groups = data.table.iloc[rows], data.outcome[rows], data.groups[rows]
-    filters = feature_filters(data, analysis) if analysis.radiomics is not None else None
-    folded = None  # of all learners
 
-    def fit_columns(columns: list[str], name: str, signature: RadiomicsModel | None) -> Logistic:
-        if signature is None:
-            return ClinicalModel(columns, name).fit(table, outcome)
-        model = CombinedModel(columns, signature)
-        return model.fit(table, outcome, groups, fitted_radiomics=signature)
+    def fit_columns(columns: list[str], name: str, signature: Signature | None) -> ColumnsModel:
+        return ColumnsModel(kind, columns, name, signature).fit(table, outcome)
 
-    def fit_learner(learner: str, own_seed: int) -> RadiomicsModel:
-        nonlocal folded
-        made = make_learner(learner, analysis, own_seed)
-        model = RadiomicsModel(data.features, filters, made, analysis.inner_folds, seed)
-        folded = folded or model.fold(table, outcome, groups)
-        return model.fit(table, outcome, groups, folded=folded)
+    def unfitted(learner: str, own_seed: int) -> Signature:
+        filters = feature_filters(data, analysis, kind.scores)
+        made = kind.learner(learner, analysis, own_seed)
+        return Signature(kind, data.features, filters, made, analysis.inner_folds, seed)
+
+    @cache  # of all learners
+    def folded() -> FoldedFeatures:
+        return unfitted(analysis.radiomics.learners[0], 0).fold(table, outcome, groups)
+
+    def fit_learner(learner: str, own_seed: int) -> Signature:
+        return unfitted(learner, own_seed).fit(table, outcome, groups, folded=folded())
 
     return FittedModels(fit_declared(analysis, seed, fit_columns, fit_learner))

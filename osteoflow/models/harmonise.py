@@ -222,7 +222,7 @@ class CombatHarmoniser(_ColumnSelector):
         if self.covariates is None or not self.covariates.shape[1]:
             return np.zeros((len(X), 0))
         # The clinical models use the radiomic pipeline, and this is one of its steps.
-        from osteoflow.models.clinical import ClinicalDesign
+        from osteoflow.models.clinical_design import ClinicalDesign
 
         table = self._looked_up(self.covariates, X)
         columns = [name for name in table.columns if len(table[name].dropna().unique()) > 1]

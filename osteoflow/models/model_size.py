@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from osteoflow.model_names import in_sentence
-from osteoflow.models.clinical import RAD_SCORE
+from osteoflow.models.clinical_design import RAD_SCORE
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.optimism import Indices
 from osteoflow.models.sample_size import (
@@ -25,7 +25,6 @@ from osteoflow.wording import count, listing, significant
 
 if TYPE_CHECKING:
     from osteoflow.models.fitting import FittedModels
-    from osteoflow.models.kinds.fitting import KindModels
     from osteoflow.settings.analysis import Analysis
 
 COLUMNS = (
@@ -69,7 +68,7 @@ def sample_size_table(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def candidate_parameters(final: FittedModels | KindModels, n_features: int) -> dict[str, int]:
+def candidate_parameters(final: FittedModels, n_features: int) -> dict[str, int]:
     """Parameters that each model could have used, before any selection.
 
     A combined model's Rad-score comes from the same participants: it counts with all the features

@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from osteoflow.models.clinical import RAD_SCORE, ClinicalModel, CombinedModel
+from osteoflow.models.clinical_design import RAD_SCORE
+from osteoflow.models.columns_model import ColumnsModel
 from osteoflow.models.nomogram import Predictor, nomogram
 from osteoflow.models.nomogram_calibration import CURVE_COLUMNS, bootstrap_calibration
 from osteoflow.statistics.intervals import Z95
@@ -37,7 +38,7 @@ RAD_SCORE_SOURCE = (
 
 
 def nomogram_document(
-    model: ClinicalModel | CombinedModel,
+    model: ColumnsModel,
     training: pd.DataFrame,
     labels: Mapping[str, str],
     name: str = "combined",
@@ -63,7 +64,7 @@ def nomogram_document(
         ``at_centre`` (log odds at the training means), ``terms`` (``predictor``, ``level``,
         ``coefficient``, ``centre``) and ``covariance`` (of ``at_centre`` and the coefficients).
     """
-    fit = model.logistic_
+    fit = model.regression_.fit
     effect = dict(zip(model.terms_, fit.coefficients, strict=True))
     values: dict[str, list[float]] = {}
     predictors = []
@@ -79,7 +80,7 @@ def nomogram_document(
             predictors.append(Predictor(column, label, "", float(effect[column]), values[column]))
     if effect.get(RAD_SCORE, 0.0) != 0:
         # The scores that the model was fitted on: in-sample ones spread further.
-        values[RAD_SCORE] = np.asarray(model.radiomics_.cross_fitted_, dtype=float).tolist()
+        values[RAD_SCORE] = np.asarray(model.training_design_[RAD_SCORE], dtype=float).tolist()
         weight = float(effect[RAD_SCORE])
         predictors.append(Predictor(RAD_SCORE, "Rad-score", "", weight, values[RAD_SCORE]))
     if not predictors:
@@ -104,9 +105,9 @@ def _observed(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _linear_model(model: ClinicalModel | CombinedModel) -> dict[str, Any]:
+def _linear_model(model: ColumnsModel) -> dict[str, Any]:
     """The logistic model without its dropped terms, on centred columns."""
-    fit = model.logistic_
+    fit = model.regression_.fit
     kept = [i for i in range(len(model.terms_)) if i not in fit.dropped]
     places = [0, *(i + 1 for i in kept)]
     coded = {
@@ -241,7 +242,7 @@ def points_table(document: Mapping[str, Any] | None) -> pd.DataFrame:
 
 
 def nomogram_results(
-    model: ClinicalModel | CombinedModel | None,
+    model: ColumnsModel | None,
     training: pd.DataFrame,
     outcome: ArrayLike,
     groups: ArrayLike,

@@ -7,7 +7,6 @@ Their intervals resample participants, with the fitted models as they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from osteoflow.models.calibration import calibration, weighted_calibration
+from osteoflow.models.kinds import weighted
+from osteoflow.models.out_of_fold import CrossValidated, Measure, validated_measure
 from osteoflow.statistics.intervals import percentile_interval, wilson
 from osteoflow.statistics.roc import auc_interval, roc_points
 
@@ -22,34 +23,6 @@ Array = NDArray[np.float64]
 
 FPR_GRID = np.round(np.linspace(0.0, 1.0, 101), 2)
 BOOTSTRAP = "participant bootstrap, percentile limits"
-
-
-@dataclass(frozen=True)
-class CrossValidated:
-    """Out-of-fold predictions of repeated cross-validation.
-
-    Attributes
-    ----------
-    outcome
-        Shape (n,).
-    fold
-        Fold of each row, shape (repeats, n).
-    probability, threshold
-        Per model: prediction, and the cut-off its training part gave, shape (repeats, n).
-    """
-
-    outcome: Array
-    fold: NDArray[np.intp]
-    probability: dict[str, Array]
-    threshold: dict[str, Array]
-
-    def test_parts(self) -> list[tuple[int, NDArray[np.intp]]]:
-        """Repeat and rows of each test fold."""
-        return [
-            (repeat, np.flatnonzero(labels == number))
-            for repeat, labels in enumerate(self.fold)
-            for number in np.unique(labels)
-        ]
 
 
 def bootstrap_weights(groups: NDArray[Any], n_resamples: int, rng: np.random.Generator) -> Array:
@@ -60,27 +33,12 @@ def bootstrap_weights(groups: NDArray[Any], n_resamples: int, rng: np.random.Gen
     return counts[:, place].astype(float)
 
 
-def fold_averaged_auc(result: CrossValidated, model: str, weights: Array) -> Array:
-    """Mean over test folds of the area, for each row of weights (shape (B, n)).
+def _area(outcome: Array, prediction: Array, weights: Array) -> Array:
+    return weighted.area(outcome == 1, prediction[:, 0], weights)
 
-    Folds that a resample leaves without events or non-events do not count in its mean; NaN if no
-    fold is left.
-    """
-    total, counted = np.zeros(len(weights)), np.zeros(len(weights))
-    for repeat, rows in result.test_parts():
-        event = result.outcome[rows] == 1
-        score = result.probability[model][repeat, rows]
-        # Rounded, so that equal scores tie however their sums were formed.
-        gap = np.round(score[event][:, None] - score[~event][None, :], 12)
-        wins = (gap > 0) + 0.5 * (gap == 0)
-        w_event, w_other = weights[:, rows[event]], weights[:, rows[~event]]
-        pairs = w_event.sum(axis=1) * w_other.sum(axis=1)
-        won = np.einsum("bi,ij,bj->b", w_event, wins, w_other, optimize=True)
-        defined = pairs > 0
-        total[defined] += won[defined] / pairs[defined]
-        counted += defined
-    with np.errstate(invalid="ignore"):
-        return total / counted
+
+# Of the probability in the predictions' first column.
+AUC = Measure("auc", _area, "fold")
 
 
 def cross_validated_performance(result: CrossValidated, weights: Array) -> pd.DataFrame:
@@ -108,16 +66,16 @@ def _cross_validated_measures(
     event = result.outcome
     brier, slope, intercept, sensitivity, specificity = [], [], [], [], []
     for p, threshold in zip(result.probability[model], result.threshold[model], strict=True):
-        brier.append(_share((p - event) ** 2, weights))
+        brier.append(weighted.mean((p - event) ** 2, weights))
         recalibrated = weighted_calibration(event, p, weights)
         slope.append(recalibrated[0])
         intercept.append(recalibrated[1])
-        sensitivity.append(_share(p >= threshold, weights * event))
-        specificity.append(_share(p < threshold, weights * (1 - event)))
+        sensitivity.append(weighted.mean((p >= threshold).astype(float), weights * event))
+        specificity.append(weighted.mean((p < threshold).astype(float), weights * (1 - event)))
     pooled = "mean over repeats of out-of-fold predictions"
     cut = "mean over repeats, cut-off from each training part"
     return {
-        "auc": (fold_averaged_auc(result, model, weights), "mean over test folds"),
+        "auc": (validated_measure(result, model, AUC, weights), "mean over test folds"),
         "brier": (np.mean(brier, axis=0), "mean over repeats"),
         "calibration_slope": (np.mean(slope, axis=0), pooled),
         "calibration_intercept": (np.mean(intercept, axis=0), f"{pooled}, slope held at 1"),
@@ -139,7 +97,7 @@ def holdout_performance(
             words = "DeLong's interval not defined: the area has no variance"
         rows.append(_row(model, "holdout", "auc", area.auc, area.low, area.high, words))
         squared = (p - outcome) ** 2
-        low, high, _ = percentile_interval(_share(squared, weights))
+        low, high, _ = percentile_interval(weighted.mean(squared, weights))
         rows.append(_row(model, "holdout", "brier", float(squared.mean()), low, high, BOOTSTRAP))
         found = calibration(outcome, p)
         words = "logistic recalibration, Wald"
@@ -245,12 +203,6 @@ def _weighted_roc(outcome: Array, score: Array, weights: Array) -> Array:
             fpr = np.concatenate([[0.0], called @ w_other[row] / others])
             shapes[place] = np.interp(FPR_GRID, fpr, tpr)
     return shapes[which.reshape(-1)]
-
-
-def _share(values: Array, weights: Array) -> Array:
-    """Weighted mean for each row of weights; NaN where all weights are zero."""
-    with np.errstate(invalid="ignore"):
-        return (weights @ np.asarray(values, dtype=float)) / weights.sum(axis=1)
 
 
 def _row(

@@ -26,8 +26,9 @@ from osteoflow.model_names import the_model
 from osteoflow.models.cross_validation import cross_validate
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.folds import AnalysisError
+from osteoflow.models.kinds.base import OutcomeKind
+from osteoflow.models.out_of_fold import CrossValidated, of_repeats
 from osteoflow.models.parallel import in_order
-from osteoflow.models.performance import CrossValidated, fold_averaged_auc
 from osteoflow.wording import count, measure_name, p_value, quantity
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ def summarise(
 
 
 def leakage_check(
+    kind: OutcomeKind,
     data: Dataset,
     train: Indices,
     analysis: Analysis,
@@ -205,8 +207,8 @@ def leakage_check(
 
     Parameters
     ----------
-    data, train, analysis
-        Rows that models are fitted on, and settings.
+    kind, data, train, analysis
+        Kind of the outcome, rows that models are fitted on, and settings.
     seed
         Of permutations, folds and fits.
     validated
@@ -214,39 +216,21 @@ def leakage_check(
     workers
         Processes; the results do not depend on their number.
     """
-    observed = {name: repeat_aucs(validated, name) for name in validated.probability}
-    if not analysis.permutations:
-        empty = (pd.DataFrame(columns=list(names)) for names in (COLUMNS, DRAW_COLUMNS))
-        return PermutationCheck(*empty, [])
+    observed = {name: of_repeats(validated, name, kind.main) for name in validated.prediction}
     once = analysis.model_copy(update={"repeats": 1})
     permuted = permuted_scores(
-        partial(_cross_validated_aucs, data, train, once),
+        partial(_main_measures, kind, data, train, once),
         data.outcome[train],
         data.groups[train],
         analysis.permutations,
         seed,
         workers,
     )
-    return summarise(observed, permuted)
+    return summarise(observed, permuted, metric=kind.main.name, chance=kind.chance)
 
 
-def repeat_aucs(validated: CrossValidated, model: str) -> Array:
-    """Fold-averaged area of each repeat; their mean is the cross-validated area."""
-    ones = np.ones((1, len(validated.outcome)))
-    areas = []
-    for repeat in range(len(validated.fold)):
-        one = slice(repeat, repeat + 1)
-        part = CrossValidated(
-            validated.outcome,
-            validated.fold[one],
-            {model: validated.probability[model][one]},
-            {model: validated.threshold[model][one]},
-        )
-        areas.append(float(fold_averaged_auc(part, model, ones)[0]))
-    return np.array(areas)
-
-
-def _cross_validated_aucs(
+def _main_measures(
+    kind: OutcomeKind,
     data: Dataset,
     train: Indices,
     once: Analysis,
@@ -255,8 +239,8 @@ def _cross_validated_aucs(
 ) -> dict[str, float]:
     shuffled = data.outcome.copy()
     shuffled[train] = outcome
-    found, _ = cross_validate(replace(data, outcome=shuffled), train, once, seed)
-    return {name: float(repeat_aucs(found, name)[0]) for name in found.probability}
+    found, _ = cross_validate(kind, replace(data, outcome=shuffled), train, once, seed)
+    return {name: float(of_repeats(found, name, kind.main)[0]) for name in found.prediction}
 
 
 def _score_or_reason(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.fitting import fit_models
 from osteoflow.models.folds import AnalysisError
+from osteoflow.models.kinds.binary import BinaryKind
 from osteoflow.models.optimism import Indices, PredictSeveral, optimism_of_models
 from osteoflow.models.parallel import in_order
 from osteoflow.models.resampling import name_copies, participant_resamples
@@ -56,7 +57,7 @@ def _fit_resample(
         return "no events or no non-events drawn"
     again = resampled(data, drawn)
     try:
-        models = fit_models(again, np.arange(len(drawn)), analysis, seed)
+        models = fit_models(BinaryKind(), again, np.arange(len(drawn)), analysis, seed)
         return models.probabilities(data.table.iloc[train])
     except (AnalysisError, ArithmeticError) as error:
         return str(error)

@@ -52,7 +52,7 @@ def summary(
     }
 
 
-def as_harmonised(words: dict[str, str], final: Any) -> dict[str, str]:
+def as_harmonised(words: dict[str, str], final: FittedModels) -> dict[str, str]:
     """The steps in words, with why the final fit harmonised nothing where it could not."""
     if "harmonisation" not in words or not final.radiomic:
         return words
@@ -62,7 +62,7 @@ def as_harmonised(words: dict[str, str], final: Any) -> dict[str, str]:
     return {**words, "harmonisation": f"{words['harmonisation']}; final fit: {step.warning_}"}
 
 
-def radiomic_part(data: Dataset, analysis: Analysis, final: Any) -> dict[str, Any] | None:
+def radiomic_part(data: Dataset, analysis: Analysis, final: FittedModels) -> dict[str, Any] | None:
     """What a summary says of the radiomic models; None where there is none."""
     if not final.radiomic:
         return None

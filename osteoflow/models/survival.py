@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from osteoflow.models.dataset import Dataset, assemble
-from osteoflow.models.kinds.base import Indices
 from osteoflow.models.kinds.hazard_ratios import hazard_ratios
 from osteoflow.models.kinds.run import Fitted, Further, run_kind
 from osteoflow.models.kinds.survival import SurvivalKind
@@ -21,9 +20,9 @@ from osteoflow.models.kinds.survival_tables import (
     curves,
     groups_by_score,
     log_ranks,
-    predictions,
     proportional_hazards,
 )
+from osteoflow.models.out_of_fold import Indices
 from osteoflow.models.validate import AnalysisResult
 
 if TYPE_CHECKING:
@@ -69,7 +68,6 @@ def run(
         trends, changing = proportional_hazards(final.regressions, data.outcome[train])
         groups = groups_by_score(fitted.validated, fitted.held)
         tables = {
-            "predictions": predictions(kind, data, fitted.parts, fitted.validated, fitted.held),
             "assumptions": trends,
             "kaplan_meier": curves(groups),
             "log_rank": log_ranks(groups),

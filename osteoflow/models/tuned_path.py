@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,10 @@ class TunedPath:
     cross_fitted_
         Score of each training row by the inner fold that left it out, shape (n,).
     """
+
+    NOTES: ClassVar[dict[str, str]] = {
+        "empty": "no feature was selected, so the score is constant",
+    }
 
     path_: Path
     deviance_: CrossValidatedDeviance

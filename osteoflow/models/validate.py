@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from osteoflow.models import performance
 from osteoflow.models.classification import classification
+from osteoflow.models.columns_model import ColumnsModel
 from osteoflow.models.comparisons import comparisons, nested_table, reclassification_table
 from osteoflow.models.cross_validation import FoldFit, cross_validate
 from osteoflow.models.dataset import Dataset, assemble
 from osteoflow.models.fit_warnings import fit_warnings
 from osteoflow.models.fitting import FittedModels, fit_models
-from osteoflow.models.folds import AnalysisError, check_class_sizes, random_holdout
+from osteoflow.models.folds import AnalysisError
+from osteoflow.models.kinds.binary import BinaryKind
 from osteoflow.models.model_size import (
     candidate_parameters,
     sample_size_table,
@@ -25,22 +26,20 @@ from osteoflow.models.model_size import (
     size_words,
 )
 from osteoflow.models.nomogram_document import nomogram_results
+from osteoflow.models.out_of_fold import Array, CrossValidated, Indices
 from osteoflow.models.parallel import in_order
 from osteoflow.models.permutation import leakage_check
 from osteoflow.models.resampled import optimism_table
 from osteoflow.models.seeds import analysis_seeds
-from osteoflow.models.set_aside import set_aside
-from osteoflow.models.signature import signature_table
-from osteoflow.models.sufficient import one_class, small_holdout
+from osteoflow.models.set_aside import hold_out
 from osteoflow.models.summary import summary
 from osteoflow.models.tables.coefficients import coefficients
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
 from osteoflow.models.tables.predicted import Holdout, calibration, decision_curve, predictions
+from osteoflow.models.tables.signature import signature_table
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
-
-Indices = NDArray[np.intp]
 
 # Random parts of an analysis.
 SEEDED = ("split", "outer", "final", "bootstrap", "nomogram", "optimism", "permutation")
@@ -52,34 +51,6 @@ class AnalysisResult:
 
     tables: dict[str, pd.DataFrame]
     documents: dict[str, dict[str, Any]]
-
-
-def hold_out(
-    data: Dataset, analysis: Analysis, rng: np.random.Generator
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows to train on and rows held out (none with a fraction of 0).
-
-    Raises
-    ------
-    AnalysisError
-        If a rule names nobody or everybody, a class is too small in the hold-out, or the training
-        part cannot be cross-validated.
-    """
-    if problem := one_class(int((data.outcome == 1).sum()), int((data.outcome == 0).sum())):
-        raise AnalysisError(problem)
-    train, test = set_aside(
-        data,
-        analysis,
-        lambda: random_holdout(data.outcome, data.groups, analysis.holdout_fraction, rng),
-    )
-    if len(test):
-        for value, name in ((1.0, "event"), (0.0, "non-event")):
-            if problem := small_holdout(int((data.outcome[test] == value).sum()), name):
-                raise AnalysisError(problem)
-    check_class_sizes(
-        data.outcome[train], data.groups[train], max(analysis.outer_folds, analysis.inner_folds)
-    )
-    return train, test
 
 
 def run_analysis(
@@ -144,20 +115,25 @@ def run_analysis(
     found = _evaluated(fitted, seeds["bootstrap"]) | _described(fitted) | _predicted(fitted)
     refitted, notes = _refitted(fitted, seeds, workers)
     found |= refitted
+    chart, charted = charted_model(fitted.final)
     nomogram, tables = nomogram_results(
-        fitted.final.charted,
+        charted,
         data.table.iloc[fitted.train],
         data.outcome[fitted.train],
         data.groups[fitted.train],
         dict(labels or {}),
         analysis.bootstraps,
         np.random.default_rng(seeds["nomogram"]),
-        fitted.final.charted_name,
+        chart,
     )
     warnings = [*size_warnings(found["sample_size"]), *data.warnings, *notes]
     if nomogram is None:
-        warnings.append(_no_nomogram(fitted.final))
-    warnings += fit_warnings(fitted.final, fitted.folds, data.table.iloc[fitted.test])
+        warnings.append(
+            "no logistic model of several predictors: there is no nomogram"
+            if charted is None
+            else "no predictor of the combined model has an effect: there is no nomogram"
+        )
+    warnings += fit_warnings(fitted.kind, fitted.final, fitted.folds, data.table.iloc[fitted.test])
     documents = {} if nomogram is None else {"nomogram": nomogram}
     documents["summary"] = summary(data, fitted.test, analysis, seed, warnings, fitted.final)
     if words := size_words(found["sample_size"], analysis):
@@ -169,31 +145,41 @@ def run_analysis(
 class _Fitted:
     """What an analysis has when its models are validated and fitted.
 
-    ``train`` and ``test`` are rows of ``data``; ``held`` is the hold-out's outcome and
-    probabilities, None without a hold-out.
+    ``train`` and ``test`` are rows of ``data``; ``predicted`` are predictions of the hold-out by
+    model, none without one.
     """
 
+    kind: BinaryKind
     data: Dataset
     analysis: Analysis
     train: Indices
     test: Indices
-    validated: performance.CrossValidated
+    validated: CrossValidated
     folds: Sequence[FoldFit]
     final: FittedModels
-    held: Holdout
+    predicted: Mapping[str, Array]
+
+    @property
+    def held(self) -> Holdout:
+        """Outcome and probabilities of the hold-out; None without one."""
+        if not self.predicted:
+            return None
+        probability = {name: values[:, 0] for name, values in self.predicted.items()}
+        return self.data.outcome[self.test], probability
 
 
 def _fit(
     data: Dataset, analysis: Analysis, seeds: Mapping[str, np.random.SeedSequence], workers: int
 ) -> _Fitted:
     """Set the hold-out aside, cross-validate on the rest and fit the final models to it."""
-    train, test = hold_out(data, analysis, np.random.default_rng(seeds["split"]))
-    validated, folds = cross_validate(data, train, analysis, seeds["outer"], workers)
+    kind = BinaryKind()
+    train, test = hold_out(kind, data, analysis, np.random.default_rng(seeds["split"]))
+    validated, folds = cross_validate(kind, data, train, analysis, seeds["outer"], workers)
     final_seed = int(np.random.default_rng(seeds["final"]).integers(2**31 - 1))
-    (final,) = in_order(fit_models, [(data, train, analysis, final_seed)])
+    (final,) = in_order(fit_models, [(kind, data, train, analysis, final_seed)])
     held_table = data.table.iloc[test]
-    held = (data.outcome[test], final.probabilities(held_table)) if len(test) else None
-    return _Fitted(data, analysis, train, test, validated, folds, final, held)
+    held = final.predict(held_table) if len(test) else {}
+    return _Fitted(kind, data, analysis, train, test, validated, folds, final, held)
 
 
 def _described(fitted: _Fitted) -> dict[str, pd.DataFrame]:
@@ -202,8 +188,8 @@ def _described(fitted: _Fitted) -> dict[str, pd.DataFrame]:
     return {
         "selection": selection(final.radiomic, fitted.folds),
         "filters": filter_steps(final.radiomic),
-        "coefficients": coefficients(final.logistic),
-        "nested": nested_table(final, fitted.data.outcome[fitted.train]),
+        "coefficients": coefficients(final.regressions),
+        "nested": nested_table(fitted.kind, final, fitted.data.outcome[fitted.train]),
         "lasso_path": lasso_path(final.radiomic),
         "lasso_cv": lasso_cv(final.radiomic),
         "signature": signature_table(final.radiomic.get("radiomics")),
@@ -214,7 +200,13 @@ def _predicted(fitted: _Fitted) -> dict[str, pd.DataFrame]:
     """Tables of what the models predict, out of fold and on the hold-out."""
     validated, held = fitted.validated, fitted.held
     return {
-        "predictions": predictions(fitted.data, fitted.train, fitted.test, validated, held),
+        "predictions": predictions(
+            fitted.kind,
+            fitted.data,
+            (fitted.train, fitted.test),
+            validated,
+            fitted.predicted,
+        ),
         "calibration": calibration(validated, held),
         "decision_curve": decision_curve(validated, held, fitted.analysis.prevalence),
         "classification": classification(validated, held, fitted.final.thresholds()),
@@ -228,7 +220,9 @@ def _refitted(
     data, train, analysis = fitted.data, fitted.train, fitted.analysis
     own = fitted.final.probabilities(data.table.iloc[train])
     optimism, notes = optimism_table(data, train, analysis, seeds["optimism"], own, workers)
-    check = leakage_check(data, train, analysis, seeds["permutation"], fitted.validated, workers)
+    check = leakage_check(
+        fitted.kind, data, train, analysis, seeds["permutation"], fitted.validated, workers
+    )
     parameters = candidate_parameters(fitted.final, len(data.features))
     tables = {
         "optimism": optimism,
@@ -239,11 +233,12 @@ def _refitted(
     return tables, [*notes, *check.warnings]
 
 
-def _no_nomogram(final: FittedModels) -> str:
-    """Why there is none."""
-    if final.charted is not None:
-        return "no predictor of the combined model has an effect: there is no nomogram"
-    return "no logistic model of several predictors: there is no nomogram"
+def charted_model(final: FittedModels) -> tuple[str, ColumnsModel | None]:
+    """Name and model of a nomogram: the combined one, or else the last one of several columns."""
+    known = final.regressions
+    names = ("combined", "measurements", "clinical")
+    name = next((name for name in names if name in known), "")
+    return name, known.get(name)
 
 
 def _evaluated(fitted: _Fitted, seed: np.random.SeedSequence) -> dict[str, pd.DataFrame]:

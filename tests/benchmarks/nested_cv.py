@@ -102,7 +102,9 @@ def peer() -> dict:
 
     from osteoflow.models.folded import fold_features
     from osteoflow.models.folds import stratified_folds
-    from osteoflow.models.learners.sparse_linear import SparseLinear
+    from osteoflow.models.kinds.binary import BinaryKind
+    from osteoflow.models.lasso import fit_path
+    from osteoflow.models.learners.sparse import SparseLearner
     from osteoflow.models.transformers import Standardiser
     from osteoflow.statistics.roc import auc
 
@@ -110,18 +112,18 @@ def peer() -> dict:
     people, features = simulate(n, p)
     X = features.loc[features["rater"] == 1].filter(like="original_").reset_index(drop=True)
     y, groups = people["fracture"].to_numpy(dtype=float), np.arange(n)
-    outer = list(stratified_folds(y, groups, 5, np.random.default_rng(0)))
+    outer = stratified_folds(BinaryKind(), y, groups, 5, np.random.default_rng(0))
     found: dict[str, dict[str, float]] = {}
     for name in ("own", "peer"):
         areas, started = [], time.perf_counter()
         for number, (train, test) in enumerate(outer):
             rng = np.random.default_rng(number)
-            inner = list(stratified_folds(y[train], groups[train], 5, rng))
+            inner = stratified_folds(BinaryKind(), y[train], groups[train], 5, rng)
             inside, outside = X.iloc[train], X.iloc[test]
             if name == "own":
                 folded = fold_features(Standardiser(), inside, y[train], inner)
-                learner = SparseLinear().fit(folded, y[train])
-                scores = learner.log_odds(folded.filters.transform(outside).to_numpy())
+                learner = SparseLearner(fit_path).fit(folded, y[train])
+                scores = learner.score(folded.filters.transform(outside).to_numpy())
             else:
                 largest = _largest_penalty(inside.to_numpy(), y[train])
                 costs = 1 / (len(train) * largest * np.geomspace(1, 1e-2, 100))

@@ -87,7 +87,7 @@ def expected(model, values):
     """Probability and limits from the fitted model itself."""
     row = pd.DataFrame([values])
     design = model.clinical_.transform(row).assign(rad_score=values["rad_score"]).to_numpy(float)
-    fit = model.logistic_
+    fit = model.regression_.fit
     eta, error = fit.linear_predictor(design)[0], fit.linear_predictor_error(design)[0]
     return expit([eta, eta - Z95 * error, eta + Z95 * error])
 

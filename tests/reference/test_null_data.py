@@ -16,9 +16,12 @@ from osteoflow.models.cross_validation import cross_validate
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.filters import feature_filters
 from osteoflow.models.folds import stratified_folds
-from osteoflow.models.learners.sparse_linear import SparseLinear
-from osteoflow.models.permutation import repeat_aucs
-from osteoflow.models.radiomics import RadiomicsModel
+from osteoflow.models.kinds.binary import BinaryKind
+from osteoflow.models.lasso import fit_path
+from osteoflow.models.learners.sparse import SparseLearner
+from osteoflow.models.out_of_fold import of_repeats
+from osteoflow.models.performance import AUC
+from osteoflow.models.signature import Signature
 from osteoflow.settings.analysis import Analysis
 from osteoflow.statistics.roc import auc
 
@@ -59,8 +62,8 @@ def areas(data: Dataset, seed: int, **folds: int) -> dict[str, float]:
     """Fold-averaged area of each model in one repeat."""
     rows = np.arange(len(data.outcome))
     analysis = ANALYSIS.model_copy(update=folds)
-    found, _ = cross_validate(data, rows, analysis, np.random.SeedSequence(seed))
-    return {name: float(repeat_aucs(found, name)[0]) for name in found.probability}
+    found, _ = cross_validate(BinaryKind(), data, rows, analysis, np.random.SeedSequence(seed))
+    return {name: float(of_repeats(found, name, AUC)[0]) for name in found.prediction}
 
 
 def test_many_features_of_noise(record):
@@ -105,8 +108,8 @@ def signature_area(X: pd.DataFrame, y: np.ndarray, groups: np.ndarray, seed: int
     """Fold-averaged area of the radiomic model with folds split by the groups given."""
     filters = feature_filters(SimpleNamespace(repeated={}, sites=None), ANALYSIS)
     found = []
-    for train, test in stratified_folds(y, groups, 3, np.random.default_rng(seed)):
-        model = RadiomicsModel(list(X.columns), filters, SparseLinear(), 3, seed)
+    for train, test in stratified_folds(BinaryKind(), y, groups, 3, np.random.default_rng(seed)):
+        model = Signature(BinaryKind(), list(X.columns), filters, SparseLearner(fit_path), 3, seed)
         model.fit(X.iloc[train], y[train], groups[train])
         found.append(auc(y[test], model.rad_score(X.iloc[test]).to_numpy()))
     return float(np.mean(found))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from test_r_synthetic import from_r, table_of
 
+from osteoflow.models.columns_model import ColumnsModel
 from osteoflow.models.gaussian_lasso import fit_gaussian_path
 from osteoflow.models.kinds.assumptions import assumptions, multinomial_ratio
 from osteoflow.models.kinds.continuous import ContinuousKind, LinearRegression
 from osteoflow.models.kinds.ordinal import OrdinalKind
-from osteoflow.models.kinds.signature import ColumnsModel
 from osteoflow.models.lasso import fit_path
 from osteoflow.models.linear import fit_linear
 from osteoflow.models.ordinal import brant_test, fit_ordinal

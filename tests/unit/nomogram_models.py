@@ -7,19 +7,18 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from osteoflow.models.clinical import CombinedModel
+from osteoflow.models.columns_model import ColumnsModel
+from osteoflow.models.kinds.binary import BinaryKind
 
 
-def combined_model(table: pd.DataFrame, outcome: np.ndarray, scores: np.ndarray) -> CombinedModel:
+def combined_model(table: pd.DataFrame, outcome: np.ndarray, scores: np.ndarray) -> ColumnsModel:
     """The combined model of a table's columns and given Rad-scores."""
     known = pd.Series(scores, index=table.index)
-    radiomics = SimpleNamespace(
-        training_index_=table.index,
-        cross_fitted_=scores,
-        rad_score=lambda rows: known.loc[rows.index].to_numpy(),
+    signature = SimpleNamespace(
+        cross_fitted_=known, rad_score=lambda rows: known.loc[rows.index].to_numpy()
     )
-    model = CombinedModel(list(table.columns), radiomics)
-    return model.fit(table, outcome, fitted_radiomics=radiomics)
+    model = ColumnsModel(BinaryKind(), list(table.columns), "combined", signature)
+    return model.fit(table, outcome)
 
 
 def training_rows(

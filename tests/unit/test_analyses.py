@@ -17,10 +17,12 @@ from osteoflow.models.filters import feature_filters
 from osteoflow.models.fit_warnings import HARMONISED_SIGNATURE
 from osteoflow.models.fitting import fit_models
 from osteoflow.models.folds import AnalysisError
+from osteoflow.models.kinds.binary import BinaryKind
 from osteoflow.models.learners import random_forest
 from osteoflow.models.logistic import fit_logistic
+from osteoflow.models.out_of_fold import CrossValidated
 from osteoflow.models.parallel import in_order
-from osteoflow.models.performance import CrossValidated, bootstrap_weights
+from osteoflow.models.performance import bootstrap_weights
 from osteoflow.models.resampled import resampled
 from osteoflow.models.tables.predicted import decision_curve
 from osteoflow.models.validate import AnalysisResult, run_analysis
@@ -187,8 +189,8 @@ def test_nested_models_are_those_whose_terms_another_has():
     analysis = _analysis(**(EVERYTHING | {"baselines": ["hu_l1l2_mean", "age"]}))
     data = assemble(people, features, analysis)
     rows = np.arange(60)
-    final = fit_models(data, rows, analysis, 1)
-    table = nested_table(final, data.outcome[rows])
+    final = fit_models(BinaryKind(), data, rows, analysis, 1)
+    table = nested_table(BinaryKind(), final, data.outcome[rows])
     found = list(zip(table["smaller"], table["larger"], strict=True))
     assert found == [
         ("baseline_age", "clinical"),
@@ -200,7 +202,9 @@ def test_nested_models_are_those_whose_terms_another_has():
     row = table.set_index("smaller").loc["clinical"]
     assert (row["added"], row["df"], row["n"]) == ("pdff_l1l2_mean, rad_score", 2, 60)
     eta = {
-        name: final[name].logistic_.linear_predictor(final[name].training_design_)
+        name: final.models[name].regression_.fit.linear_predictor(
+            final.models[name].training_design_
+        )
         for name in ("clinical", "combined")
     }
     y = data.outcome[rows]
@@ -211,9 +215,9 @@ def test_nested_models_are_those_whose_terms_another_has():
     assert "cross-fitted" in row["method"]
     assert "cross-fitted" not in table["method"].iloc[0]
     # What the combined model was fitted on are the scores of rows left out.
-    design = final["combined"].training_design_["rad_score"]
-    np.testing.assert_array_equal(design, final["radiomics"].cross_fitted_)
-    assert not np.allclose(design, final["radiomics"].rad_score(data.table.iloc[rows]))
+    design = final.models["combined"].training_design_["rad_score"]
+    np.testing.assert_array_equal(design, final.models["radiomics"].cross_fitted_)
+    assert not np.allclose(design, final.models["radiomics"].rad_score(data.table.iloc[rows]))
 
 
 @pytest.mark.parametrize(
@@ -328,9 +332,9 @@ def test_a_resample_is_a_data_set_of_its_own():
     assert again.table.index.is_unique
     assert again.groups.tolist() == data.groups[rows].tolist()
     np.testing.assert_array_equal(again.table[data.features], data.table[data.features].iloc[rows])
-    models = fit_models(again, np.arange(60), analysis, 1)
+    models = fit_models(BinaryKind(), again, np.arange(60), analysis, 1)
     # Copies of a participant lie on one side of every inner split.
-    folded = models["radiomics"].fold(again.table, again.outcome, again.groups)
+    folded = models.models["radiomics"].fold(again.table, again.outcome, again.groups)
     for fold in folded.inner:
         assert not set(again.groups[fold.train]) & set(again.groups[fold.test])
     probabilities = models.probabilities(data.table)
@@ -338,7 +342,7 @@ def test_a_resample_is_a_data_set_of_its_own():
     # A copy's reading counts once more among the pairs that judge a feature's reliability.
     read = set(data.repeated["inter_rater"].readings[0].index)
     pairs_read = sum(name in read for name in data.table.index[rows])
-    assert models["radiomics"].filters_.named_steps["reliability"].n_pairs_ == pairs_read
+    assert models.models["radiomics"].filters_.named_steps["reliability"].n_pairs_ == pairs_read
 
 
 def test_optimism_is_that_of_each_model(everything):
@@ -409,12 +413,12 @@ def test_harmonisation_is_learned_in_each_training_part():
     analysis = _analysis(radiomics=radiomics)
     data = assemble(*_cohort(60, 6), analysis)
     train, test = np.arange(40), np.arange(40, 60)
-    one = fit_models(data, train, analysis, 1)["radiomics"]
+    one = fit_models(BinaryKind(), data, train, analysis, 1).models["radiomics"]
     poisoned = data.table.copy()
     poisoned.iloc[test, poisoned.columns.get_indexer(data.features)] = 1e6
     data.sites.iloc[test, data.sites.columns.get_loc("age")] = 500.0
     other = type(data)(**{**data.__dict__, "table": poisoned})
-    two = fit_models(other, train, analysis, 1)["radiomics"]
+    two = fit_models(BinaryKind(), other, train, analysis, 1).models["radiomics"]
     assert one.coefficients_.equals(two.coefficients_)
     step = one.filters_.named_steps["harmonisation"]
     assert step.sites_ == {"A": 20, "B": 20}
@@ -568,7 +572,7 @@ def test_comparisons_of_one_constant_model_have_no_test():
     validated = CrossValidated(
         y,
         np.zeros((1, 40), dtype=int),
-        {name: p[None] for name, p in probability.items()},
+        {name: p[None, :, None] for name, p in probability.items()},
         {name: np.full((1, 40), 0.5) for name in probability},
     )
     weights = bootstrap_weights(np.arange(40), 50, rng)
@@ -590,7 +594,10 @@ def test_decision_curves_of_case_control_data_are_those_of_the_population():
     y = event[drawn].astype(float)
     fitted = expit(fit_logistic(x[drawn, None], y).linear_predictor(x[drawn, None]))
     validated = CrossValidated(
-        y, np.zeros((1, len(y)), dtype=int), {"clinical": fitted[None]}, {"clinical": y[None]}
+        y,
+        np.zeros((1, len(y)), dtype=int),
+        {"clinical": fitted[None, :, None]},
+        {"clinical": y[None]},
     )
     held = (y, {"clinical": fitted})
     share = float(event.mean())

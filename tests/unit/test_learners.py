@@ -19,10 +19,11 @@ from sklearn.svm import SVC
 from osteoflow.models.filters import feature_filters
 from osteoflow.models.folded import FoldedFeatures, InnerFold
 from osteoflow.models.folds import stratified_folds
+from osteoflow.models.kinds.binary import BinaryKind
 from osteoflow.models.learners import LEARNERS, gradient_boosting, make_learner, random_forest, svm
-from osteoflow.models.learners.base import constant_log_odds
 from osteoflow.models.learners.logistic import LogisticLearner, fit_ridge
-from osteoflow.models.radiomics import RadiomicsModel
+from osteoflow.models.learners.of_events import constant_log_odds
+from osteoflow.models.signature import Signature
 from osteoflow.settings.analysis import Analysis
 from osteoflow.statistics.roc import auc
 
@@ -35,7 +36,9 @@ def _model(names, learner: str, inner_folds: int = 3, readings=None, **radiomics
     analysis = _analysis(learners=[learner], **radiomics)
     data = SimpleNamespace(repeated=readings or {}, sites=None)
     filters = feature_filters(data, analysis)
-    return RadiomicsModel(names, filters, make_learner(learner, analysis, 5), inner_folds, seed=2)
+    return Signature(
+        BinaryKind(), names, filters, make_learner(learner, analysis, 5), inner_folds, seed=2
+    )
 
 
 def _data(n: int = 90, p: int = 25, effect: float = 1.0, seed: int = 0):
@@ -57,7 +60,7 @@ def test_signal_is_found_and_probabilities_are_sensible(learner, record):
     X, y = _data(150, effect=1.2)
     fresh, outcome = _data(1500, effect=1.2, seed=1)
     model = _model(list(X.columns), learner).fit(X, y)
-    probability = model.predict_proba(fresh)[:, 1]
+    probability = model.predict(fresh)[:, 0]
     area = auc(outcome, probability)
     record(
         "Models: learners on 150 rows, 3 of 25 features 1.2 SD apart",
@@ -82,7 +85,7 @@ def test_noise_gives_no_area(learner):
         X, y = _data(60, 40, effect=0.0, seed=seed)
         fresh, outcome = _data(400, 40, effect=0.0, seed=100 + seed)
         model = _model(list(X.columns), learner).fit(X, y)
-        found.append(auc(outcome, model.predict_proba(fresh)[:, 1]))
+        found.append(auc(outcome, model.predict(fresh)[:, 0]))
         assert abs(auc(y, model.cross_fitted_) - 0.5) < 0.3
     assert abs(np.mean(found) - 0.5) < 0.06
 
@@ -91,7 +94,7 @@ def test_noise_gives_no_area(learner):
 def test_the_same_again_and_no_word_of_test_rows(learner):
     X, y = _data(70, 15)
     rng = np.random.default_rng(0)
-    train, test = next(iter(stratified_folds(y, np.arange(len(y)), 3, rng)))
+    train, test = next(iter(stratified_folds(BinaryKind(), y, np.arange(len(y)), 3, rng)))
     poisoned, flipped = X.copy(), y.copy()
     poisoned.iloc[test] = 1e9
     flipped[test] = 1 - flipped[test]
@@ -100,7 +103,7 @@ def test_the_same_again_and_no_word_of_test_rows(learner):
     two = _model(list(X.columns), learner, **steps)
     two = clone(two).fit(poisoned.iloc[train], flipped[train])
     new = X.iloc[test]
-    np.testing.assert_array_equal(one.predict_proba(new), two.predict_proba(new))
+    np.testing.assert_array_equal(one.predict(new), two.predict(new))
     assert one.cross_fitted_.equals(two.cross_fitted_)
     assert one.selected_ == two.selected_
     assert one.learner_.setting_ == two.learner_.setting_
@@ -113,7 +116,7 @@ def test_without_features_the_score_is_constant(learner):
     y = (np.arange(30) % 3 == 0).astype(float)
     model = _model(list("abcd"), learner).fit(X, y)
     assert model.selected_ == []
-    np.testing.assert_allclose(model.predict_proba(X)[:, 1], 1 / 3)
+    np.testing.assert_allclose(model.predict(X)[:, 0], 1 / 3)
     np.testing.assert_allclose(expit(model.cross_fitted_), 1 / 3)
     assert model.steps_table()["n_out"].tolist()[-1] == 0
 
@@ -121,7 +124,7 @@ def test_without_features_the_score_is_constant(learner):
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_an_inner_fold_without_features(learner):
     X, y = _data(60, 5)
-    splits = list(stratified_folds(y, np.arange(60), 3, np.random.default_rng(1)))
+    splits = stratified_folds(BinaryKind(), y, np.arange(60), 3, np.random.default_rng(1))
     values = X.to_numpy()
     folds = [InnerFold(train, test, values[train], values[test]) for train, test in splits]
     train, test = splits[0]
@@ -137,7 +140,7 @@ def test_an_inner_fold_without_features(learner):
 def test_more_features_than_rows_and_separated_classes(learner):
     X, y = _data(40, 120, effect=0.0)
     X["f0"] = 6 * y + 0.1 * X["f0"]
-    dense = _model(list(X.columns), learner).fit(X, y).predict_proba(X)[:, 1]
+    dense = _model(list(X.columns), learner).fit(X, y).predict(X)[:, 0]
     assert np.isfinite(dense).all()
     assert auc(y, dense) == 1.0
     few = _model(list(X.columns), learner, mrmr=2).fit(X, y)

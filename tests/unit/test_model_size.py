@@ -9,6 +9,7 @@ from test_analyses import EVERYTHING, _analysis, _cohort
 
 from osteoflow.models.dataset import Dataset, assemble
 from osteoflow.models.fitting import fit_models
+from osteoflow.models.kinds.binary import BinaryKind
 from osteoflow.models.model_size import (
     COLUMNS,
     candidate_parameters,
@@ -38,7 +39,7 @@ def test_candidates_are_counted_before_selection():
     analysis = _analysis(**(EVERYTHING | {"radiomics": {"image": ["vbmd", "pdff"], "mrmr": 3}}))
     data = assemble(people, features, analysis)
     train = np.arange(60)
-    final = fit_models(data, train, analysis, 1)
+    final = fit_models(BinaryKind(), data, train, analysis, 1)
     found = candidate_parameters(final, len(data.features))
     assert found == {
         "baseline_hu_l1l2_mean": 1, "clinical": 2, "measurements": 1, "radiomics": 20,

@@ -13,19 +13,23 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from osteoflow.models.calibration import calibration, calibration_points, weighted_calibration
-from osteoflow.models.clinical import ClinicalDesign, ClinicalModel, CombinedModel
+from osteoflow.models.clinical_design import ClinicalDesign
+from osteoflow.models.columns_model import ColumnsModel
 from osteoflow.models.dataset import assemble
 from osteoflow.models.decision import net_benefit, treat_all
 from osteoflow.models.filters import feature_filters
-from osteoflow.models.folds import AnalysisError, random_holdout, stratified_folds
+from osteoflow.models.folds import AnalysisError, stratified_folds
+from osteoflow.models.kinds.binary import BinaryKind
 from osteoflow.models.lasso import fit_path
-from osteoflow.models.learners.sparse_linear import SparseLinear
+from osteoflow.models.learners.sparse import SparseLearner
 from osteoflow.models.logistic import fit_logistic, is_separated
 from osteoflow.models.nomogram import Predictor, nomogram, pretty
+from osteoflow.models.out_of_fold import CrossValidated, validated_measure
 from osteoflow.models.outcome import check_predictors, defining_predictors, incorporation_bias
-from osteoflow.models.performance import CrossValidated, bootstrap_weights, fold_averaged_auc
-from osteoflow.models.radiomics import RadiomicsModel
+from osteoflow.models.performance import AUC, bootstrap_weights
 from osteoflow.models.repeated import RepeatedFeatures
+from osteoflow.models.set_aside import random_holdout
+from osteoflow.models.signature import Signature
 from osteoflow.models.transformers import (
     MedianImputer,
     NearZeroVariance,
@@ -53,10 +57,12 @@ def _analysis(**changes: object) -> Analysis:
     return Analysis.model_validate(settings | changes)
 
 
-def _signature(names: list[str], readings=None, **options) -> RadiomicsModel:
+def _signature(names: list[str], readings=None, **options) -> Signature:
     """A LASSO signature with the usual filters."""
     data = SimpleNamespace(repeated=readings or {}, sites=None)
-    return RadiomicsModel(names, feature_filters(data, _analysis()), SparseLinear(), **options)
+    return Signature(
+        BinaryKind(), names, feature_filters(data, _analysis()), SparseLearner(fit_path), **options
+    )
 
 
 def _cohort(n: int = 40, p: int = 30, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -245,14 +251,14 @@ def test_clinical_design():
 def test_singular_information_is_a_reason(monkeypatch):
     X = pd.DataFrame({"age": np.arange(20.0)})
     y = (np.arange(20) % 3 == 0).astype(float)
-    ClinicalModel(["age"]).fit(X, y)
+    ColumnsModel(BinaryKind(), ["age"]).fit(X, y)
     monkeypatch.setattr(
         "osteoflow.models.logistic._information", lambda Z, beta: np.zeros((Z.shape[1],) * 2)
     )
     with pytest.raises(ArithmeticError, match="cannot be inverted"):
         fit_logistic(X, y)
     with pytest.raises(AnalysisError, match=r"clinical model \(age\): .* cannot be inverted"):
-        ClinicalModel(["age"]).fit(X, y)
+        ColumnsModel(BinaryKind(), ["age"]).fit(X, y)
 
 
 # --- steps, folds, leakage -----------------------------------------------------------------------
@@ -316,16 +322,16 @@ def test_folds_keep_participants_together():
     groups = np.repeat(np.arange(30), 2)
     outcome = np.repeat(np.arange(30) % 3 == 0, 2).astype(float)
     seen = np.zeros(60, dtype=int)
-    for train, test in stratified_folds(outcome, groups, 5, rng):
+    for train, test in stratified_folds(BinaryKind(), outcome, groups, 5, rng):
         assert not set(groups[train]) & set(groups[test])
         assert outcome[test].sum() == 4
         seen[test] += 1
     assert (seen == 1).all()
-    held = random_holdout(outcome, groups, 0.3, rng)
+    held = random_holdout(BinaryKind().strata(outcome, 5), groups, 0.3, rng)
     assert (outcome[held].sum(), (outcome[held] == 0).sum()) == (6, 12)
     assert not set(groups[held]) & set(groups[~held])
     with pytest.raises(AnalysisError, match="4 participants with events"):
-        list(stratified_folds(np.repeat(np.arange(30) < 4, 2), groups, 5, rng))
+        stratified_folds(BinaryKind(), np.repeat(np.arange(30) < 4, 2), groups, 5, rng)
 
 
 def test_test_rows_never_reach_the_training_pipeline():
@@ -336,7 +342,9 @@ def test_test_rows_never_reach_the_training_pipeline():
     second = features[features["rater"] == 2].set_index("participant_id")[names]
     y = (participants["vbmd_l1l2_mean"] < 95).to_numpy(dtype=float)
     X = first[names].assign(age=participants["age"].to_numpy(), sex=participants["sex"].to_numpy())
-    train, test = next(iter(stratified_folds(y, X.index, 3, np.random.default_rng(0))))
+    train, test = next(
+        iter(stratified_folds(BinaryKind(), y, X.index, 3, np.random.default_rng(0)))
+    )
     poisoned, poisoned_second = X.copy(), second.copy()
     poisoned.iloc[test, : len(names)] = 1e9
     poisoned_second.loc[second.index.isin(X.index[test])] = -1e9
@@ -347,16 +355,17 @@ def test_test_rows_never_reach_the_training_pipeline():
             "inter_rater": rated(table, again),
             "scan_rescan": rated(table, again + 0.01, "scan_rescan"),
         }
-        model = CombinedModel(["age", "sex"], _signature(names, readings, inner_folds=3))
+        signature = _signature(names, readings, inner_folds=3).fit(table.iloc[train], y[train])
+        model = ColumnsModel(BinaryKind(), ["age", "sex"], "combined", signature)
         fits.append(model.fit(table.iloc[train], y[train]))
     a, b = fits
-    assert a.radiomics_.selected_
-    assert a.radiomics_.coefficients_.equals(b.radiomics_.coefficients_)
-    assert a.radiomics_.cross_fitted_.equals(b.radiomics_.cross_fitted_)
-    np.testing.assert_array_equal(a.logistic_.coefficients, b.logistic_.coefficients)
+    assert a.signature.selected_
+    assert a.signature.coefficients_.equals(b.signature.coefficients_)
+    assert a.signature.cross_fitted_.equals(b.signature.cross_fitted_)
+    np.testing.assert_array_equal(a.regression_.fit.coefficients, b.regression_.fit.coefficients)
     assert a.threshold_ == b.threshold_
     # The same holds inside: the inner folds' filters differ from those of all rows.
-    steps = a.radiomics_.filters_.named_steps
+    steps = a.signature.filters_.named_steps
     assert steps["reliability"].n_pairs_ == second.index.isin(X.index[train]).sum()
     assert steps["reliability_scan_rescan"].n_pairs_ == steps["reliability"].n_pairs_
 
@@ -380,11 +389,12 @@ def test_cross_fitted_score_does_not_flatter():
 def test_empty_signature_is_a_constant():
     X = pd.DataFrame(np.ones((30, 4)), columns=list("abcd")).assign(age=np.arange(30.0))
     y = (np.arange(30) % 3 == 0).astype(float)
-    combined = CombinedModel(["age"], _signature(list("abcd"))).fit(X, y)
-    assert combined.radiomics_.selected_ == []
-    np.testing.assert_allclose(combined.radiomics_.predict_proba(X)[:, 1], 1 / 3)
-    clinical = ClinicalModel(["age"]).fit(X, y)
-    np.testing.assert_allclose(combined.predict_proba(X), clinical.predict_proba(X))
+    signature = _signature(list("abcd")).fit(X, y)
+    combined = ColumnsModel(BinaryKind(), ["age"], "combined", signature).fit(X, y)
+    assert signature.selected_ == []
+    np.testing.assert_allclose(signature.predict(X)[:, 0], 1 / 3)
+    clinical = ColumnsModel(BinaryKind(), ["age"]).fit(X, y)
+    np.testing.assert_allclose(combined.predict(X), clinical.predict(X))
 
 
 # --- performance ---------------------------------------------------------------------------------
@@ -395,10 +405,10 @@ def test_weighted_measures_equal_repeated_rows():
     y = rng.permutation(np.repeat([0.0, 1.0], 15))
     p = expit(rng.normal(size=30) + y)
     fold = np.zeros((1, 30), dtype=int)
-    data = CrossValidated(y, fold, {"m": p[None, :]}, {"m": np.full((1, 30), 0.5)})
+    data = CrossValidated(y, fold, {"m": p[None, :, None]}, {"m": np.full((1, 30), 0.5)})
     weights = bootstrap_weights(np.arange(30), 5, rng)
     assert (weights.sum(axis=1) == 30).all()
-    found = fold_averaged_auc(data, "m", weights)
+    found = validated_measure(data, "m", AUC, weights)
     slope, intercept = weighted_calibration(y, p, weights)
     for place, weight in enumerate(weights):
         rows = np.repeat(np.arange(30), weight.astype(int))

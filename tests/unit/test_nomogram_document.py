@@ -12,7 +12,9 @@ from scipy.special import expit
 from sklearn.pipeline import Pipeline
 
 from osteoflow.io.volume import write_json
-from osteoflow.models.learners.sparse_linear import SparseLinear
+from osteoflow.models.kinds.binary import BinaryKind
+from osteoflow.models.lasso import fit_path
+from osteoflow.models.learners.sparse import SparseLearner
 from osteoflow.models.logistic import fit_logistic
 from osteoflow.models.nomogram_calibration import (
     bootstrap_calibration,
@@ -26,8 +28,8 @@ from osteoflow.models.nomogram_document import (
     points_table,
     predict,
 )
-from osteoflow.models.radiomics import RadiomicsModel
-from osteoflow.models.signature import signature_table
+from osteoflow.models.signature import Signature
+from osteoflow.models.tables.signature import signature_table
 from osteoflow.models.transformers import RedundancyFilter, Standardiser
 from osteoflow.statistics.intervals import Z95
 
@@ -36,7 +38,7 @@ from osteoflow.statistics.intervals import Z95
 def fitted(request):
     table, outcome, scores = training_rows(separated=request.param)
     model = combined_model(table, outcome, scores)
-    assert model.logistic_.method == ("firth" if request.param else "ml")
+    assert model.regression_.fit.method == ("firth" if request.param else "ml")
     return model, table, outcome, scores, nomogram_document(model, table, {"age": "Age (years)"})
 
 
@@ -44,7 +46,7 @@ def test_document_gives_the_models_probability_and_wald_interval(fitted, tmp_pat
     model, table, _, _, document = fitted
     write_json(tmp_path / "n.json", document)
     document = json.loads((tmp_path / "n.json").read_text())
-    fit, design = model.logistic_, model.design(table).to_numpy()
+    fit, design = model.regression_.fit, model.design(table).to_numpy()
     eta = fit.linear_predictor(design)
     # The textbook's form, from the covariance of the uncentred coefficients.
     Z = np.column_stack([np.ones(len(design)), design])
@@ -52,7 +54,7 @@ def test_document_gives_the_models_probability_and_wald_interval(fitted, tmp_pat
     error = fit.linear_predictor_error(design)
     assert error == pytest.approx(plain, rel=1e-6)
     for i in range(0, len(table), 13):
-        values = table.iloc[i].to_dict() | {"rad_score": model.radiomics_.cross_fitted_[i]}
+        values = table.iloc[i].to_dict() | {"rad_score": model.signature.cross_fitted_.iloc[i]}
         found = predict(document, values)
         expected = expit([eta[i], eta[i] - Z95 * error[i], eta[i] + Z95 * error[i]])
         assert (found.probability, found.low, found.high) == pytest.approx(expected, abs=1e-9)
@@ -123,7 +125,9 @@ def test_signature_is_the_rad_scores_formula():
     log_odds = 0.15 * (table[names[0]] - 50) - 0.12 * (table[names[3]] - 50)
     outcome = (rng.random(120) < expit(log_odds)).astype(float)
     filters = Pipeline([("scaling", Standardiser()), ("redundancy", RedundancyFilter(0.9))])
-    model = RadiomicsModel(names, filters, SparseLinear(), seed=1).fit(table, outcome)
+    model = Signature(BinaryKind(), names, filters, SparseLearner(fit_path), seed=1).fit(
+        table, outcome
+    )
     found = signature_table(model).set_index("term")
     assert {names[0], names[3]} <= set(found.index) == {"intercept", *model.selected_}
     rows = found.drop(index="intercept")
@@ -143,7 +147,7 @@ def test_results_are_repeatable_and_calibrated(fitted):
     pd.testing.assert_frame_equal(first, second)
     found = runs[0][0]["calibration"]
     assert found["resamples"] == 30 and found["failed"] == 0 and found["n"] == len(table)
-    assert found["penalised"] == (30 if model.logistic_.method == "firth" else 0)
+    assert found["penalised"] == (30 if model.regression_.fit.method == "firth" else 0)
     assert 0 < found["mean_absolute_error"] <= found["error_90"] < 0.25
 
 

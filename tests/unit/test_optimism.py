@@ -14,11 +14,13 @@ from sklearn.pipeline import Pipeline
 from osteoflow.models.filters import feature_filters
 from osteoflow.models.folds import AnalysisError, stratified_folds
 from osteoflow.models.harmonise import CombatHarmoniser
-from osteoflow.models.learners.sparse_linear import SparseLinear
+from osteoflow.models.kinds.binary import BinaryKind
+from osteoflow.models.lasso import fit_path
+from osteoflow.models.learners.sparse import SparseLearner
 from osteoflow.models.optimism import optimism_bootstrap, optimism_of_models, plus_632
-from osteoflow.models.radiomics import RadiomicsModel
 from osteoflow.models.repeated import RepeatedFeatures
 from osteoflow.models.resampling import name_copies, participant_resamples
+from osteoflow.models.signature import Signature
 from osteoflow.models.transformers import ReliabilityFilter
 from osteoflow.settings.analysis import Analysis
 from osteoflow.statistics.roc import auc
@@ -162,7 +164,9 @@ def test_copies_share_an_inner_fold():
     y = np.tile([0.0, 1.0], 30)
     groups = np.repeat(np.arange(30), 2)
     for rows in participant_resamples(groups, 20, np.random.default_rng(3)):
-        for train, test in stratified_folds(y[rows], groups[rows], 4, np.random.default_rng(0)):
+        for train, test in stratified_folds(
+            BinaryKind(), y[rows], groups[rows], 4, np.random.default_rng(0)
+        ):
             assert not set(groups[rows][train]) & set(groups[rows][test])
 
 
@@ -175,10 +179,12 @@ def test_whole_radiomic_model_in_the_bootstrap():
         copies = name_copies(X.index, rows)
         data = SimpleNamespace(repeated={"inter_rater": copies.readings(repeated)}, sites=None)
         filters = feature_filters(data, analysis)
-        model = RadiomicsModel(names, filters, SparseLinear(), inner_folds=3, seed=5)
+        model = Signature(
+            BinaryKind(), names, filters, SparseLearner(fit_path), inner_folds=3, seed=5
+        )
         model.fit(copies.table(X), y[rows], groups=np.asarray(rows))
         assert "f3" not in model.filters_["reliability"].kept_
-        return lambda asked: model.predict_proba(X.iloc[asked])[:, 1]
+        return lambda asked: model.predict(X.iloc[asked])[:, 0]
 
     resamples = participant_resamples(np.arange(len(X)), 5, np.random.default_rng(6))
     found, again = (optimism_bootstrap(fit, y, resamples) for _ in range(2))

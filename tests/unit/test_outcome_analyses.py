@@ -9,14 +9,14 @@ from outcome_cohort import BASE, CLASSES, CONTINUOUS, ORDINAL, cohort
 from pydantic import ValidationError
 
 from osteoflow.models.analyse import RUNNERS, run
+from osteoflow.models.cross_validation import cross_validate
 from osteoflow.models.dataset import assemble
-from osteoflow.models.folds import AnalysisError
+from osteoflow.models.folds import AnalysisError, stratified_folds
 from osteoflow.models.kinds.continuous import ContinuousKind
-from osteoflow.models.kinds.fitting import cross_validate
 from osteoflow.models.kinds.ordinal import OrdinalKind, called_class
-from osteoflow.models.kinds.performance import validated_measure
 from osteoflow.models.kinds.run import kind_of
-from osteoflow.models.kinds.splits import folds, hold_out
+from osteoflow.models.out_of_fold import validated_measure
+from osteoflow.models.set_aside import hold_out
 from osteoflow.settings.analysis import Analysis
 from osteoflow.statistics.kappa import confusion, weighted_kappa
 
@@ -207,7 +207,10 @@ def test_separated_classes_are_told(ordinal):
     about = _analysis(ORDINAL, clinical=["grip"], radiomics=None, repeats=1)
     result = run(people, features, about, seed=1)
     warnings = " ".join(result.documents["summary"]["warnings"])
-    assert "the classes are separated, so the final fit has a ridge penalty" in warnings
+    assert (
+        "the classes are separated, so a ridge penalty replaced maximum likelihood in the final fit"
+        in warnings
+    )
     assert "not defined" in " ".join(result.tables["assumptions"]["method"])
     assert np.isfinite(result.tables["coefficients"]["standard_error"]).all()
 
@@ -280,13 +283,13 @@ def test_folds_keep_classes_and_quantiles_and_part_participants():
     rng = np.random.default_rng(0)
     groups = np.repeat([f"p{i:02d}" for i in range(30)], 2)
     grade = np.repeat(rng.permutation(np.repeat([0.0, 1.0, 2.0], 10)), 2)
-    for train, test in folds(OrdinalKind(CLASSES), grade, groups, 5, rng):
+    for train, test in stratified_folds(OrdinalKind(CLASSES), grade, groups, 5, rng):
         assert set(groups[train]).isdisjoint(groups[test])
         assert [(grade[test] == k).sum() for k in range(3)] == [4, 4, 4]
     value = rng.normal(size=50)
     names = np.array([f"p{i:02d}" for i in range(50)])
     upper = value > np.median(value)
-    for _, test in folds(ContinuousKind(), value, names, 5, rng):
+    for _, test in stratified_folds(ContinuousKind(), value, names, 5, rng):
         assert len(test) == 10
         assert 4 <= upper[test].sum() <= 6
 

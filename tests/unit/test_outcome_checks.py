@@ -16,12 +16,12 @@ from osteoflow.cli import main
 from osteoflow.cohort.assemble import participants_table
 from osteoflow.config import load_config
 from osteoflow.io.tables import read_table, write_table
-from osteoflow.models import validate
 from osteoflow.models.dataset import assemble
 from osteoflow.models.folds import AnalysisError
-from osteoflow.models.kinds import splits
+from osteoflow.models.kinds.binary import BinaryKind
 from osteoflow.models.kinds.run import kind_of
 from osteoflow.models.kinds.survival import SurvivalKind
+from osteoflow.models.set_aside import hold_out
 from osteoflow.settings.analysis import Analysis
 from osteoflow.study_columns import agreement_problems, analysis_warnings
 from osteoflow.subjects import SubjectsTable
@@ -45,14 +45,11 @@ def fitted(table: SubjectsTable, tmp_path, **settings: object) -> str:
     rng = np.random.default_rng(0)
     try:
         data = assemble(people, pd.DataFrame(), analysis)
-        if analysis.kind == "binary":
-            validate.hold_out(data, analysis, rng)
-            return ""
-        kind = kind_of(analysis)
+        kind = BinaryKind() if analysis.kind == "binary" else kind_of(analysis)
         if analysis.kind == "survival":
             kind = SurvivalKind(analysis.horizon)
             data = replace(data, outcome=np.column_stack([data.time, data.outcome]))
-        splits.hold_out(kind, data, analysis, rng)
+        hold_out(kind, data, analysis, rng)
     except AnalysisError as error:
         return str(error)
     return ""

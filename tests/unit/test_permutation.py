@@ -13,14 +13,15 @@ from osteoflow.figures.permutation import draw_permutation
 from osteoflow.models.cross_validation import cross_validate
 from osteoflow.models.dataset import assemble
 from osteoflow.models.folds import AnalysisError, stratified_folds
+from osteoflow.models.kinds.binary import BinaryKind
 from osteoflow.models.logistic import fit_logistic
-from osteoflow.models.performance import fold_averaged_auc
+from osteoflow.models.out_of_fold import of_repeats, validated_measure
+from osteoflow.models.performance import AUC
 from osteoflow.models.permutation import (
     leakage_check,
     permutation_p,
     permute_between_participants,
     permuted_scores,
-    repeat_aucs,
     summarise,
 )
 from osteoflow.reports.model_checks import model_checks
@@ -68,7 +69,7 @@ def _noise_areas(y: np.ndarray, seed: np.random.SeedSequence, *, leak: bool) -> 
     """A selection among 200 noise features, inside the training folds or (the mistake) before."""
     X = np.random.default_rng(5).normal(size=(len(y), 200))
     found = []
-    splits = stratified_folds(y, np.arange(len(y)), 4, np.random.default_rng(seed))
+    splits = stratified_folds(BinaryKind(), y, np.arange(len(y)), 4, np.random.default_rng(seed))
     for train, test in splits:
         seen = slice(None) if leak else train
         strength = np.abs(X[seen].T @ (y[seen] - y[seen].mean()))
@@ -127,22 +128,24 @@ def checked():
     people, features = _cohort(60, 6, effect=2.0)
     data = assemble(people, features, analysis)
     train = np.arange(48)
-    validated, _ = cross_validate(data, train, analysis, np.random.SeedSequence(1))
+    validated, _ = cross_validate(BinaryKind(), data, train, analysis, np.random.SeedSequence(1))
     return data, train, analysis, validated
 
 
 def test_check_of_an_analysis(checked):
     data, train, analysis, validated = checked
     before = data.outcome.copy()
-    check = leakage_check(data, train, analysis, np.random.SeedSequence(2), validated)
+    check = leakage_check(BinaryKind(), data, train, analysis, np.random.SeedSequence(2), validated)
     np.testing.assert_array_equal(data.outcome, before)
     assert check.table["model"].tolist() == ["clinical", "radiomics", "combined"]
     assert len(check.draws) == 27
     ones = np.ones((1, 48))
     for _, row in check.table.iterrows():
-        areas = repeat_aucs(validated, row["model"])
+        areas = of_repeats(validated, row["model"], AUC)
         assert len(areas) == 2
-        assert row["observed"] == pytest.approx(fold_averaged_auc(validated, row["model"], ones)[0])
+        assert row["observed"] == pytest.approx(
+            validated_measure(validated, row["model"], AUC, ones)[0]
+        )
         drawn = check.draws.query(f"model == '{row['model']}'")["score"]
         assert row["permuted_mean"] == pytest.approx(drawn.mean())
         assert row["p"] == pytest.approx(permutation_p(areas, drawn))
@@ -150,7 +153,9 @@ def test_check_of_an_analysis(checked):
     assert check.table["p"].min() == pytest.approx(0.1)
     assert "no smaller one is possible with 9 permutations" in check.table["sentence"].iloc[2]
     assert check.warnings == []
-    two = leakage_check(data, train, analysis, np.random.SeedSequence(2), validated, workers=2)
+    two = leakage_check(
+        BinaryKind(), data, train, analysis, np.random.SeedSequence(2), validated, workers=2
+    )
     pd.testing.assert_frame_equal(check.draws, two.draws, check_exact=True)
     pd.testing.assert_frame_equal(check.table, two.table, check_exact=True)
 
@@ -158,7 +163,7 @@ def test_check_of_an_analysis(checked):
 def test_no_permutations_no_check(checked):
     data, train, analysis, validated = checked
     none = analysis.model_copy(update={"permutations": 0})
-    check = leakage_check(data, train, none, np.random.SeedSequence(2), validated)
+    check = leakage_check(BinaryKind(), data, train, none, np.random.SeedSequence(2), validated)
     assert check.table.empty and check.draws.empty and not check.warnings
     assert model_checks({"permutations": check.table}) == []
     figure, caption = draw_permutation(check.table, check.draws, {}, Figures())

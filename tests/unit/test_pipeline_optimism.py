@@ -8,6 +8,7 @@ import pytest
 
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.fitting import fit_models
+from osteoflow.models.kinds.binary import BinaryKind
 from osteoflow.models.learners import random_forest
 from osteoflow.models.resampled import optimism_table
 from osteoflow.settings.analysis import Analysis
@@ -50,7 +51,7 @@ def people(n: int, p: int, effect: float, seed: int) -> Dataset:
 def corrected(data: Dataset, analysis: Analysis, workers: int = 1) -> pd.DataFrame:
     """The table, of models fitted on all rows."""
     rows = np.arange(len(data.outcome))
-    own = fit_models(data, rows, analysis, 1).probabilities(data.table)
+    own = fit_models(BinaryKind(), data, rows, analysis, 1).probabilities(data.table)
     table, warnings = optimism_table(data, rows, analysis, np.random.SeedSequence(7), own, workers)
     assert warnings == []
     return table
@@ -89,7 +90,7 @@ def test_strong_signal_agrees_with_new_participants(record):
     rows = []
     for seed in range(6):
         data, new = people(120, 15, 1.0, seed), people(2000, 15, 1.0, 100 + seed)
-        models = fit_models(data, np.arange(120), settings, 1)
+        models = fit_models(BinaryKind(), data, np.arange(120), settings, 1)
         table = corrected(data, settings).set_index(["model", "method", "metric"])["corrected"]
         for name, p in models.probabilities(new.table).items():
             truth = {"auc": auc(new.outcome, p), "brier": float(np.mean((p - new.outcome) ** 2))}

@@ -11,7 +11,7 @@ from osteoflow.cohort.stard import stard_flow
 from osteoflow.figures.boxes import grouped
 from osteoflow.figures.flow import draw_flow
 from osteoflow.models.classification import classification
-from osteoflow.models.performance import CrossValidated
+from osteoflow.models.out_of_fold import CrossValidated
 from osteoflow.settings.figures import Figures
 from osteoflow.subjects import Subject, SubjectsTable
 
@@ -55,7 +55,7 @@ def summary(excluded, n, image="vbmd", **more) -> dict:
 
 def calls() -> pd.DataFrame:
     y = np.array([1.0, 1, 0, 0, 0])
-    p = {m: np.array([[0.9, 0.2, 0.6, 0.1, 0.5]] * 2) for m in ("clinical", "combined")}
+    p = {m: np.array([[0.9, 0.2, 0.6, 0.1, 0.5]] * 2)[:, :, None] for m in ("clinical", "combined")}
     cut = {"clinical": np.full((2, 5), 0.55), "combined": np.array([[0.5] * 5, [0.1] * 5])}
     held = (np.array([1.0, 0, 1]), {m: np.array([0.8, 0.8, 0.1]) for m in p})
     cv = CrossValidated(y, np.zeros((2, 5), int), p, cut)

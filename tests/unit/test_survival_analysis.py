@@ -18,7 +18,7 @@ from osteoflow.models.concordance import concordance
 from osteoflow.models.cox import fit_cox
 from osteoflow.models.folded import FoldedFeatures, InnerFold
 from osteoflow.models.folds import AnalysisError
-from osteoflow.models.kinds.cox_learner import CoxLearner
+from osteoflow.models.learners.cox import CoxLearner
 from osteoflow.reports.analysis import AnalysisReport, describe_analysis
 from osteoflow.settings.analysis import Analysis
 from osteoflow.settings.figures import Figures
@@ -332,7 +332,7 @@ def test_a_predictor_that_ranks_every_event_first_is_told():
     plain = _analysis(radiomics=None, clinical=["hu_l1_mean"], repeats=1)
     result = run(people, features, plain, seed=1)
     warnings = " ".join(result.documents["summary"]["warnings"])
-    assert "ranks every event first, so the final fit has a ridge penalty" in warnings
+    assert "ranks every event first, so a ridge penalty replaced maximum likelihood" in warnings
     assert "3 of 3 outer training parts" in warnings
     row = _row(result.tables["assumptions"], model="clinical")
     assert "not defined: a penalised fit" in row["method"]

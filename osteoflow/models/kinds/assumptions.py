@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from osteoflow.models.kinds.base import Array
+from osteoflow.models.columns_model import ColumnsModel
 from osteoflow.models.kinds.continuous import LinearRegression
 from osteoflow.models.kinds.ordinal import OrdinalRegression
-from osteoflow.models.kinds.signature import ColumnsModel
 from osteoflow.models.logistic import independent_columns
 from osteoflow.models.ordinal import brant_test, fit_ordinal
+from osteoflow.models.out_of_fold import Array
 
 ASSUMPTION_COLUMNS = ("model", "test", "term", "statistic", "df", "p", "method")
 _BRANT = "Wald test of equal effects at every threshold (Brant, Biometrics 1990;46:1171)"

@@ -3,55 +3,37 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
+from osteoflow.models.folds import Splits
+from osteoflow.models.out_of_fold import Array, Indices, Measure
 from osteoflow.models.selectors import ScoreFunction
 
 if TYPE_CHECKING:
-    from osteoflow.models.kinds.learners import KindLearner
-    from osteoflow.models.kinds.signature import KindSignature
+    from osteoflow.models.learners.base import Learner
+    from osteoflow.models.signature import Signature
     from osteoflow.settings.analysis import Analysis
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.intp]
-# Outcome (n,), prediction (n, columns), weights of rows (B, n) -> the measure for each row of
-# weights, (B,); NaN where it is not defined.
-Compute = Callable[[Array, Array, Array], Array]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A measure of performance.
-
-    Attributes
-    ----------
-    name
-        As in ``performance.tsv``.
-    compute
-        See :data:`Compute`.
-    over
-        In cross-validation: ``fold``, formed in each test fold and averaged, where predictions of
-        different models are not on one scale; or ``repeat``, formed of all out-of-fold predictions
-        of a repeat and averaged over repeats.
-    words
-        What it is, for the ``method`` column.
-    """
-
-    name: str
-    compute: Compute
-    over: Literal["fold", "repeat"]
-    words: str = ""
 
 
 class Regression(ABC):
-    """A fitted regression of the outcome on the columns of a design."""
+    """A fitted regression of the outcome on the columns of a design.
+
+    Attributes
+    ----------
+    method
+        How it was fitted, in words.
+    is_penalised
+        Whether there was no maximum likelihood, and a penalty took its place.
+    dropped
+        Columns that are constant or repeat others.
+    n_terms
+        Number of the others.
+    """
 
     method: str
+    is_penalised: bool
     dropped: tuple[int, ...]
     n_terms: int
 
@@ -73,26 +55,34 @@ class Regression(ABC):
 
 
 class OutcomeKind(ABC):
-    """One kind of outcome: its models, measures and tables.
+    """One kind of outcome: how rows are split, and how models are fitted.
 
     Attributes
     ----------
     prediction_columns
         What stands in the columns of a prediction.
-    compared
-        Measures whose differences between models are told; of the first, permuted outcomes have
-        the value ``chance`` at best.
-    stratum, association, no_maximum
-        In words: what folds keep the shares of, what features are filtered by, and why a
-        regression may have no maximum likelihood.
+    chance
+        Value of the main measure where nothing can be predicted.
+    stratum, association, no_maximum, penalty
+        In words: what folds keep the shares of, what features are filtered by, why a regression
+        may have no maximum likelihood, and what then takes its place.
     """
 
     prediction_columns: list[str]
-    compared: ClassVar[tuple[str, ...]]
     chance: ClassVar[float]
     stratum: ClassVar[str] = "quantile group of the outcome"
     association: ClassVar[str] = "Spearman correlation with the outcome"
     no_maximum: ClassVar[str] = "the classes are separated"
+    penalty: ClassVar[str] = "a ridge penalty"
+
+    def check_whole(self, outcome: Array) -> None:  # noqa: B027 (most kinds allow any)
+        """Refuse an outcome that no split could be made of.
+
+        Raises
+        ------
+        AnalysisError
+            With the numbers.
+        """
 
     @abstractmethod
     def check(self, outcome: Array, groups: NDArray[Any], n_folds: int) -> None:
@@ -102,6 +92,15 @@ class OutcomeKind(ABC):
         ------
         AnalysisError
             With the numbers.
+        """
+
+    def check_folds(self, outcome: Array, splits: Splits) -> None:  # noqa: B027
+        """Refuse folds that cannot be fitted or judged.
+
+        Raises
+        ------
+        AnalysisError
+            With the reason.
         """
 
     @abstractmethod
@@ -129,12 +128,25 @@ class OutcomeKind(ABC):
         """
 
     @abstractmethod
-    def learner(self, name: str, analysis: Analysis, seed: int) -> KindLearner:
+    def learner(self, name: str, analysis: Analysis, seed: int) -> Learner:
         """A learner of features, not fitted."""
 
     @abstractmethod
-    def of_score(self, signature: KindSignature, score: Array) -> Array:
+    def of_score(self, signature: Signature, score: Array) -> Array:
         """Predictions from the scores of a fitted signature, shape (n, columns)."""
+
+    def cut_off(self, outcome: Array, prediction: Array) -> float:
+        """Of predictions of the training rows, above which a row is called an event; else NaN."""
+        return float("nan")
+
+    def bounds(self, signature: Signature) -> dict[str, float]:
+        """What a signature's score is compared with, by name."""
+        return {}
+
+    def cells(self, outcome: Array, prediction: Array) -> dict[str, NDArray[Any]]:
+        """Columns of the table of predictions."""
+        values = zip(self.prediction_columns, prediction.T, strict=True)
+        return {"outcome": outcome, **dict(values)}
 
     @property
     @abstractmethod
@@ -143,8 +155,30 @@ class OutcomeKind(ABC):
 
     @property
     @abstractmethod
+    def main(self) -> Measure:
+        """The measure that permuted outcomes are judged by."""
+
+
+class MeasuredKind(OutcomeKind):
+    """A kind all of whose measures are formed alike, on resampled rows.
+
+    Attributes
+    ----------
+    compared
+        Measures whose differences between models are told.
+    """
+
+    compared: ClassVar[tuple[str, ...]]
+
+    @property
+    @abstractmethod
     def measures(self) -> tuple[Measure, ...]:
         """All measures, the main one first."""
+
+    @property
+    def main(self) -> Measure:
+        """The first one."""
+        return self.measures[0]
 
     @abstractmethod
     def sizes(self, outcome: Array) -> dict[str, Any]:

@@ -14,25 +14,21 @@ from scipy.stats import t as student
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.gaussian_lasso import fit_gaussian_path
 from osteoflow.models.kinds import weighted
-from osteoflow.models.kinds.base import Array, Indices, Measure, OutcomeKind, Regression
-from osteoflow.models.kinds.learners import (
-    REGRESSOR_WORDS,
-    REGRESSORS,
-    KindLearner,
-    SparseLearner,
-    TunedRegressor,
-)
+from osteoflow.models.kinds.base import MeasuredKind, Regression
 from osteoflow.models.kinds.scores import continuous_scores
+from osteoflow.models.learners.base import Learner
+from osteoflow.models.learners.regressors import REGRESSOR_WORDS, REGRESSORS, TunedRegressor
+from osteoflow.models.learners.sparse import SparseLearner
 from osteoflow.models.linear import LinearFit, fit_linear, varies
+from osteoflow.models.out_of_fold import Array, Indices, Measure
 from osteoflow.models.selectors import ScoreFunction
 from osteoflow.models.sufficient import CONSTANT, HELD_QUANTITIES, LEAST_PER_FOLD, few_quantities
 from osteoflow.statistics.limits import LIMIT
 
 if TYPE_CHECKING:
-    from osteoflow.models.kinds.signature import KindSignature
+    from osteoflow.models.signature import Signature
     from osteoflow.settings.analysis import Analysis
 
-_ENOUGH = 10
 # Groups of the outcome that folds keep the shares of.
 _MOST_STRATA = 5
 
@@ -43,7 +39,7 @@ class LinearRegression(Regression):
     def __init__(self, fit: LinearFit, level: float) -> None:
         self.fit = fit
         self.level = level
-        self.method = "least squares"
+        self.method, self.is_penalised = "least squares", False
         self.dropped = fit.dropped
         self.n_terms = len(fit.coefficients) - len(fit.dropped)
 
@@ -81,7 +77,7 @@ class LinearRegression(Regression):
         return statistic, df, p, f"F test, {df} and {self.fit.df} degrees of freedom"
 
 
-class ContinuousKind(OutcomeKind):
+class ContinuousKind(MeasuredKind):
     """A quantity."""
 
     compared: ClassVar[tuple[str, ...]] = ("r2", "rmse")
@@ -114,14 +110,14 @@ class ContinuousKind(OutcomeKind):
             raise ArithmeticError(str(error)) from error
         return LinearRegression(fit, float(outcome.mean()))
 
-    def learner(self, name: str, analysis: Analysis, seed: int) -> KindLearner:
+    def learner(self, name: str, analysis: Analysis, seed: int) -> Learner:
         """Penalised least squares, or a regressor."""
         if name in REGRESSORS:
             return TunedRegressor(name, *REGRESSORS[name], seed)
         share = 1.0 if name == "lasso" else analysis.radiomics.l1_ratio
         return SparseLearner(fit_gaussian_path, share, analysis.penalty)
 
-    def of_score(self, signature: KindSignature, score: Array) -> Array:
+    def of_score(self, signature: Signature, score: Array) -> Array:
         """The score is the expected value."""
         return np.column_stack([score, np.full(len(score), signature.outcome_.mean())])
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from osteoflow.models.clinical import ClinicalDesign
+from osteoflow.models.clinical_design import ClinicalDesign
+from osteoflow.models.columns_model import ColumnsModel
 from osteoflow.models.dataset import Dataset
-from osteoflow.models.kinds.base import Array, Indices
-from osteoflow.models.kinds.fitting import KindModels
-from osteoflow.models.kinds.signature import ColumnsModel, Predictor
+from osteoflow.models.fitting import FittedModels, Model
 from osteoflow.models.kinds.survival_measures import EVENT, SCORE, TIME
 from osteoflow.models.kinds.survival_tables import ratio_of
+from osteoflow.models.out_of_fold import Array, Indices
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
@@ -29,7 +29,7 @@ RATIO_COLUMNS = (
 
 
 def hazard_ratios(
-    final: KindModels, data: Dataset, train: Indices, test: Indices, analysis: Analysis
+    final: FittedModels, data: Dataset, train: Indices, test: Indices, analysis: Analysis
 ) -> pd.DataFrame:
     """Hazard ratios of the frozen scores.
 
@@ -69,7 +69,7 @@ def hazard_ratios(
     return pd.DataFrame(rows, columns=list(RATIO_COLUMNS))
 
 
-def _training_score(model: Predictor) -> Array:
+def _training_score(model: Model) -> Array:
     if isinstance(model, ColumnsModel):
         fit = model.regression_.fit
         return fit.linear_predictor(model.training_design_.to_numpy(dtype=float))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,21 +12,22 @@ from scipy.stats import chi2, norm
 
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.kinds import weighted
-from osteoflow.models.kinds.base import Array, Indices, Measure, OutcomeKind, Regression
-from osteoflow.models.kinds.learners import KindLearner, SparseLearner
+from osteoflow.models.kinds.base import MeasuredKind, Regression
 from osteoflow.models.kinds.scores import ordinal_scores
+from osteoflow.models.learners.base import Learner
+from osteoflow.models.learners.sparse import SparseLearner
 from osteoflow.models.ordinal import OrdinalFit, class_probabilities, fit_ordinal
 from osteoflow.models.ordinal_lasso import OrdinalPath, fit_ordinal_path
+from osteoflow.models.out_of_fold import Array, Indices, Measure
 from osteoflow.models.selectors import ScoreFunction
 from osteoflow.models.sufficient import ONE_CLASS_HELD, classes_too_small
 from osteoflow.statistics.intervals import Z95
 from osteoflow.statistics.kappa import confusion, weighted_kappa
 
 if TYPE_CHECKING:
-    from osteoflow.models.kinds.signature import KindSignature
+    from osteoflow.models.signature import Signature
     from osteoflow.settings.analysis import Analysis
 
-_ENOUGH = 10
 _POWERS = {"kappa_quadratic": 2, "kappa_linear": 1}
 
 
@@ -36,7 +37,8 @@ class OrdinalRegression(Regression):
     def __init__(self, fit: OrdinalFit, classes: list[str]) -> None:
         self.fit = fit
         self.classes = classes
-        self.method = "maximum likelihood" if fit.method == "ml" else "ridge (separated classes)"
+        self.is_penalised = fit.method != "ml"
+        self.method = "ridge (separated classes)" if self.is_penalised else "maximum likelihood"
         self.dropped = fit.dropped
         self.n_terms = len(fit.coefficients) - len(fit.dropped)
 
@@ -52,9 +54,7 @@ class OrdinalRegression(Regression):
     def rows(self, terms: list[str]) -> list[dict[str, Any]]:
         """Thresholds, then odds ratios of a later class with Wald limits."""
         errors, p = self.fit.standard_errors, len(terms)
-        bounds = [
-            f"threshold {a} | {b}" for a, b in zip(self.classes, self.classes[1:], strict=False)
-        ]
+        bounds = bound_names(self.classes)
         found = [
             {"term": term, "coefficient": value, "standard_error": error, "method": self.method}
             for term, value, error in zip(bounds, self.fit.thresholds, errors[p:], strict=True)
@@ -74,14 +74,14 @@ class OrdinalRegression(Regression):
     def against(self, smaller: Regression) -> tuple[float, int, float, str]:
         """Likelihood-ratio test; not defined where a model has no maximum likelihood."""
         df = self.n_terms - smaller.n_terms
-        if self.fit.method != "ml" or smaller.fit.method != "ml":
+        if self.is_penalised or smaller.is_penalised:
             return float("nan"), df, float("nan"), "not defined: the classes are separated"
         statistic = max(0.0, 2 * (self.fit.log_likelihood - smaller.fit.log_likelihood))
         p = float(chi2.sf(statistic, df)) if df else float("nan")
         return statistic, df, p, "likelihood-ratio test"
 
 
-class OrdinalKind(OutcomeKind):
+class OrdinalKind(MeasuredKind):
     """Ordered classes.
 
     Parameters
@@ -118,16 +118,30 @@ class OrdinalKind(OutcomeKind):
         """Proportional-odds model."""
         return OrdinalRegression(fit_ordinal(columns, outcome, self.k), self.classes)
 
-    def learner(self, name: str, analysis: Analysis, seed: int) -> KindLearner:
+    def learner(self, name: str, analysis: Analysis, seed: int) -> Learner:
         """LASSO or elastic net of the cumulative logits."""
         share = 1.0 if name == "lasso" else analysis.radiomics.l1_ratio
         return SparseLearner(partial(_path, n_classes=self.k), share, analysis.penalty)
 
-    def of_score(self, signature: KindSignature, score: Array) -> Array:
+    def of_score(self, signature: Signature, score: Array) -> Array:
         """The score with the probabilities by the path's thresholds at its penalty."""
         learner = signature.learner_
         thresholds = learner.path_.thresholds[learner.chosen_]
         return np.column_stack([score, class_probabilities(thresholds, score)])
+
+    def bounds(self, signature: Signature) -> dict[str, float]:
+        """Thresholds between the classes."""
+        learner = signature.learner_
+        return dict(
+            zip(bound_names(self.classes), learner.path_.thresholds[learner.chosen_], strict=True)
+        )
+
+    def cells(self, outcome: Array, prediction: Array) -> dict[str, NDArray[Any]]:
+        """Places and names of the observed and the called class, and the predictions."""
+        names, place = np.array(self.classes, dtype=object), outcome.astype(int)
+        called = called_class(prediction).astype(int)
+        found = super().cells(place, prediction)
+        return {"outcome": place, "observed": names[place], "predicted": names[called], **found}
 
     @property
     def scores(self) -> ScoreFunction:
@@ -198,6 +212,11 @@ class OrdinalKind(OutcomeKind):
                 f"the thresholds, penalty by the deviance of {folds} ({analysis.penalty})"
             )
         return words
+
+
+def bound_names(classes: list[str]) -> list[str]:
+    """Names of the thresholds between ordered classes."""
+    return [f"threshold {a} | {b}" for a, b in pairwise(classes)]
 
 
 def called_class(prediction: Array) -> Array:

@@ -1,25 +1,18 @@
-"""Performance of the models, differences between them, and the check with permuted outcomes."""
+"""Performance of the models and differences between them, by the measures of their kind."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from osteoflow.models.comparisons import NESTED_COLUMNS, pairs
-from osteoflow.models.dataset import Dataset
-from osteoflow.models.kinds.base import Array, Indices, Measure, OutcomeKind
-from osteoflow.models.kinds.fitting import KindModels, Validated, cross_validate
+from osteoflow.models.comparisons import pairs
+from osteoflow.models.kinds.base import MeasuredKind
+from osteoflow.models.out_of_fold import Array, CrossValidated, Measure, validated_measure
 from osteoflow.models.performance import BOOTSTRAP
-from osteoflow.models.permutation import PermutationCheck, permuted_scores, summarise
 from osteoflow.statistics.intervals import holm, percentile_interval
-
-if TYPE_CHECKING:
-    from osteoflow.settings.analysis import Analysis
 
 Held = tuple[Array, Mapping[str, Array]]
 
@@ -31,27 +24,12 @@ COMPARISON_COLUMNS = (
 _OVER = {"fold": "mean over test folds", "repeat": "mean over repeats of out-of-fold predictions"}
 
 
-def validated_measure(result: Validated, model: str, measure: Measure, weights: Array) -> Array:
-    """A measure in cross-validation for each row of weights, shape (B,).
-
-    Test folds in which it is not defined do not count in its mean.
-    """
-    prediction = result.prediction[model]
-    if measure.over == "repeat":
-        each = [measure.compute(result.outcome, found, weights) for found in prediction]
-        return np.mean(each, axis=0)
-    total, counted = np.zeros(len(weights)), np.zeros(len(weights))
-    for repeat, rows in result.test_parts():
-        found = measure.compute(result.outcome[rows], prediction[repeat, rows], weights[:, rows])
-        defined = np.isfinite(found)
-        total[defined] += found[defined]
-        counted += defined
-    with np.errstate(invalid="ignore"):
-        return total / counted
-
-
 def performance(
-    kind: OutcomeKind, result: Validated, weights: Array, held: Held | None, held_weights: Array
+    kind: MeasuredKind,
+    result: CrossValidated,
+    weights: Array,
+    held: Held | None,
+    held_weights: Array,
 ) -> pd.DataFrame:
     """The performance table: every measure of every model, in cross-validation and hold-out."""
     rows = []
@@ -92,7 +70,11 @@ def _row(model: str, part: str, measure: Measure, draws: Array, words: str) -> d
 
 
 def comparisons(
-    kind: OutcomeKind, result: Validated, weights: Array, held: Held | None, held_weights: Array
+    kind: MeasuredKind,
+    result: CrossValidated,
+    weights: Array,
+    held: Held | None,
+    held_weights: Array,
 ) -> pd.DataFrame:
     """Differences between models in the measures that the kind compares.
 
@@ -137,92 +119,3 @@ def _difference(draws: Array) -> dict[str, float]:
     tail = min((defined <= 0).sum(), (defined >= 0).sum())
     p = min(1.0, 2 * (1 + tail) / (1 + len(defined))) if np.isfinite(low) else float("nan")
     return {"difference": float(draws[0]), "ci_low": low, "ci_high": high, "p": p}
-
-
-def nested(final: KindModels, kind: OutcomeKind, outcome: Array) -> pd.DataFrame:
-    """Tests of the regressions whose terms another one has, too, on the training data.
-
-    The combined model's Rad-score is cross-fitted there: taken from the models' own training rows
-    it would win every such test.
-    """
-    designs = {name: model.training_design_ for name, model in final.regressions.items()}
-    fits = {name: model.regression_ for name, model in final.regressions.items()}
-    if "combined" in designs and final.radiomic:
-        score = designs["combined"].columns[-1:]
-        designs = {"radiomics": designs["combined"][score], **designs}
-        try:
-            alone = kind.regress(designs["radiomics"].to_numpy(dtype=float), outcome)
-            fits = {"radiomics": alone, **fits}
-        except ArithmeticError:  # the score says nothing that could be tested
-            del designs["radiomics"]
-    rows = []
-    for larger, large in designs.items():
-        for smaller, small in designs.items():
-            if not set(small.columns) < set(large.columns):
-                continue
-            statistic, df, p, words = fits[larger].against(fits[smaller])
-            if "rad_score" in large.columns:
-                words += "; the Rad-score is cross-fitted"
-            added = [str(term) for term in large.columns if term not in small.columns]
-            rows.append(
-                {
-                    "smaller": smaller, "larger": larger, "added": ", ".join(added),
-                    "n": len(outcome), "statistic": statistic, "df": df, "p": p,
-                    "method": f"{words}, training data",
-                }
-            )  # fmt: skip
-    return pd.DataFrame(rows, columns=list(NESTED_COLUMNS))
-
-
-def permutations(
-    kind: OutcomeKind,
-    data: Dataset,
-    train: Indices,
-    analysis: Analysis,
-    seed: np.random.SeedSequence,
-    validated: Validated,
-    workers: int = 1,
-) -> PermutationCheck:
-    """Leakage check by the main measure (see :mod:`osteoflow.models.permutation`)."""
-    measure = next(m for m in kind.measures if m.name == kind.compared[0])
-    observed = {name: _of_repeats(validated, name, measure) for name in validated.prediction}
-    once = analysis.model_copy(update={"repeats": 1})
-    permuted = permuted_scores(
-        partial(_permuted_measure, kind, data, train, once, measure.name),
-        data.outcome[train],
-        data.groups[train],
-        analysis.permutations,
-        seed,
-        workers,
-    )
-    return summarise(observed, permuted, metric=measure.name, chance=kind.chance)
-
-
-def _of_repeats(result: Validated, model: str, measure: Measure) -> Array:
-    """A measure in each repeat of the cross-validation."""
-    ones = np.ones((1, result.fold.shape[1]))
-    parts = [
-        replace(
-            result,
-            fold=result.fold[[repeat]],
-            prediction={model: result.prediction[model][[repeat]]},
-        )
-        for repeat in range(len(result.fold))
-    ]
-    return np.array([float(validated_measure(part, model, measure, ones)[0]) for part in parts])
-
-
-def _permuted_measure(
-    kind: OutcomeKind,
-    data: Dataset,
-    train: Indices,
-    once: Analysis,
-    name: str,
-    outcome: Array,
-    seed: np.random.SeedSequence,
-) -> dict[str, float]:
-    shuffled = data.outcome.copy()
-    shuffled[train] = outcome
-    measure = next(m for m in kind.measures if m.name == name)
-    found, _ = cross_validate(kind, replace(data, outcome=shuffled), train, once, seed)
-    return {model: float(_of_repeats(found, model, measure)[0]) for model in found.prediction}

@@ -9,33 +9,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from osteoflow.models.comparisons import nested_table
+from osteoflow.models.cross_validation import cross_validate
 from osteoflow.models.dataset import Dataset, assemble
+from osteoflow.models.fit_warnings import fit_warnings
+from osteoflow.models.fitting import FittedModels, fit_models
 from osteoflow.models.kinds.assumptions import assumptions
-from osteoflow.models.kinds.base import Array, Indices, OutcomeKind
+from osteoflow.models.kinds.base import MeasuredKind
 from osteoflow.models.kinds.continuous import ContinuousKind
-from osteoflow.models.kinds.fitting import KindModels, Validated, cross_validate, fit_models
 from osteoflow.models.kinds.ordinal import OrdinalKind
-from osteoflow.models.kinds.performance import (
-    Held,
-    comparisons,
-    nested,
-    performance,
-    permutations,
-)
-from osteoflow.models.kinds.splits import hold_out
-from osteoflow.models.kinds.summary import fit_warnings, summary
-from osteoflow.models.kinds.tables import (
-    class_roc,
-    coefficients,
-    confusion_table,
-    predictions,
-    signature,
-)
+from osteoflow.models.kinds.performance import Held, comparisons, performance
+from osteoflow.models.kinds.summary import summary
+from osteoflow.models.kinds.tables import class_roc, confusion_table
 from osteoflow.models.model_size import candidate_parameters, sample_size_table
+from osteoflow.models.out_of_fold import Array, CrossValidated, Indices
 from osteoflow.models.parallel import in_order
 from osteoflow.models.performance import bootstrap_weights
+from osteoflow.models.permutation import leakage_check
 from osteoflow.models.seeds import analysis_seeds
+from osteoflow.models.set_aside import hold_out
+from osteoflow.models.tables.coefficients import coefficients
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
+from osteoflow.models.tables.predicted import predictions
+from osteoflow.models.tables.signature import signature_table
 from osteoflow.models.validate import AnalysisResult
 
 if TYPE_CHECKING:
@@ -46,7 +42,7 @@ if TYPE_CHECKING:
 SEEDED = ("split", "outer", "final", "bootstrap", "permutation")
 
 
-def kind_of(analysis: Analysis) -> OutcomeKind:
+def kind_of(analysis: Analysis) -> MeasuredKind:
     """What is particular to the analysis' kind of outcome."""
     return OrdinalKind(analysis.classes) if analysis.kind == "ordinal" else ContinuousKind()
 
@@ -85,12 +81,8 @@ def run(
     data = assemble(participants, features, analysis, roi, repeat_sessions, perturbed)
 
     def own(fitted: Fitted) -> Further:
-        tables = {
-            "predictions": predictions(
-                kind, fitted.data, fitted.parts, fitted.validated, fitted.held
-            ),
-            "assumptions": assumptions(fitted.final.regressions, data.outcome[fitted.parts[0]]),
-        }
+        outcome = data.outcome[fitted.parts[0]]
+        tables = {"assumptions": assumptions(fitted.final.regressions, outcome)}
         if isinstance(kind, OrdinalKind):
             tables["confusion"] = confusion_table(kind, fitted.validated, fitted.held)
             tables["roc"] = class_roc(kind, fitted.validated, fitted.weights, fitted.held)
@@ -109,9 +101,9 @@ class Fitted:
 
     data: Dataset
     parts: tuple[Indices, Indices]
-    validated: Validated
+    validated: CrossValidated
     weights: Array
-    final: KindModels
+    final: FittedModels
     held: Held | None
 
 
@@ -125,7 +117,7 @@ class Further:
 
 
 def run_kind(
-    kind: OutcomeKind,
+    kind: MeasuredKind,
     given: Dataset,
     data: Dataset,
     analysis: Analysis,
@@ -164,15 +156,16 @@ def run_kind(
     held_weights = np.zeros((0, 0))
     if held is not None:
         held_weights = bootstrap_weights(data.groups[test], analysis.bootstraps, rng)
-    check = permutations(kind, data, train, analysis, seeds["permutation"], validated, workers)
+    check = leakage_check(kind, data, train, analysis, seeds["permutation"], validated, workers)
     further = own(Fitted(data, parts, validated, weights, final, held))
     sizes = sample_size_table(
         given, train, analysis, candidate_parameters(final, len(data.features))
     )
     tables = {
+        "predictions": predictions(kind, data, parts, validated, {} if held is None else held[1]),
         "performance": performance(kind, validated, weights, held, held_weights),
         "comparisons": comparisons(kind, validated, weights, held, held_weights),
-        "nested": nested(final, kind, data.outcome[train]),
+        "nested": nested_table(kind, final, data.outcome[train]),
         "selection": selection(final.radiomic, folds),
         "filters": filter_steps(final.radiomic),
         "coefficients": coefficients(final.regressions),
@@ -181,10 +174,10 @@ def run_kind(
         "sample_size": sizes,
         "permutations": check.table,
         "permuted_scores": check.draws,
-        "signature": signature(final.radiomic.get("radiomics"), kind),
+        "signature": signature_table(final.radiomic.get("radiomics")),
         **further.tables,
     }
-    warnings = [*data.warnings, *check.warnings, *fit_warnings(final, folds, held_table)]
+    warnings = [*data.warnings, *check.warnings, *fit_warnings(kind, final, folds, held_table)]
     warnings += further.warnings
     about = summary(kind, data, parts, analysis, seed, warnings, final, sizes=sizes)
     return AnalysisResult(tables, {"summary": {**about, **further.about}})

@@ -1,4 +1,4 @@
-"""Summary, warnings and methods of an analysis of ordered classes or of a quantity."""
+"""Summary and methods of an analysis of ordered classes or of a quantity."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from osteoflow.model_names import the_model
-from osteoflow.models.clinical import RAD_SCORE
 from osteoflow.models.dataset import Dataset
-from osteoflow.models.fit_warnings import filter_warnings, value_warnings
-from osteoflow.models.kinds.base import Indices, OutcomeKind
-from osteoflow.models.kinds.fitting import KindFold, KindModels
+from osteoflow.models.fitting import FittedModels
+from osteoflow.models.kinds.base import Indices, MeasuredKind
 from osteoflow.models.method_words import APPROXIMATE, feature_words, imputation_words
 from osteoflow.models.model_size import size_warnings, size_words
 from osteoflow.models.outcome import incorporation_bias
-from osteoflow.models.outer_folds import count_marks
 from osteoflow.models.summary import as_harmonised, radiomic_part
 from osteoflow.wording import significant
 
@@ -25,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def summary(
-    kind: OutcomeKind,
+    kind: MeasuredKind,
     data: Dataset,
     parts: tuple[Indices, Indices],
     analysis: Analysis,
     seed: int,
     warnings: Sequence[str],
-    final: KindModels,
+    final: FittedModels,
     sizes: pd.DataFrame,
 ) -> dict[str, Any]:
     """The analysis in numbers and words; ``sizes`` is its table of sample sizes."""
@@ -71,40 +67,7 @@ def outcome_label(analysis: Analysis) -> str:
     return analysis.outcome if analysis.outcome_label == default else analysis.outcome_label
 
 
-def fit_warnings(
-    final: KindModels, folds: Sequence[KindFold], held_table: pd.DataFrame
-) -> list[str]:
-    """What the fits were unable to do as declared, in sentences."""
-    counts, n = count_marks(folds), len(folds)
-    found = filter_warnings(final.radiomic, folds, held_table) if final.radiomic else []
-    for name, model in final.regressions.items():
-        regression = model.regression_
-        if regression.method.startswith("ridge"):
-            found.append(
-                f"{the_model(name)}: {model.kind.no_maximum}, so the final fit has a ridge penalty"
-            )
-        if counts[name, "separated"]:
-            found.append(
-                f"{the_model(name)}: a ridge penalty replaced maximum likelihood in "
-                f"{counts[name, 'separated']} of {n} outer training parts (separation)"
-            )
-        found += [
-            f"{the_model(name)}: '{model.terms_[place]}' is constant or repeats other predictors "
-            "and was left out"
-            for place in regression.dropped
-            if model.terms_[place] != RAD_SCORE  # a constant Rad-score is told elsewhere
-        ]
-        weight = dict(zip(model.terms_, regression.effects(), strict=True))
-        if weight.get(RAD_SCORE, 0.0) < 0:
-            found.append(
-                f"the cross-fitted Rad-score has a negative weight in the {the_model(name)}: it "
-                "did not predict the outcome within the training data"
-            )
-    designs = {name: model.clinical_ for name, model in final.regressions.items()}
-    return found + value_warnings(designs, final.radiomic, held_table)
-
-
-def methods(kind: OutcomeKind, analysis: Analysis, has_holdout: bool) -> dict[str, str]:
+def methods(kind: MeasuredKind, analysis: Analysis, has_holdout: bool) -> dict[str, str]:
     """Each step in words, with its parameters, in the order in which it is done."""
     words = {"imputation": imputation_words(analysis)}
     if analysis.radiomics is not None:

@@ -17,21 +17,19 @@ from osteoflow.models.concordance import concordance
 from osteoflow.models.cox import CoxFit, absolute_risk, fit_cox, hazard_at
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.kinds import survival_measures as measures
-from osteoflow.models.kinds.base import Array, Indices, Measure, OutcomeKind, Regression
-from osteoflow.models.kinds.cox_learner import CoxLearner
+from osteoflow.models.kinds.base import MeasuredKind, Regression
 from osteoflow.models.kinds.survival_measures import EVENT, TIME, survival_scores
+from osteoflow.models.learners.cox import CoxLearner
+from osteoflow.models.out_of_fold import Array, Indices, Measure
 from osteoflow.models.selectors import ScoreFunction
 from osteoflow.models.sufficient import NO_EVENT, horizon_not_reached, nothing_to_compare, too_few
 from osteoflow.statistics.intervals import Z95
 from osteoflow.statistics.kaplan_meier import kaplan_meier
 
 if TYPE_CHECKING:
-    from osteoflow.models.kinds.learners import KindLearner
-    from osteoflow.models.kinds.signature import KindSignature
+    from osteoflow.models.learners.base import Learner
+    from osteoflow.models.signature import Signature
     from osteoflow.settings.analysis import Analysis
-
-# Events for each candidate parameter (Peduzzi et al., J Clin Epidemiol 1995;48:1503).
-_ENOUGH = 10
 
 
 class CoxRegression(Regression):
@@ -41,8 +39,9 @@ class CoxRegression(Regression):
         self.fit = fit
         self.median = median
         self.horizon = horizon
+        self.is_penalised = fit.method != "efron"
         maximised = "partial likelihood, Efron's ties"
-        self.method = maximised if fit.method == "efron" else "ridge (monotone likelihood)"
+        self.method = "ridge (monotone likelihood)" if self.is_penalised else maximised
         self.dropped = fit.dropped
         self.n_terms = fit.n_terms
 
@@ -76,14 +75,14 @@ class CoxRegression(Regression):
     def against(self, smaller: Regression) -> tuple[float, int, float, str]:
         """Likelihood-ratio test; not defined where a model has no maximum likelihood."""
         df = self.n_terms - smaller.n_terms
-        if self.fit.method != "efron" or smaller.fit.method != "efron":
+        if self.is_penalised or smaller.is_penalised:
             return float("nan"), df, float("nan"), "not defined: the likelihood is monotone"
         statistic = max(0.0, 2 * (self.fit.log_likelihood - smaller.fit.log_likelihood))
         p = float(chi2.sf(statistic, df)) if df else float("nan")
         return statistic, df, p, "likelihood-ratio test"
 
 
-class SurvivalKind(OutcomeKind):
+class SurvivalKind(MeasuredKind):
     """A time to event.
 
     Parameters
@@ -134,12 +133,12 @@ class SurvivalKind(OutcomeKind):
             raise ArithmeticError(f"the horizon {self.horizon:g} lies beyond its follow-up")
         return CoxRegression(fit, float(np.median(fit.linear_predictor(columns))), self.horizon)
 
-    def learner(self, name: str, analysis: Analysis, seed: int) -> KindLearner:
+    def learner(self, name: str, analysis: Analysis, seed: int) -> Learner:
         """Penalised Cox model."""
         share = 1.0 if name == "lasso" else analysis.radiomics.l1_ratio
         return CoxLearner(share, analysis.penalty)
 
-    def of_score(self, signature: KindSignature, score: Array) -> Array:
+    def of_score(self, signature: Signature, score: Array) -> Array:
         """Score, its median in the training rows and, with a horizon, the risk."""
         learner = signature.learner_
         found = [score, np.full(len(score), np.median(learner.training_score_))]
@@ -147,6 +146,11 @@ class SurvivalKind(OutcomeKind):
             own = (learner.times_, learner.cumulative_hazard_, learner.follow_up_)
             found.append(absolute_risk(hazard_at(*own, self.horizon), score))
         return np.column_stack(found)
+
+    def cells(self, outcome: Array, prediction: Array) -> dict[str, NDArray[Any]]:
+        """Time, event, and the predictions."""
+        event = outcome[:, EVENT].astype(int)
+        return {"time": outcome[:, TIME], **super().cells(event, prediction)}
 
     @property
     def scores(self) -> ScoreFunction:

@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from osteoflow.models.columns_model import ColumnsModel
 from osteoflow.models.cox import fit_cox
-from osteoflow.models.dataset import Dataset
+from osteoflow.models.fitting import FittedModels
 from osteoflow.models.kinds.assumptions import ASSUMPTION_COLUMNS
-from osteoflow.models.kinds.base import Array, Indices
-from osteoflow.models.kinds.fitting import KindModels, Validated
 from osteoflow.models.kinds.performance import Held
-from osteoflow.models.kinds.signature import ColumnsModel
-from osteoflow.models.kinds.survival import SurvivalKind
 from osteoflow.models.kinds.survival_measures import EVENT, MEDIAN, SCORE, TIME
+from osteoflow.models.out_of_fold import Array, CrossValidated
 from osteoflow.models.proportional_hazards import check_proportional_hazards
 from osteoflow.statistics.intervals import Z95
 from osteoflow.statistics.kaplan_meier import kaplan_meier, log_rank
@@ -34,44 +32,8 @@ _TREND = "score test of a trend over time (Grambsch and Therneau, Biometrika 199
 _MEDIAN_SPLIT = "score above the median of the training rows"
 
 
-def predictions(
-    kind: SurvivalKind,
-    data: Dataset,
-    parts: tuple[Indices, Indices],
-    validated: Validated,
-    held: Held | None,
-) -> pd.DataFrame:
-    """Every prediction on rows that its model has not seen.
-
-    Columns ``participant_id``, ``set``, ``model``, ``repeat``, ``fold``, ``time``, ``outcome`` (1
-    with the event), ``score`` (log hazard relative to the means of the model's training rows),
-    ``training_median`` (of their scores) and, with a horizon, ``risk``.
-    """
-    train, test = parts
-    found = []
-
-    def add(rows: Indices, about: dict[str, Any], outcome: Array, prediction: Array) -> None:
-        table = pd.DataFrame({"participant_id": data.groups[rows], **about})
-        table["time"], table["outcome"] = outcome[:, TIME], outcome[:, EVENT].astype(int)
-        for place, name in enumerate(kind.prediction_columns):
-            table[name] = prediction[:, place]
-        found.append(table)
-
-    for model, repeats in validated.prediction.items():
-        for number, values in enumerate(repeats):
-            about = {
-                "set": "cv", "model": model, "repeat": number + 1,
-                "fold": validated.fold[number] + 1,
-            }  # fmt: skip
-            add(train, about, validated.outcome, values)
-        if held is not None:
-            about = {"set": "holdout", "model": model, "repeat": 0, "fold": 0}
-            add(test, about, held[0], held[1][model])
-    return pd.concat(found, ignore_index=True)
-
-
 def groups_by_score(
-    validated: Validated, held: Held | None
+    validated: CrossValidated, held: Held | None
 ) -> dict[tuple[str, str], tuple[Array, Array]]:
     """(Model, set) -> outcome and whether the score is above the training median (1) or not (0).
 
@@ -185,7 +147,7 @@ def proportional_hazards(
     return pd.DataFrame(rows, columns=list(ASSUMPTION_COLUMNS)), warnings
 
 
-def baselines(final: KindModels) -> pd.DataFrame:
+def baselines(final: FittedModels) -> pd.DataFrame:
     """Cumulative hazard of a score of 0 in each model: risk = 1 - exp(-hazard * exp(score))."""
     parts = []
     for name, model in final.models.items():

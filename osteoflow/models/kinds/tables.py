@@ -1,71 +1,21 @@
-"""Tables of an analysis of ordered classes or of a quantity."""
+"""Tables that an analysis of ordered classes has alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
 import pandas as pd
 
-from osteoflow.models.dataset import Dataset
-from osteoflow.models.kinds.base import Array, Indices, OutcomeKind
-from osteoflow.models.kinds.fitting import Validated
 from osteoflow.models.kinds.ordinal import OrdinalKind, called_class
 from osteoflow.models.kinds.performance import Held
-from osteoflow.models.kinds.signature import ColumnsModel, KindSignature
-from osteoflow.models.performance import CrossValidated, cross_validated_roc, holdout_roc
-from osteoflow.models.signature import signature_table
+from osteoflow.models.out_of_fold import Array, CrossValidated
+from osteoflow.models.performance import cross_validated_roc, holdout_roc
 from osteoflow.statistics.kappa import confusion
 
 CONFUSION_COLUMNS = ("model", "set", "repeat", "observed", "predicted", "n")
 
 
-def predictions(
-    kind: OutcomeKind,
-    data: Dataset,
-    parts: tuple[Indices, Indices],
-    validated: Validated,
-    held: Held | None,
+def confusion_table(
+    kind: OrdinalKind, validated: CrossValidated, held: Held | None
 ) -> pd.DataFrame:
-    """Every prediction on rows that its model has not seen.
-
-    Columns ``participant_id``, ``set``, ``model``, ``repeat``, ``fold``, ``outcome`` (of ordered
-    classes the place, counted from 0), with classes ``observed`` and ``predicted`` (their names),
-    and those of the kind.
-    """
-    train, test = parts
-    found = []
-    for model, prediction in validated.prediction.items():
-        for repeat, values in enumerate(prediction):
-            about = {
-                "participant_id": data.groups[train], "set": "cv", "model": model,
-                "repeat": repeat + 1, "fold": validated.fold[repeat] + 1,
-            }  # fmt: skip
-            found.append(_predicted(kind, about, validated.outcome, values))
-        if held is not None:
-            about = {
-                "participant_id": data.groups[test], "set": "holdout", "model": model,
-                "repeat": 0, "fold": 0,
-            }  # fmt: skip
-            found.append(_predicted(kind, about, held[0], held[1][model]))
-    return pd.concat(found, ignore_index=True)
-
-
-def _predicted(
-    kind: OutcomeKind, about: dict[str, object], outcome: Array, prediction: Array
-) -> pd.DataFrame:
-    table = pd.DataFrame(about | {"outcome": outcome})
-    if isinstance(kind, OrdinalKind):
-        names = np.array(kind.classes, dtype=object)
-        table["outcome"] = outcome.astype(int)
-        table["observed"] = names[outcome.astype(int)]
-        table["predicted"] = names[called_class(prediction).astype(int)]
-    for place, name in enumerate(kind.prediction_columns):
-        table[name] = prediction[:, place]
-    return table
-
-
-def confusion_table(kind: OrdinalKind, validated: Validated, held: Held | None) -> pd.DataFrame:
     """Observed against predicted classes of every model, for each repeat and the hold-out."""
     parts = []
     for model, prediction in validated.prediction.items():
@@ -85,7 +35,7 @@ def confusion_table(kind: OrdinalKind, validated: Validated, held: Held | None) 
 
 
 def class_roc(
-    kind: OrdinalKind, validated: Validated, weights: Array, held: Held | None
+    kind: OrdinalKind, validated: CrossValidated, weights: Array, held: Held | None
 ) -> pd.DataFrame:
     """ROC curves of each class against all others, with the column ``class``.
 
@@ -96,8 +46,7 @@ def class_roc(
         one = CrossValidated(
             (validated.outcome == place).astype(float),
             validated.fold,
-            {m: p[:, :, 1 + place] for m, p in validated.prediction.items()},
-            {},
+            {m: p[:, :, [1 + place]] for m, p in validated.prediction.items()},
         )
         tables = [cross_validated_roc(one, weights)]
         if held is not None and 0 < (held[0] == place).sum() < len(held[0]):
@@ -105,31 +54,3 @@ def class_roc(
             tables.append(holdout_roc((held[0] == place).astype(float), own))
         parts += [table.assign(**{"class": name}) for table in tables]
     return pd.concat(parts, ignore_index=True)
-
-
-def coefficients(models: Mapping[str, ColumnsModel]) -> pd.DataFrame:
-    """Coefficients of the regressions with their intervals."""
-    rows = [
-        {"model": name, **row}
-        for name, model in models.items()
-        for row in model.regression_.rows(model.terms_)
-    ]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["model", "term", "coefficient"])
-
-
-def signature(model: KindSignature | None, kind: OutcomeKind) -> pd.DataFrame:
-    """The Rad-score as a formula; of ordered classes with the thresholds it is compared with."""
-    table = signature_table(model)
-    if model is None or not isinstance(kind, OrdinalKind):
-        return table
-    bounds = model.learner_.path_.thresholds[model.learner_.chosen_]
-    names = zip(kind.classes, kind.classes[1:], strict=False)
-    extra = pd.DataFrame(
-        {
-            "term": [f"threshold {a} | {b}" for a, b in names],
-            "coefficient": bounds,
-            "mean": np.nan,
-            "sd": np.nan,
-        }
-    )
-    return pd.concat([table, extra], ignore_index=True)

@@ -38,8 +38,18 @@ def concordance(outcome: Array, score: Array, weights: Array) -> Array:
 
 
 def area(event: NDArray[np.bool_], score: Array, weights: Array) -> Array:
-    """Area under the curve, (B,)."""
-    return concordance(event.astype(float), score, weights)
+    """Area under the ROC curve, (B,); NaN without events or without non-events.
+
+    Ties of the score count half; scores are rounded, so that equal ones tie however their sums were
+    formed.
+    """
+    gap = np.round(score[event][:, None] - score[~event][None, :], 12)
+    wins = (gap > 0) + 0.5 * (gap == 0)
+    w_event, w_other = weights[:, event], weights[:, ~event]
+    pairs = w_event.sum(axis=1) * w_other.sum(axis=1)
+    won = np.einsum("bi,ij,bj->b", w_event, wins, w_other, optimize=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(pairs > 0, won / pairs, np.nan)
 
 
 def correlation(x: Array, y: Array, weights: Array) -> Array:

@@ -1,24 +1,25 @@
-"""Learners of radiomic models, one a module, and the registry of their names."""
+"""Learners of radiomic features, one a module, and the registry of those of events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from osteoflow.models.lasso import fit_path
 from osteoflow.models.learners.base import Learner
 from osteoflow.models.learners.gradient_boosting import GradientBoosting
 from osteoflow.models.learners.logistic import LogisticLearner
 from osteoflow.models.learners.random_forest import RandomForest
-from osteoflow.models.learners.sparse_linear import SparseLinear
+from osteoflow.models.learners.sparse import SparseLearner
 from osteoflow.models.learners.svm import SupportVectors
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
 
 LEARNERS: dict[str, Callable[[Analysis, int], Learner]] = {
-    "lasso": lambda analysis, seed: SparseLinear(1.0, analysis.penalty),
-    "elastic_net": lambda analysis, seed: SparseLinear(
-        analysis.radiomics.l1_ratio, analysis.penalty
+    "lasso": lambda analysis, seed: SparseLearner(fit_path, 1.0, analysis.penalty),
+    "elastic_net": lambda analysis, seed: SparseLearner(
+        fit_path, analysis.radiomics.l1_ratio, analysis.penalty
     ),
     "logistic": lambda analysis, seed: LogisticLearner(),
     "svm": lambda analysis, seed: SupportVectors(),
@@ -28,7 +29,7 @@ LEARNERS: dict[str, Callable[[Analysis, int], Learner]] = {
 
 
 def make_learner(name: str, analysis: Analysis, seed: int) -> Learner:
-    """A learner that is not yet fitted.
+    """A learner of events and non-events that is not yet fitted.
 
     Parameters
     ----------

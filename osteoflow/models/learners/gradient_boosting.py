@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from osteoflow.models.folded import FoldedFeatures
-from osteoflow.models.learners.base import Learner, tune
+from osteoflow.models.learners.of_events import EventLearner, tune
 
 Array = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ SETTINGS = tuple((depth, rounds) for depth in DEPTHS for rounds in ROUNDS)
 ROWS_PER_LEAF, LEAST_LEAF, LARGEST_LEAF = 20, 2, 20
 
 
-class GradientBoosting(Learner):
+class GradientBoosting(EventLearner):
     """Boosted trees on binned features (Friedman, Ann Stat 2001;29:1189; Ke et al., NeurIPS 2017).
 
     Learning rate 0.1; a leaf holds a twentieth of the rows, between 2 and 20. Depth (1 or 3) and

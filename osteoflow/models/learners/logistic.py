@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from osteoflow.models.folded import FoldedFeatures
-from osteoflow.models.learners.base import Learner, tune
+from osteoflow.models.learners.of_events import EventLearner, tune
 from osteoflow.models.logistic import fit_logistic
 
 Array = NDArray[np.float64]
@@ -21,7 +21,7 @@ EVENTS_PER_FEATURE = 5
 RIDGE_PENALTIES = np.geomspace(1e3, 1e-3, 13)
 
 
-class LogisticLearner(Learner):
+class LogisticLearner(EventLearner):
     """Maximum likelihood, or Firth's penalised likelihood where the classes are separated.
 
     With fewer than five events (or non-events) for each feature that the filters leave, a ridge

@@ -8,7 +8,7 @@ from scipy.special import logit
 from sklearn.ensemble import RandomForestClassifier
 
 from osteoflow.models.folded import FoldedFeatures
-from osteoflow.models.learners.base import Learner, tune
+from osteoflow.models.learners.of_events import EventLearner, tune
 
 Array = NDArray[np.float64]
 
@@ -17,7 +17,7 @@ N_TREES = 200
 LEAF_SIZES = (10, 3)
 
 
-class RandomForest(Learner):
+class RandomForest(EventLearner):
     """Random forest (Breiman, Mach Learn 2001;45:5): 200 trees, sqrt(p) features at each split.
 
     The least number of rows in a leaf (10 or 3) is that of the smallest deviance in the inner

@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from sklearn.svm import SVC
 
 from osteoflow.models.folded import FoldedFeatures
-from osteoflow.models.learners.base import Learner
+from osteoflow.models.learners.of_events import EventLearner
 from osteoflow.statistics.roc import auc
 
 Array = NDArray[np.float64]
@@ -44,7 +44,7 @@ KERNELS = (Kernel("linear"), *(Kernel("rbf", gamma) for gamma in WIDTHS))
 SETTINGS = tuple((kernel, cost) for kernel in KERNELS for cost in COSTS)
 
 
-class SupportVectors(Learner):
+class SupportVectors(EventLearner):
     """Support vector machine (Cortes and Vapnik, Mach Learn 1995;20:273).
 
     Kernel (linear, or Gaussian with gamma 0.1 or 1 over the number of features) and cost C (0.1,

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from osteoflow.models.cross_validation import FoldFit
-from osteoflow.models.radiomics import RadiomicsModel
+from osteoflow.models.signature import Signature
 from osteoflow.statistics.agreement import form_of
 
-Radiomic = Mapping[str, RadiomicsModel]
+Radiomic = Mapping[str, Signature]
 
 SELECTION_COLUMNS = ("model", "feature", "frequency", "coefficient", "icc", "icc_low")
 PATH_COLUMNS = ("model", "lambda", "feature", "coefficient")
@@ -33,7 +33,7 @@ def selection(final: Radiomic, folds: Sequence[FoldFit]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[list(SELECTION_COLUMNS)]
 
 
-def _selection(name: str, model: RadiomicsModel, folds: Sequence[FoldFit]) -> pd.DataFrame:
+def _selection(name: str, model: Signature, folds: Sequence[FoldFit]) -> pd.DataFrame:
     chosen = pd.Series([one for fold in folds for one in fold.selected[name]], dtype=object)
     frequency = chosen.value_counts() / len(folds)
     table = pd.DataFrame({"model": name, "feature": model.features})
@@ -60,7 +60,7 @@ def filter_steps(final: Radiomic) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def sparse(final: Radiomic) -> dict[str, RadiomicsModel]:
+def sparse(final: Radiomic) -> dict[str, Signature]:
     """The radiomic models with a path of penalties."""
     return {name: model for name, model in final.items() if hasattr(model.learner_, "path_")}
 

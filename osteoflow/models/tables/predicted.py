@@ -2,58 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from osteoflow.models.calibration import calibration_curve, calibration_points
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.decision import THRESHOLDS, at_prevalence, net_benefit, treat_all
-from osteoflow.models.performance import CrossValidated
+from osteoflow.models.kinds.base import OutcomeKind
+from osteoflow.models.out_of_fold import Array, CrossValidated, Indices
 
-Array = NDArray[np.float64]
 Holdout = tuple[Array, dict[str, Array]] | None
 
 
 def predictions(
+    kind: OutcomeKind,
     data: Dataset,
-    train: NDArray[np.intp],
-    test: NDArray[np.intp],
+    parts: tuple[Indices, Indices],
     validated: CrossValidated,
-    held: Holdout,
+    held: Mapping[str, Array],
 ) -> pd.DataFrame:
-    """Every prediction on rows that its model has not seen."""
-    parts = []
-    for model, probability in validated.probability.items():
-        for repeat in range(len(probability)):
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "participant_id": data.groups[train],
-                        "set": "cv",
-                        "model": model,
-                        "repeat": repeat + 1,
-                        "fold": validated.fold[repeat] + 1,
-                        "outcome": validated.outcome.astype(int),
-                        "probability": probability[repeat],
-                    }
-                )
-            )
-        if held is not None:
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "participant_id": data.groups[test],
-                        "set": "holdout",
-                        "model": model,
-                        "repeat": 0,
-                        "fold": 0,
-                        "outcome": held[0].astype(int),
-                        "probability": held[1][model],
-                    }
-                )
-            )
-    return pd.concat(parts, ignore_index=True)
+    """Every prediction on rows that its model has not seen.
+
+    Parameters
+    ----------
+    kind, data
+        Kind of the outcome, and all rows.
+    parts
+        Positions of the training rows and of the hold-out.
+    validated
+        Out-of-fold predictions of the training rows.
+    held
+        Model -> predictions of the hold-out, shape (n, columns of the kind); empty without one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``participant_id``, ``set``, ``model``, ``repeat``, ``fold``, and the cells of the kind
+        (:meth:`osteoflow.models.kinds.base.OutcomeKind.cells`).
+    """
+    train, test = parts
+    found = []
+    for model, repeats in validated.prediction.items():
+        for number, values in enumerate(repeats, 1):
+            about = {
+                "participant_id": data.groups[train], "set": "cv", "model": model,
+                "repeat": number, "fold": validated.fold[number - 1] + 1,
+            }  # fmt: skip
+            found.append(pd.DataFrame(about | kind.cells(validated.outcome, values)))
+        if model in held:
+            about = {
+                "participant_id": data.groups[test], "set": "holdout", "model": model,
+                "repeat": 0, "fold": 0,
+            }  # fmt: skip
+            found.append(pd.DataFrame(about | kind.cells(data.outcome[test], held[model])))
+    return pd.concat(found, ignore_index=True)
 
 
 def calibration(validated: CrossValidated, held: Holdout) -> pd.DataFrame:

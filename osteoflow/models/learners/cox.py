@@ -11,15 +11,15 @@ from osteoflow.models.cox import baseline_hazard
 from osteoflow.models.cox_lasso import fit_cox_path, left_out_deviance
 from osteoflow.models.folded import FoldedFeatures, InnerFold
 from osteoflow.models.folds import AnalysisError
-from osteoflow.models.kinds.learners import KindLearner
 from osteoflow.models.kinds.survival_measures import EVENT, TIME
+from osteoflow.models.learners.base import Learner
 from osteoflow.models.penalty_path import Path
 from osteoflow.models.tuned_path import TunedPath
 
 Array = NDArray[np.float64]
 
 
-class CoxLearner(TunedPath, KindLearner):
+class CoxLearner(TunedPath, Learner):
     """Penalised Cox model whose penalty is that of the cross-validated partial likelihood.
 
     What a fold left out adds to the partial likelihood hangs on all rows (Verweij and Van

@@ -1,101 +1,20 @@
-"""Learners of radiomic features for ordered classes and quantities."""
+"""Support vectors, forests and boosted trees of a quantity."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from osteoflow.models.folded import FoldedFeatures
-from osteoflow.models.penalty_path import DeviancePath
-from osteoflow.models.tuned_path import TunedPath, mean_deviance
+from osteoflow.models.learners.base import Learner
 
 Array = NDArray[np.float64]
 
 
-class KindLearner(ABC):
-    """A model of the filtered features of one training set, tuned by its inner folds.
-
-    Attributes
-    ----------
-    cross_fitted_
-        Score of each training row by the inner fold that left it out, shape (n,).
-    used_
-        Features that the model uses, shape (p,).
-    coefficients_
-        Per standard deviation, shape (p,); None of learners that are not linear.
-    setting_
-        What was tuned, by name.
-    notes_
-        Short marks of what was not done as declared; the words are those of ``NOTES``.
-    """
-
-    name: str
-    NOTES: ClassVar[dict[str, str]] = {
-        "empty": "no feature was selected, so the score is constant",
-    }
-
-    cross_fitted_: Array
-    used_: NDArray[np.bool_]
-    coefficients_: Array | None
-    intercept_: float = 0.0
-    setting_: dict[str, Any]
-    notes_: list[str]
-
-    @abstractmethod
-    def fit(self, folded: FoldedFeatures, outcome: Array) -> Self:
-        """Fit on a training set and its inner folds."""
-
-    @abstractmethod
-    def score(self, features: Array) -> Array:
-        """The Rad-score of new rows, shape (n,)."""
-
-
-class SparseLearner(TunedPath, KindLearner):
-    """LASSO or elastic net; the penalty is that of the inner folds' deviance.
-
-    Attributes are those of :class:`osteoflow.models.tuned_path.TunedPath`.
-
-    Parameters
-    ----------
-    fit_path
-        Called as ``fit_path(features, outcome, lambdas, l1_ratio=...)``; ``lambdas`` None: a
-        sequence of its own. Its paths tell the deviance of rows.
-    l1_ratio
-        Share of the L1 penalty: 1 is the LASSO.
-    penalty
-        ``lambda_min`` or ``lambda_1se``.
-    """
-
-    def __init__(
-        self,
-        fit_path: Callable[..., DeviancePath],
-        l1_ratio: float = 1.0,
-        penalty: Literal["lambda_min", "lambda_1se"] = "lambda_min",
-    ) -> None:
-        super().__init__(l1_ratio, penalty)
-        self.fit_path = fit_path
-
-    def fit(self, folded: FoldedFeatures, outcome: Array) -> Self:
-        """Fit; with no feature chosen the score is constant."""
-        self._tune(
-            folded,
-            lambda features, rows, lambdas: self.fit_path(
-                features, outcome[rows], lambdas, l1_ratio=self.l1_ratio
-            ),
-            mean_deviance(outcome),
-        )
-        return self
-
-    def score(self, features: Array) -> Array:
-        """Linear predictor at the chosen penalty."""
-        return self._predictor(features)
-
-
-class TunedRegressor(KindLearner):
+class TunedRegressor(Learner):
     """A regressor of scikit-learn whose setting has the least squared error in the inner folds.
 
     Parameters
