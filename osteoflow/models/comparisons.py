@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 
 from osteoflow.models.clinical_design import RAD_SCORE
 from osteoflow.models.fitting import FittedModels
+from osteoflow.models.kinds import weighted
 from osteoflow.models.kinds.base import OutcomeKind
 from osteoflow.models.out_of_fold import CrossValidated, validated_measure
 from osteoflow.models.performance import AUC, BOOTSTRAP
+from osteoflow.models.score_test import ScoreNull
+from osteoflow.models.sufficient import LEAST_TESTED
 from osteoflow.statistics.intervals import holm, percentile_interval
 from osteoflow.statistics.reclassification import INDICES, reclassification
-from osteoflow.statistics.roc import compare_paired
+from osteoflow.statistics.roc import auc, compare_paired
+from osteoflow.wording import count
 
 Array = NDArray[np.float64]
 
@@ -27,8 +31,7 @@ COMPARISON_COLUMNS = (
     "test",
 )  # fmt: skip
 RECLASSIFICATION_COLUMNS = (
-    "model_new", "model_old", "index", "value", "standard_error", "ci_low", "ci_high", "z", "p",
-    "method",
+    "model_new", "model_old", "index", "value", "standard_error", "ci_low", "ci_high", "method",
 )  # fmt: skip
 NESTED_COLUMNS = ("smaller", "larger", "added", "n", "statistic", "df", "p", "method")
 
@@ -53,12 +56,25 @@ def pairs(models: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def comparisons(
-    result: CrossValidated, weights: Array, holdout: tuple[Array, Mapping[str, Array]] | None
+    result: CrossValidated,
+    weights: Array,
+    holdout: tuple[Array, Mapping[str, Array]] | None,
+    held_weights: Array | None,
 ) -> pd.DataFrame:
     """Differences of areas: paired DeLong on the hold-out, bootstrap in cross-validation.
 
     Tests are made on the hold-out alone, with frozen models and one score per participant; their p
-    values are adjusted by Holm's method (Scand J Stat 1979;6:65) over all pairs of the analysis.
+    values are adjusted by Holm's method (Scand J Stat 1979;6:65) over all pairs of the analysis. A
+    hold-out with fewer than ten events or non-events has too few for DeLong's variance and normal
+    distribution: there are bootstrap limits and no test, and neither is there one where an area is
+    0 or 1, which has no variance to count on.
+
+    Parameters
+    ----------
+    result, weights
+        Out-of-fold predictions, and resamples of their participants, shape (B, n).
+    holdout, held_weights
+        Outcome and probabilities of the hold-out, and resamples of its participants; None without.
     """
     rows: list[dict[str, Any]] = []
     stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
@@ -67,14 +83,9 @@ def comparisons(
     for a, b in chosen:
         if holdout is not None:
             outcome, probability = holdout
-            test = compare_paired(outcome, probability[a], probability[b])
-            rows.append(
-                {
-                    "model_a": a, "model_b": b, "difference": test.difference,
-                    "ci_low": test.low, "ci_high": test.high, "z": test.statistic, "p": test.p,
-                    "test": "paired DeLong on the hold-out",
-                }
-            )  # fmt: skip
+            pair = outcome, probability[a], probability[b]
+            found = _tested(*pair) if _can_be_tested(*pair) else _untested(*pair, held_weights)
+            rows.append({"model_a": a, "model_b": b, **found})
         difference = areas[a] - areas[b]
         low, high, _ = percentile_interval(difference[1:])
         rows.append(
@@ -91,10 +102,47 @@ def comparisons(
     return table
 
 
+def _can_be_tested(outcome: Array, first: Array, second: Array) -> bool:
+    n_events = int((outcome == 1).sum())
+    if min(n_events, len(outcome) - n_events) < LEAST_TESTED:
+        return False
+    return all(0 < auc(outcome, score) < 1 for score in (first, second))
+
+
+def _tested(outcome: Array, first: Array, second: Array) -> dict[str, Any]:
+    test = compare_paired(outcome, first, second)
+    return {
+        "difference": test.difference,
+        "ci_low": max(-1.0, test.low),
+        "ci_high": min(1.0, test.high),
+        "z": test.statistic,
+        "p": test.p,
+        "test": "paired DeLong on the hold-out",
+    }
+
+
+def _untested(outcome: Array, first: Array, second: Array, weights: Array) -> dict[str, Any]:
+    event = outcome == 1
+    draws = weighted.area(event, first, weights) - weighted.area(event, second, weights)
+    low, high, _ = percentile_interval(draws)
+    return {
+        "difference": auc(outcome, first) - auc(outcome, second),
+        "ci_low": low,
+        "ci_high": high,
+        "z": np.nan,
+        "p": np.nan,
+        "test": f"not tested, as fewer than {LEAST_TESTED} events or non-events are held out or an "
+        f"area is 0 or 1: difference on the hold-out, {BOOTSTRAP}",
+    }
+
+
 def reclassification_table(
     holdout: tuple[Array, Mapping[str, Array]] | None, weights: Array | None
 ) -> pd.DataFrame:
     """Category-free NRI and IDI of the pairs on the hold-out; empty without one.
+
+    Estimates with limits and no p values: their tests favour the richer model too often (Kerr et
+    al., Epidemiology 2014;25:114; Hilden and Gerds, Stat Med 2014;33:3405).
 
     Parameters
     ----------
@@ -115,18 +163,19 @@ def reclassification_table(
                 {
                     "model_new": new, "model_old": old, "index": index, "value": part.value,
                     "standard_error": part.standard_error, "ci_low": part.low,
-                    "ci_high": part.high, "z": part.z, "p": part.p,
-                    "method": f"hold-out, {found.interval}",
+                    "ci_high": part.high, "method": f"hold-out, {found.interval}",
                 }
             )  # fmt: skip
     return pd.DataFrame(rows, columns=list(RECLASSIFICATION_COLUMNS))
 
 
-def nested_table(kind: OutcomeKind, final: FittedModels, outcome: Array) -> pd.DataFrame:
+def nested_table(
+    kind: OutcomeKind, final: FittedModels, outcome: Array, null: ScoreNull
+) -> pd.DataFrame:
     """Tests of the regressions whose terms another one has, too, on the training data.
 
     The combined model's Rad-score is cross-fitted there: taken from the models' own training rows
-    it would win every such test.
+    it would win every such test. Where it is among the terms added, p comes from permutations.
 
     Parameters
     ----------
@@ -136,6 +185,8 @@ def nested_table(kind: OutcomeKind, final: FittedModels, outcome: Array) -> pd.D
         The models of all training rows.
     outcome
         Of these rows.
+    null
+        What the Rad-score adds by chance.
     """
     designs = {name: model.training_design_ for name, model in final.regressions.items()}
     fits = {name: model.regression_ for name, model in final.regressions.items()}
@@ -153,6 +204,11 @@ def nested_table(kind: OutcomeKind, final: FittedModels, outcome: Array) -> pd.D
             if RAD_SCORE in large.columns:
                 words += "; the Rad-score is cross-fitted"
             added = [str(term) for term in large.columns if term not in small.columns]
+            if RAD_SCORE in added and df:
+                p = null.p((smaller, larger), statistic)
+                words += f"; p by {count(len(null.draws), 'permutation')} of the features"
+                if not null.draws:
+                    words += ": none were asked for, and chi-squared does not hold for the score"
             rows.append(
                 {
                     "smaller": smaller, "larger": larger, "added": ", ".join(added),

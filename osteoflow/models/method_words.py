@@ -6,16 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from osteoflow.models.learners import gradient_boosting, logistic, random_forest, svm
+from osteoflow.models.sufficient import LEAST_TESTED
 from osteoflow.wording import count, listing, significant
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
-
-# Of tests in which the Rad-score counts as one term.
-APPROXIMATE = (
-    "; approximate where the Rad-score is a term: it counts as one measured column, although it "
-    "was learned from the same rows"
-)
 
 
 def methods(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
@@ -155,21 +150,35 @@ def imputation_words(analysis: Analysis) -> str:
     return f"training median for {numbers}, commonest training level for missing text"
 
 
+def score_words(analysis: Analysis) -> str:
+    """How what the Rad-score adds is tested; "" where no model has one."""
+    if analysis.radiomics is None or "combined" not in analysis.models:
+        return ""
+    if not analysis.score_permutations:
+        return "; without a p value for what the Rad-score adds, as it was learned from these rows"
+    return (
+        "; what the Rad-score adds is compared with "
+        f"{count(analysis.score_permutations, 'permutation')} of the features against outcome and "
+        "other predictors, the signature learned anew in each"
+    )
+
+
 def _comparison_words(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
     """How models are compared."""
     nested = (
         "likelihood-ratio tests of logistic models whose terms another model has, too, on the "
         "training data, with the cross-fitted Rad-score"
     )
-    if "radiomics" in analysis.models:
-        nested += APPROXIMATE
+    nested += score_words(analysis)
     if not has_holdout:
         return {"nested": nested}
     return {
-        "delong": "paired DeLong tests on the hold-out, one score per participant, Holm-adjusted; "
-        "differences in cross-validation have intervals and no tests",
-        "nri": "category-free net reclassification improvement on the hold-out",
-        "idi": "integrated discrimination improvement on the hold-out",
+        "delong": "paired DeLong tests on the hold-out, one score per participant, Holm-adjusted, "
+        f"where {LEAST_TESTED} events and {LEAST_TESTED} non-events are held out; other "
+        "differences, and those in cross-validation, have intervals and no tests",
+        "nri": "category-free net reclassification improvement on the hold-out, with intervals and "
+        "no tests",
+        "idi": "integrated discrimination improvement on the hold-out, with intervals and no tests",
         "nested": nested,
     }
 

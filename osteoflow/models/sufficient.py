@@ -13,6 +13,11 @@ from osteoflow.wording import count
 
 # Events, and others, that areas on the hold-out need.
 MIN_HOLDOUT_CLASS = 2
+# Events, and others, below which differences on the hold-out are told with intervals alone.
+LEAST_TESTED = 10
+# Events, and others, that a set to judge a model on should have (Vergouwe et al., J Clin Epidemiol
+# 2005;58:475; Collins et al., Stat Med 2016;35:214).
+ADVISED_HOLDOUT = 100
 # Of a quantity: participants in each test part, as correlations need.
 LEAST_PER_FOLD = 3
 NO_TRAINING = "the hold-out leaves nobody to train on"
@@ -120,6 +125,32 @@ def nothing_to_compare(outcome: Iterable[Sequence[float]], part: str) -> str:
     if any(time > first or (time == first and event == 0) for time, event in rows):
         return ""
     return f"no event of the {part} is earlier than another's time"
+
+
+def modest_holdout(n_events: int, n_others: int, is_random: bool) -> str:
+    """Of a hold-out on which a model is judged with little certainty, or "" where it is large.
+
+    Parameters
+    ----------
+    n_events, n_others
+        Events and non-events held out.
+    is_random
+        Whether they were drawn at random, and not named by a rule.
+    """
+    if min(n_events, n_others) >= ADVISED_HOLDOUT:
+        return ""
+    text = (
+        f"the hold-out has {count(n_events, 'event')} and {count(n_others, 'non-event')}, where "
+        f"{ADVISED_HOLDOUT} of each are advised to judge a model on"
+    )
+    if min(n_events, n_others) < LEAST_TESTED:
+        text += f": with fewer than {LEAST_TESTED} of each, differences are not tested"
+    if is_random:
+        text += (
+            "; without a random hold-out (holdout_fraction: 0) cross-validation has all "
+            "participants"
+        )
+    return text
 
 
 def small_holdout(n: int, name: str) -> str:

@@ -30,8 +30,10 @@ from osteoflow.models.out_of_fold import Array, CrossValidated, Indices
 from osteoflow.models.parallel import in_order
 from osteoflow.models.permutation import leakage_check
 from osteoflow.models.resampled import optimism_table
+from osteoflow.models.score_test import score_null
 from osteoflow.models.seeds import analysis_seeds
 from osteoflow.models.set_aside import hold_out
+from osteoflow.models.sufficient import modest_holdout
 from osteoflow.models.summary import summary
 from osteoflow.models.tables.coefficients import coefficients
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
 
 # Random parts of an analysis.
-SEEDED = ("split", "outer", "final", "bootstrap", "nomogram", "optimism", "permutation")
+SEEDED = ("split", "outer", "final", "bootstrap", "nomogram", "optimism", "permutation", "score")
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def run_analysis(
         np.random.default_rng(seeds["nomogram"]),
         chart,
     )
-    warnings = [*size_warnings(found["sample_size"]), *data.warnings, *notes]
+    warnings = [*size_warnings(found["sample_size"]), *data.warnings, *_modest(fitted), *notes]
     if nomogram is None:
         warnings.append(
             "no logistic model of several predictors: there is no nomogram"
@@ -189,7 +191,6 @@ def _described(fitted: _Fitted) -> dict[str, pd.DataFrame]:
         "selection": selection(final.radiomic, fitted.folds),
         "filters": filter_steps(final.radiomic),
         "coefficients": coefficients(final.regressions),
-        "nested": nested_table(fitted.kind, final, fitted.data.outcome[fitted.train]),
         "lasso_path": lasso_path(final.radiomic),
         "lasso_cv": lasso_cv(final.radiomic),
         "signature": signature_table(final.radiomic.get("radiomics")),
@@ -224,13 +225,25 @@ def _refitted(
         fitted.kind, data, train, analysis, seeds["permutation"], fitted.validated, workers
     )
     parameters = candidate_parameters(fitted.final, len(data.features))
+    null = score_null(fitted.kind, data, train, analysis, seeds["score"], workers)
     tables = {
+        "nested": nested_table(fitted.kind, fitted.final, data.outcome[train], null),
         "optimism": optimism,
         "sample_size": sample_size_table(data, train, analysis, parameters),
         "permutations": check.table,
         "permuted_scores": check.draws,
     }
-    return tables, [*notes, *check.warnings]
+    return tables, [*notes, *check.warnings, *null.warnings]
+
+
+def _modest(fitted: _Fitted) -> list[str]:
+    """Whether the hold-out is small."""
+    if fitted.held is None:
+        return []
+    n_events = int((fitted.held[0] == 1).sum())
+    is_random = fitted.analysis.holdout_rule is None
+    problem = modest_holdout(n_events, len(fitted.test) - n_events, is_random)
+    return [problem] if problem else []
 
 
 def charted_model(final: FittedModels) -> tuple[str, ColumnsModel | None]:
@@ -257,7 +270,7 @@ def _evaluated(fitted: _Fitted, seed: np.random.SeedSequence) -> dict[str, pd.Da
         curves.append(performance.holdout_roc(*held))
     return {
         "performance": pd.concat(scores, ignore_index=True),
-        "comparisons": comparisons(validated, weights, held),
+        "comparisons": comparisons(validated, weights, held, held_weights),
         "reclassification": reclassification_table(held, held_weights),
         "roc": pd.concat(curves, ignore_index=True),
     }

@@ -170,11 +170,12 @@ class Analysis(Section):
         "lambda_min", description="Which LASSO or elastic-net penalty is taken."
     )
     holdout_fraction: float = Field(
-        0.3,
+        0.0,
         ge=0,
         lt=0.9,
-        description="Share of participants kept aside for the final comparison, stratified by "
-        "the outcome; 0: none.",
+        description="Share of participants kept aside at random for the final comparison, "
+        "stratified by the outcome; 0: none. Wasteful in all but large studies: cross-validation "
+        "uses everybody, and another site or year (`holdout_rule`) tells more.",
     )
     holdout_rule: str | None = Field(
         None,
@@ -194,6 +195,13 @@ class Analysis(Section):
         ge=0,
         description="Permutations of the outcome in each of which the whole pipeline is "
         "cross-validated again, as a check for leakage; 0: none.",
+    )
+    score_permutations: int = Field(
+        99,
+        ge=0,
+        description="Permutations of the features against outcome and other predictors behind the "
+        "p value of what the Rad-score adds to a model; the signature is learned anew in each; 0: "
+        "no p value.",
     )
     anticipated_auc: float | None = Field(
         None,

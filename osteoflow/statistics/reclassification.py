@@ -5,7 +5,8 @@ Pencina et al. (Stat Med 2008;27:157). Both are secondary to the difference in l
 net benefit: they also reward a model for being miscalibrated (Hilden and Gerds, Stat Med
 2014;33:3405), and their normal tests are too liberal for nested models judged on the data they
 were fitted on (Kerr et al., Epidemiology 2014;25:114), where the likelihood-ratio test is right
-(:mod:`osteoflow.models.nested`).
+(:mod:`osteoflow.models.nested`). The tests are there to be compared with other software; analyses
+report estimates and limits.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from osteoflow.subjects import SubjectsTable, read_subjects
 
 ORDINAL = {"kind": "ordinal", "classes": ["low", "middle", "high"]}
 SURVIVAL = {"kind": "survival", "outcome": "fracture", "time": "years"}
+BASIC = {"name": "a", "clinical": ["age"], "outcome": "fracture", "holdout_fraction": 0.3}
 N = 60
 
 
@@ -43,6 +44,6 @@ def written(
 
 def told(table: SubjectsTable, **settings: object) -> tuple[list[str], list[str]]:
     """Mistakes and warnings of one analysis of clinical columns."""
-    given = {"name": "a", "clinical": ["age"], "outcome": "fracture", **settings}
+    given = BASIC | settings
     config = load_config({"analyses": [given]})
     return agreement_problems(config, table), analysis_warnings(config, table)

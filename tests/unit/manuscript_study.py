@@ -115,6 +115,8 @@ def _analysis(name: str, **changes: object) -> dict:
         "bootstraps": 100,
         "optimism_bootstraps": 12,
         "permutations": 6,
+        "score_permutations": 9,
+        "holdout_fraction": 0.3,
     }
     return settings | changes
 

@@ -16,6 +16,8 @@ BASE = {
     "inner_folds": 3,
     "bootstraps": 100,
     "permutations": 0,
+    "score_permutations": 0,
+    "holdout_fraction": 0.3,
 }
 ORDINAL = {"name": "o", "kind": "ordinal", "outcome": "dxa_tscore", "classes": CLASSES,
            "cuts": CUTS}  # fmt: skip

@@ -18,6 +18,8 @@ BASE = {
     "inner_folds": 3,
     "bootstraps": 100,
     "permutations": 0,
+    "score_permutations": 0,
+    "holdout_fraction": 0.3,
 }
 
 

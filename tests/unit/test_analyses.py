@@ -24,6 +24,7 @@ from osteoflow.models.out_of_fold import CrossValidated
 from osteoflow.models.parallel import in_order
 from osteoflow.models.performance import bootstrap_weights
 from osteoflow.models.resampled import resampled
+from osteoflow.models.score_test import ScoreNull
 from osteoflow.models.tables.predicted import decision_curve
 from osteoflow.models.validate import AnalysisResult, run_analysis
 from osteoflow.settings.analysis import Analysis
@@ -38,6 +39,8 @@ BASIC = {
     "repeats": 1,
     "bootstraps": 100,
     "permutations": 0,
+    "score_permutations": 0,
+    "holdout_fraction": 0.3,
 }
 EVERYTHING = {
     "clinical": ["age", "sex"],
@@ -160,14 +163,41 @@ def test_tests_are_made_on_the_holdout_alone_and_adjusted(everything):
     table = everything.tables["comparisons"]
     assert [*zip(table["model_a"][::2], table["model_b"][::2], strict=True)] == pairs(MODELS)
     tested = table[table["test"] == "paired DeLong on the hold-out"]
+    # Eight events are held out, too few for a test.
+    assert tested.empty
+    held = table[table["test"].str.startswith("not tested, as fewer than 10 events")]
+    assert len(held) == 13
+    assert held[["difference", "ci_low", "ci_high"]].notna().all(axis=None)
+    assert held[["p", "p_adjusted"]].isna().all(axis=None)
+    warnings = " ".join(everything.documents["summary"]["warnings"])
+    assert "the hold-out has 8 events and 17 non-events, where 100 of each are advised" in warnings
+    assert "(holdout_fraction: 0)" in warnings
+
+
+def test_differences_on_a_hold_out_of_enough_are_tested_and_adjusted():
+    rng = np.random.default_rng(4)
+    y = np.repeat([0.0, 1.0], 30)
+    scores = {name: expit(rng.normal(size=60) + y) for name in ("clinical", "radiomics")}
+    scores |= {"combined": expit(rng.normal(size=60) + 1.5 * y), "radiomics_svm": 0.25 + 0.5 * y}
+    fold = np.arange(60)[None] % 2
+    validated = CrossValidated(y, fold, {name: p[None, :, None] for name, p in scores.items()})
+    weights = bootstrap_weights(np.arange(60), 200, rng)
+    table = comparisons(validated, weights, (y, scores), weights)
+    assert [*zip(table["model_a"][::2], table["model_b"][::2], strict=True)] == pairs([*scores])
+    tested = table[table["test"] == "paired DeLong on the hold-out"]
+    assert set(tested["model_a"]) | set(tested["model_b"]) == {"clinical", "radiomics", "combined"}
     assert tested["p"].notna().all()
     others = table.drop(tested.index)
     assert others[["p", "p_adjusted"]].isna().all(axis=None)
     assert (others["correction"] == "").all()
-    assert (tested["correction"] == "Holm, 13 tests").all()
+    assert (tested["correction"] == "Holm, 3 tests").all()
     np.testing.assert_allclose(tested["p_adjusted"], holm(tested["p"]))
     ordered = tested.sort_values("p")
-    assert ordered["p_adjusted"].iloc[0] == pytest.approx(min(1, 13 * ordered["p"].iloc[0]))
+    assert ordered["p_adjusted"].iloc[0] == pytest.approx(min(1, 3 * ordered["p"].iloc[0]))
+    # A model that separates the hold-out has no variance: no test, and limits within the possible.
+    whole = others[others["test"].str.startswith("not tested")]
+    assert len(whole) == 2
+    assert whole["ci_high"].max() <= 1
 
 
 def test_reclassification_is_of_the_holdout(everything):
@@ -184,13 +214,17 @@ def test_reclassification_is_of_the_holdout(everything):
     assert found["method"].str.contains("hold-out").all()
 
 
+SMALLER = ("baseline_age", "clinical", "measurements")
+
+
 def test_nested_models_are_those_whose_terms_another_has():
     people, features = _cohort()
     analysis = _analysis(**(EVERYTHING | {"baselines": ["hu_l1l2_mean", "age"]}))
     data = assemble(people, features, analysis)
     rows = np.arange(60)
     final = fit_models(BinaryKind(), data, rows, analysis, 1)
-    table = nested_table(BinaryKind(), final, data.outcome[rows])
+    null = ScoreNull([{(s, "combined"): 1.0 for s in SMALLER}] * 3, [])
+    table = nested_table(BinaryKind(), final, data.outcome[rows], null)
     found = list(zip(table["smaller"], table["larger"], strict=True))
     assert found == [
         ("baseline_age", "clinical"),
@@ -211,7 +245,14 @@ def test_nested_models_are_those_whose_terms_another_has():
     likelihood = {name: np.sum(y * e - np.logaddexp(0, e)) for name, e in eta.items()}
     statistic = 2 * (likelihood["combined"] - likelihood["clinical"])
     assert row["statistic"] == pytest.approx(statistic)
-    assert row["p"] == pytest.approx(chi2.sf(statistic, 2))
+    assert row["p"] == 0.25  # no chi-squared where the Rad-score is among the terms
+    assert "p by 3 permutations of the features" in row["method"]
+    measured = table.set_index(["smaller", "larger"]).loc["baseline_age", "clinical"]
+    assert measured["p"] == pytest.approx(chi2.sf(measured["statistic"], measured["df"]))
+    unknown = nested_table(BinaryKind(), final, data.outcome[rows], ScoreNull([], []))
+    added = unknown["added"].str.contains("rad_score")
+    assert unknown.loc[added, "p"].isna().all() and unknown.loc[~added, "p"].notna().all()
+    assert "chi-squared does not hold" in unknown.loc[added, "method"].iloc[0]
     assert "cross-fitted" in row["method"]
     assert "cross-fitted" not in table["method"].iloc[0]
     # What the combined model was fitted on are the scores of rows left out.
@@ -576,7 +617,7 @@ def test_comparisons_of_one_constant_model_have_no_test():
         {name: np.full((1, 40), 0.5) for name in probability},
     )
     weights = bootstrap_weights(np.arange(40), 50, rng)
-    table = comparisons(validated, weights, (y, probability))
+    table = comparisons(validated, weights, (y, probability), weights)
     assert table["difference"].tolist() == pytest.approx(
         [auc(y, probability["radiomics"]) - 0.5] * 2
     )

@@ -680,12 +680,19 @@ def test_optimism_reclassification_leaks_and_sample_size(tables, results):
     assert areas[0][3] == wording.quantity_estimate("auc", *limits)
     line = source.loc[("auc", "clinical", ".632+")]
     assert areas[0][4] == wording.quantity("auc", line["corrected"])
-    for name, file in (("reclassification", "reclassification"), ("nested_models", "nested"),
-                       ("leakage_check", "permutations")):  # fmt: skip
+    for name, file in (("nested_models", "nested"), ("leakage_check", "permutations")):
         table = tables[f"{name}_osteoporosis"]
         rows = [row.cells for row in table.rows if not row.section]
         wanted = read_table(folder / f"{file}.tsv")["p"].map(wording.p_number).tolist()
         assert [cells[-1] for cells in rows] == wanted
+    source = read_table(folder / "reclassification.tsv")
+    rows = [row.cells for row in tables["reclassification_osteoporosis"].rows if not row.section]
+    assert [cells[1] for cells in rows] == [
+        wording.quantity_estimate(row["index"].partition("_")[0], row["value"], *limits)
+        for row, limits in zip(
+            source.to_dict("records"), source[["ci_low", "ci_high"]].to_numpy(), strict=True
+        )
+    ]
     sizes = read_table(folder / "sample_size.tsv")
     rows = [row.cells for row in tables["sample_size_osteoporosis"].rows]
     assert [cells[7] for cells in rows] == [f"{n:.0f}" for n in sizes["n_required"]]

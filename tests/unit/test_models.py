@@ -53,6 +53,8 @@ def _analysis(**changes: object) -> Analysis:
         "inner_folds": 3,
         "bootstraps": 200,
         "permutations": 0,
+        "score_permutations": 0,
+        "holdout_fraction": 0.3,
     }
     return Analysis.model_validate(settings | changes)
 

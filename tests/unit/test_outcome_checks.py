@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from judged_tables import ORDINAL, SURVIVAL, N, columns, told, written
+from judged_tables import BASIC, ORDINAL, SURVIVAL, N, columns, told, written
 
 from osteoflow.cli import main
 from osteoflow.cohort.assemble import participants_table
@@ -38,7 +38,7 @@ def fitted(table: SubjectsTable, tmp_path, **settings: object) -> str:
 
     As in a run: through the table on disk.
     """
-    analysis = Analysis(**{"name": "a", "clinical": ["age"], "outcome": "fracture", **settings})
+    analysis = Analysis(**BASIC | settings)
     measurements = pd.DataFrame(columns=["participant_id", "session", "rater", "reading"])
     write_table(tmp_path / "people.tsv", participants_table(table, measurements, []))
     people = read_table(tmp_path / "people.tsv")

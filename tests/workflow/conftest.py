@@ -50,6 +50,8 @@ analyses:
     inner_folds: 2
     holdout_fraction: 0.25
     bootstraps: 100
+    permutations: 4
+    score_permutations: 4
 """
 PARTICIPANTS = 18
 

@@ -49,17 +49,15 @@ def reclassification(inputs: Inputs) -> ManuscriptTable:
             cells = (
                 _INDICES.get(index, index),
                 estimate_cell(index.partition("_")[0], *limits),
-                value_cell("statistic", line["z"]),
-                p_number(line["p"]),
             )
             rows.append(Row(cells, indent=1 + ("_" in index)))
-    columns = (*(Column("Index", "left"), Column("Value (95 % CI)"), Column("z"), Column("p")),)
+    columns = (Column("Index", "left"), Column("Value (95 % CI)"))
     notes = (
         "Frozen models on participants they have never seen. NRI without categories (from −2 "
         "to 2): the sum of its parts, each the share moved in the right direction less the share "
-        "moved in the wrong one. IDI: gain in the difference of mean probabilities. p: normal "
-        "test, two-sided, not adjusted; NRI and IDI favour the richer model too often and stand "
-        "beside the differences in AUC, not in their place.",
+        "moved in the wrong one. IDI: gain in the difference of mean probabilities. Without tests, "
+        "as those of NRI and IDI favour the richer model too often; they stand beside the "
+        "differences in AUC, not in their place.",
         *marks.notes,
     )
     held = None
@@ -98,7 +96,8 @@ def nested_models(inputs: Inputs) -> ManuscriptTable:
     )
     notes = (
         "On the training data, on which the models were fitted. df: of the terms added. p: not "
-        "adjusted.",
+        "adjusted; of what the Rad-score adds, by permutation, as the score was learned from these "
+        "participants and chi-squared does not hold for it.",
         *marks.notes,
     )
     title = model_title(what, summary, label, training_words(summary))

@@ -86,7 +86,11 @@ def regression(inputs: Inputs) -> ManuscriptTable:
         *marks.notes,
     ]
     if (table["term"] == RAD_SCORE).any():
-        notes.append("Rad-score: cross-fitted within the training data.")
+        notes.append(
+            "Rad-score: cross-fitted within the training data. It has no p, as it was learned from "
+            "these participants, and its interval takes it for a measured column; what it adds is "
+            "tested by permutation (tests of nested regression models)."
+        )
     title = model_title(title, summary, label, size_words(n, events))
     return ManuscriptTable(inputs.name, title, columns, tuple(rows), tuple(notes))
 

@@ -26,6 +26,7 @@ RATIO_COLUMNS = (
     "model", "set", "adjusted_for", "scale", "unit", "n", "n_events", "hazard_ratio", "ci_low",
     "ci_high", "p", "method",
 )  # fmt: skip
+_NO_TEST = "no test, as the score was learned from these participants"
 
 
 def hazard_ratios(
@@ -36,7 +37,8 @@ def hazard_ratios(
     On the hold-out (``holdout``) each model's score alone: per point its logarithm is 1
     where the model is well calibrated. Scores of radiomic features also beside the clinical and
     measured columns, whose effects are estimated anew there. In the training data (``training``)
-    there are the cross-fitted scores of radiomic features only. ``adjusted_for`` is empty for a
+    there are the cross-fitted scores of radiomic features only, without p values, as they were
+    learned from these rows (:mod:`osteoflow.models.score_test`). ``adjusted_for`` is empty for a
     score alone; ``scale`` is ``per_point`` or ``per_sd``, ``unit`` the points that one is: the
     standard deviation is that of the score in the training data.
     """
@@ -56,7 +58,10 @@ def hazard_ratios(
                     "model": model, "set": part, "adjusted_for": adjusted, "scale": scale,
                     "unit": unit, "n": len(where), "n_events": int(outcome[:, EVENT].sum()),
                 }  # fmt: skip
-                rows.append(about | ratio_of(given, outcome[:, TIME], outcome[:, EVENT], unit))
+                found = ratio_of(given, outcome[:, TIME], outcome[:, EVENT], unit)
+                if part == "training":
+                    found |= {"p": float("nan"), "method": f"{found['method']}; {_NO_TEST}"}
+                rows.append(about | found)
 
     for name, model in final.radiomic.items():
         score = model.learner_.cross_fitted_

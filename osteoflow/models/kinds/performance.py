@@ -12,6 +12,7 @@ from osteoflow.models.comparisons import pairs
 from osteoflow.models.kinds.base import MeasuredKind
 from osteoflow.models.out_of_fold import Array, CrossValidated, Measure, validated_measure
 from osteoflow.models.performance import BOOTSTRAP
+from osteoflow.models.sufficient import LEAST_TESTED
 from osteoflow.statistics.intervals import holm, percentile_interval
 
 Held = tuple[Array, Mapping[str, Array]]
@@ -79,8 +80,8 @@ def comparisons(
     """Differences between models in the measures that the kind compares.
 
     On the hold-out, with frozen models, twice the smaller share of resamples on either side of 0 is
-    a p value, adjusted by Holm's method over the pairs of one measure; in cross-validation there
-    are intervals alone.
+    a p value, adjusted by Holm's method over the pairs of one measure, if there are participants
+    enough for it; in cross-validation there are intervals alone.
     """
     chosen = pairs(list(result.prediction))
     measures = [measure for measure in kind.measures if measure.name in kind.compared]
@@ -101,7 +102,11 @@ def comparisons(
             about = {"model_a": a, "model_b": b, "metric": measure.name, "z": np.nan, "p": np.nan}
             if apart:
                 found = _difference(apart[a] - apart[b])
-                rows.append(about | found | {"test": f"difference on the hold-out, {BOOTSTRAP}"})
+                words = f"difference on the hold-out, {BOOTSTRAP}"
+                if len(held[0]) < 2 * LEAST_TESTED:
+                    found |= {"p": np.nan}
+                    words = f"not tested, as fewer than {2 * LEAST_TESTED} are held out: {words}"
+                rows.append(about | found | {"test": words})
             found = _difference(draws[a] - draws[b]) | {"p": np.nan}
             words = f"none: difference in cross-validation ({_OVER[measure.over]}), {BOOTSTRAP}"
             rows.append(about | found | {"test": words})

@@ -26,6 +26,7 @@ from osteoflow.models.out_of_fold import Array, CrossValidated, Indices
 from osteoflow.models.parallel import in_order
 from osteoflow.models.performance import bootstrap_weights
 from osteoflow.models.permutation import leakage_check
+from osteoflow.models.score_test import score_null
 from osteoflow.models.seeds import analysis_seeds
 from osteoflow.models.set_aside import hold_out
 from osteoflow.models.tables.coefficients import coefficients
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 
 # Random parts of an analysis.
-SEEDED = ("split", "outer", "final", "bootstrap", "permutation")
+SEEDED = ("split", "outer", "final", "bootstrap", "permutation", "score")
 
 
 def kind_of(analysis: Analysis) -> MeasuredKind:
@@ -157,6 +158,7 @@ def run_kind(
     if held is not None:
         held_weights = bootstrap_weights(data.groups[test], analysis.bootstraps, rng)
     check = leakage_check(kind, data, train, analysis, seeds["permutation"], validated, workers)
+    null = score_null(kind, data, train, analysis, seeds["score"], workers)
     further = own(Fitted(data, parts, validated, weights, final, held))
     sizes = sample_size_table(
         given, train, analysis, candidate_parameters(final, len(data.features))
@@ -165,7 +167,7 @@ def run_kind(
         "predictions": predictions(kind, data, parts, validated, {} if held is None else held[1]),
         "performance": performance(kind, validated, weights, held, held_weights),
         "comparisons": comparisons(kind, validated, weights, held, held_weights),
-        "nested": nested_table(kind, final, data.outcome[train]),
+        "nested": nested_table(kind, final, data.outcome[train], null),
         "selection": selection(final.radiomic, folds),
         "filters": filter_steps(final.radiomic),
         "coefficients": coefficients(final.regressions),
@@ -177,7 +179,12 @@ def run_kind(
         "signature": signature_table(final.radiomic.get("radiomics")),
         **further.tables,
     }
-    warnings = [*data.warnings, *check.warnings, *fit_warnings(kind, final, folds, held_table)]
+    warnings = [
+        *data.warnings,
+        *check.warnings,
+        *null.warnings,
+        *fit_warnings(kind, final, folds, held_table),
+    ]
     warnings += further.warnings
     about = summary(kind, data, parts, analysis, seed, warnings, final, sizes=sizes)
     return AnalysisResult(tables, {"summary": {**about, **further.about}})

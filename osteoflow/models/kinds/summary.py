@@ -10,7 +10,7 @@ import pandas as pd
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.fitting import FittedModels
 from osteoflow.models.kinds.base import Indices, MeasuredKind
-from osteoflow.models.method_words import APPROXIMATE, feature_words, imputation_words
+from osteoflow.models.method_words import feature_words, imputation_words, score_words
 from osteoflow.models.model_size import size_warnings, size_words
 from osteoflow.models.outcome import incorporation_bias
 from osteoflow.models.summary import as_harmonised, radiomic_part
@@ -104,8 +104,7 @@ def methods(kind: MeasuredKind, analysis: Analysis, has_holdout: bool) -> dict[s
             "tests of regressions whose terms another one has, too, on the training data, with the "
             "cross-fitted Rad-score"
         )
-        if "radiomics" in analysis.models:
-            words["nested"] += APPROXIMATE
+        words["nested"] += score_words(analysis)
     if analysis.permutations:
         words["permutation"] = (
             f"{analysis.permutations} permutations of the outcome, the whole pipeline "

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from osteoflow.models.clinical_design import RAD_SCORE
 from osteoflow.models.columns_model import ColumnsModel
 
 
@@ -13,10 +14,11 @@ def coefficients(models: Mapping[str, ColumnsModel]) -> pd.DataFrame:
     """Coefficients with their limits, as the kind of outcome tells them; no rows without a model.
 
     Columns begin with ``model``, ``term``, ``coefficient``; the last one, ``method``, is how the
-    model was fitted.
+    model was fitted. A Rad-score has no p value: it was learned from the same rows, so that a test
+    which takes it for a measured column is far too liberal (:mod:`osteoflow.models.score_test`).
     """
     rows = [
-        {"model": name, **row}
+        {"model": name, **row} | ({"p": float("nan")} if row["term"] == RAD_SCORE else {})
         for name, model in models.items()
         for row in model.regression_.rows(model.terms_)
     ]
