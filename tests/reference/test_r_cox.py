@@ -18,9 +18,9 @@ from osteoflow.models.concordance import concordance
 from osteoflow.models.cox import CoxFit, fit_cox
 from osteoflow.models.cox_lasso import fit_cox_path
 from osteoflow.models.folded import FoldedFeatures, InnerFold
-from osteoflow.models.kinds.cox_learner import CoxLearner
 from osteoflow.models.kinds.survival import CoxRegression
 from osteoflow.models.kinds.survival_measures import survival_scores
+from osteoflow.models.learners.cox import CoxLearner
 from osteoflow.models.proportional_hazards import check_proportional_hazards
 from osteoflow.statistics.kaplan_meier import kaplan_meier, log_rank, survival_at
 
@@ -194,7 +194,7 @@ def test_cross_validated_partial_likelihood_of_glmnet(share, agrees, monkeypatch
     def at_their_penalties(X, time, event, given=None, *, l1_ratio):
         return fit_cox_path(X, time, event, lambdas if given is None else given, l1_ratio=l1_ratio)
 
-    monkeypatch.setattr("osteoflow.models.kinds.cox_learner.fit_cox_path", at_their_penalties)
+    monkeypatch.setattr("osteoflow.models.learners.cox.fit_cox_path", at_their_penalties)
     for penalty in ("lambda_min", "lambda_1se"):
         learner = CoxLearner(float(share), penalty)
         learner.fit(whole_and_folds(), np.column_stack(outcome()))
