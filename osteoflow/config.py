@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from osteoflow.errors import StudyError
+from osteoflow.models.baselines import automatic_baselines
 from osteoflow.settings.analysis import Analysis
 from osteoflow.settings.cohort import Cohort
 from osteoflow.settings.ct import Ct
@@ -82,6 +83,13 @@ class Config(Section):
                 raise ValueError(f"analyses.{analysis.name}: {problem}")
             if unread := analysis.without_use():
                 raise ValueError(f"analyses.{analysis.name}: {'; '.join(unread)}")
+        return self
+
+    @model_validator(mode="after")
+    def _baselines_are_chosen(self) -> Config:
+        for analysis in self.analyses:
+            if analysis.baselines is None:
+                analysis.baselines = automatic_baselines(analysis, self.cohort.summaries)
         return self
 
     def _unsupported_radiomics(self, analysis: Analysis) -> str | None:

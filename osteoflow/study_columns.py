@@ -9,6 +9,7 @@ from osteoflow.config import Config
 from osteoflow.errors import StudyError
 from osteoflow.models.measurements import roc_problems
 from osteoflow.models.outcome import refusals
+from osteoflow.models.predictor_notes import declared_notes
 from osteoflow.settings.statistics import TESTS_OF_TWO
 from osteoflow.statistics.column_checks import column_problems, columns_used
 from osteoflow.statistics.rules import Cells, columns_in_rule, unknown_column
@@ -56,12 +57,20 @@ def agreement_problems(config: Config, table: SubjectsTable) -> list[str]:
 
 
 def analysis_warnings(config: Config, table: SubjectsTable) -> list[str]:
-    """Analyses that the participants of the table do not suffice for, and rows that they leave out.
+    """Analyses that the participants of the table do not suffice for, rows that they leave out, and
+    models that are missing or rest on what only the authors know.
 
     They are no mistakes: participants may follow, and the rest of a study does not depend on its
     models.
     """
-    return [text for found in _findings(config, table) for text in found.warnings]
+    return [
+        *(text for found in _findings(config, table) for text in found.warnings),
+        *(
+            f"analyses.{analysis.name}: {text}"
+            for analysis in config.analyses
+            for text in declared_notes(analysis)
+        ),
+    ]
 
 
 def _findings(config: Config, table: SubjectsTable) -> list[Findings]:

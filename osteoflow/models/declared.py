@@ -42,7 +42,7 @@ def fit_declared(
         ``radiomics``, and it is the one that enters the combined model.
     """
     found: dict[str, Model | Signature] = {}
-    for column in analysis.baselines:
+    for column in analysis.baselines or ():
         name = f"baseline_{column}"
         found[name] = fit_columns([column], name, None)
     for block in ("clinical", "measurements"):

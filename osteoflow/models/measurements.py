@@ -14,9 +14,9 @@ from osteoflow.models.outcome import (
     IDENTIFIERS,
     defining_predictors,
     incorporation_bias,
-    quantities,
 )
 from osteoflow.models.published import class_scheme, published_cutoffs, unmet_conditions
+from osteoflow.models.quantity import DXA, HU, MUSCLE_HU, VBMD, quantities
 from osteoflow.statistics.rules import columns_in_rule, unknown_column
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from osteoflow.settings.statistics import MeasurementRoc
 
 # Quantities of which lower values speak for weak bone. R2* falls with the trabeculae, T2* rises.
-_LOWER = frozenset({"volumetric bone density", "CT attenuation", "areal bone density (DXA)"})
+_LOWER = frozenset({VBMD, HU, MUSCLE_HU, DXA})
 MIN_CLASS = 2
 ROC_COLUMNS = (
     *("name", "outcome", "measurement", "direction", "n", "n_events", "n_left_out"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from osteoflow.models.baselines import baseline_words
 from osteoflow.models.learners import gradient_boosting, logistic, random_forest, svm
 from osteoflow.models.sufficient import LEAST_TESTED
 from osteoflow.wording import count, listing, significant
@@ -52,7 +53,7 @@ def methods(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
             f"decision curves for a prevalence of {analysis.prevalence:g}, to which the models' "
             "probabilities were carried by the odds of the event"
         )
-    return words
+    return words | baseline_words(analysis)
 
 
 def feature_words(analysis: Analysis) -> dict[str, str]:

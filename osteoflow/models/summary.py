@@ -12,6 +12,7 @@ from osteoflow.models.dataset import Dataset
 from osteoflow.models.fitting import FittedModels
 from osteoflow.models.method_words import methods
 from osteoflow.models.outcome import incorporation_bias
+from osteoflow.models.predictor_notes import predictor_notes
 
 if TYPE_CHECKING:
     from osteoflow.settings.analysis import Analysis
@@ -28,6 +29,7 @@ def summary(
     """The analysis in numbers and words."""
     outcome = data.outcome
     bias = incorporation_bias(analysis.outcome, analysis.columns, analysis.images)
+    notes = predictor_notes(analysis)
     return {
         "name": analysis.name,
         "kind": analysis.kind,
@@ -40,10 +42,10 @@ def summary(
         "n_events_holdout": int(outcome[test].sum()),
         "clinical": list(analysis.clinical),
         "measurements": list(analysis.measurements),
-        "baselines": list(analysis.baselines),
+        "baselines": list(analysis.baselines or ()),
         "radiomics": radiomic_part(data, analysis, final),
         "models": analysis.models,
-        "warnings": [*bias, *warnings],
+        "warnings": [*bias, *notes, *warnings],
         "incorporation_bias": bool(bias),
         "prevalence": analysis.prevalence,
         "seed": seed,

@@ -12,6 +12,7 @@ from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 from osteoflow.measurements import dictionary
 from osteoflow.models.outcome import outcome_quantities
+from osteoflow.models.quantity import DXA
 from osteoflow.reports.html import HtmlTable, given, make_table
 from osteoflow.statistics.reference_test import interval_warnings
 from osteoflow.statistics.sessions import one_row_per_participant
@@ -31,7 +32,6 @@ FILES = (
     *("mixed_models", "measurement_roc", "measurement_cutoffs", "measurement_pairs"),
 )
 FDR = "p (FDR): adjusted by Benjamini and Hochberg's method within "
-DXA = "areal bone density (DXA)"
 DIRECTIONS = {"higher": "higher values", "lower": "lower values"}
 
 

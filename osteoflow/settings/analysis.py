@@ -155,10 +155,12 @@ class Analysis(Section):
         description="Columns with measurements (vBMD, HU, PDFF, T2*) that make a model of their "
         "own and enter the combined model.",
     )
-    baselines: list[str] = Field(
-        [],
+    baselines: list[str] | None = Field(
+        None,
         description="Columns each of which makes a model alone that the others are compared with, "
-        "such as the mean HU.",
+        "such as the mean HU. Left out, with radiomic features of the CT (`ct`, `vbmd`): the first "
+        "mean vBMD of `cohort.summaries`, else the first mean HU, that does not define the "
+        "outcome, unless a model of vBMD or HU alone is there already. `[]`: none.",
     )
     radiomics: RadiomicsPredictors | None = Field(
         None, description="The radiomic predictors; absent: none."
@@ -226,12 +228,12 @@ class Analysis(Section):
     @property
     def columns(self) -> list[str]:
         """Columns of the participants table that are predictors, each once."""
-        return list(dict.fromkeys([*self.clinical, *self.measurements, *self.baselines]))
+        return list(dict.fromkeys([*self.clinical, *self.measurements, *(self.baselines or ())]))
 
     @property
     def models(self) -> list[str]:
         """Names of the models, simple ones first, the combined one last."""
-        names = [f"baseline_{column}" for column in self.baselines]
+        names = [f"baseline_{column}" for column in self.baselines or ()]
         names += ["clinical"] * bool(self.clinical) + ["measurements"] * bool(self.measurements)
         if self.radiomics is not None:
             first, *others = self.radiomics.learners

@@ -122,7 +122,7 @@ def _check_analysis(analysis: Analysis, check: _Check) -> None:
         check.numbers(f"{place}.outcome", [analysis.outcome])
     check.numbers(f"{place}.time", [analysis.time] if analysis.time else [])
     check.numbers(f"{place}.measurements", analysis.measurements)
-    check.numbers(f"{place}.baselines", analysis.baselines)
+    check.numbers(f"{place}.baselines", analysis.baselines or [])
     if analysis.holdout_rule is not None:
         check.rule(f"{place}.holdout_rule", analysis.holdout_rule)
     if analysis.radiomics is not None and analysis.radiomics.reliability_set is not None:

@@ -561,6 +561,8 @@ def test_exclusions_and_incorporation_bias_are_told():
     assert found["n_holdout"] == 13
     assert found["incorporation_bias"] is True
     assert "incorporation bias" in found["warnings"][0]
+    assert any("no model of vBMD or HU alone" in text for text in found["warnings"])
+    assert "no such mean is declared" in found["methods"]["baselines"]
 
 
 def test_participants_count_once():

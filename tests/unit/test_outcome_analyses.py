@@ -102,6 +102,7 @@ def test_ordinal_analysis_has_its_tables_and_words(ordinal):
     assert sum(summary["classes_holdout"].values()) == summary["n_holdout"]
     assert summary["seed"] == 3
     assert summary["incorporation_bias"] is False
+    assert summary["methods"]["baselines"].startswith("HU L1 alone")
     assert "proportional-odds" in summary["methods"]["lasso"]
     assert "inner folds" in summary["methods"]["lasso"]
     assert "without a p value for what the Rad-score adds" in summary["methods"]["nested"]

@@ -174,9 +174,12 @@ def _paragraphs(told_of: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _methods(item: AnalysisFacts) -> dict[str, str]:
-    """Steps of an analysis but the hold-out, which is told with its numbers."""
+    """Steps of an analysis but the hold-out, which is told with its numbers, and baselines, which
+    are told with the predictors where there are any.
+    """
+    told_already = {"holdout", "baselines"} if item.summary.get("baselines") else {"holdout"}
     steps = item.summary.get("methods") or {}
-    return {name: words for name, words in steps.items() if name != "holdout"}
+    return {name: words for name, words in steps.items() if name not in told_already}
 
 
 def _evaluation(item: AnalysisFacts) -> list[str]:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from osteoflow.models.baselines import baseline_words
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.fitting import FittedModels
 from osteoflow.models.kinds.base import Indices, MeasuredKind
 from osteoflow.models.method_words import feature_words, imputation_words, score_words
 from osteoflow.models.model_size import size_warnings, size_words
 from osteoflow.models.outcome import incorporation_bias
+from osteoflow.models.predictor_notes import predictor_notes
 from osteoflow.models.summary import as_harmonised, radiomic_part
 from osteoflow.wording import significant
 
@@ -33,6 +35,7 @@ def summary(
     """The analysis in numbers and words; ``sizes`` is its table of sample sizes."""
     test = parts[1]
     bias = incorporation_bias(analysis.outcome, analysis.columns, analysis.images)
+    notes = predictor_notes(analysis)
     held = {f"{key}_holdout": v for key, v in kind.sizes(data.outcome[test]).items()}
     steps = as_harmonised(methods(kind, analysis, len(test) > 0), final)
     if words := size_words(sizes, analysis):
@@ -49,10 +52,10 @@ def summary(
         **(held if len(test) else {}),
         "clinical": list(analysis.clinical),
         "measurements": list(analysis.measurements),
-        "baselines": list(analysis.baselines),
+        "baselines": list(analysis.baselines or ()),
         "radiomics": radiomic_part(data, analysis, final),
         "models": analysis.models,
-        "warnings": [*bias, *size_warnings(sizes), *warnings],
+        "warnings": [*bias, *notes, *size_warnings(sizes), *warnings],
         "incorporation_bias": bool(bias),
         "seed": seed,
         "methods": steps,
@@ -118,4 +121,4 @@ def methods(kind: MeasuredKind, analysis: Analysis, has_holdout: bool) -> dict[s
             else f"{significant(100 * analysis.holdout_fraction, 3)} % of the participants, drawn "
             f"at random within each {within}"
         )
-    return words
+    return words | baseline_words(analysis)
