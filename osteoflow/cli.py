@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,14 +295,15 @@ def _status(options: argparse.Namespace) -> int:
 
 def _why(options: argparse.Namespace) -> int:
     from osteoflow.running.batches import is_joined
-    from osteoflow.running.failed import leave_out
+    from osteoflow.running.failed import nobody_left_out
     from osteoflow.running.owner import Ownership
     from osteoflow.running.why import why
 
-    with Ownership(options.study, _say):
+    with Ownership(options.study, _say), ExitStack() as stack:
         if not is_joined(options.study):
             _take_inventory(options.study)
-            leave_out(options.study, [])
+            # As the next run will; until then the list tells who failed in the last one.
+            stack.enter_context(nobody_left_out(options.study))
         for line in why(options.study):
             print(line)
     return 0

@@ -30,14 +30,18 @@ class Step:
         The step's folder, made here; its status goes there as ``status.json``.
     log
         Log file; everything logged and any traceback goes there.
+    raw
+        Paths of raw data that the step reads: no traceback names them.
     """
 
-    def __init__(self, name: str, folder: str | Path, log: str | Path) -> None:
+    def __init__(
+        self, name: str, folder: str | Path, log: str | Path, raw: Iterable[str] = ()
+    ) -> None:
         self.name = name
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.items: list[dict[str, Any]] = []
-        log_to(log)
+        log_to(log, tuple(raw))
 
     def run(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from osteoflow.config import Config, load_config
 from osteoflow.ct.certificate import certified_phantom
 from osteoflow.errors import StudyError
 from osteoflow.io.tables import read_rows
+from osteoflow.io.whole import whole_file
 from osteoflow.layout import INVENTORY, JOINED
 from osteoflow.resources import ROOT
 from osteoflow.review.table import REVIEW_TSV, review_problems
@@ -113,15 +115,21 @@ class Study:
     def radiomics_settings(self) -> dict[str, dict[str, Any]]:
         """Settings of each image's features, as read from their YAML files."""
         return {
-            image: _read_yaml(settings_path(self.settings, item.settings))
+            image: _read_yaml(settings_path(self.folder, item.settings, self.settings))
             for image, item in self.config.radiomics.images.items()
         }
 
 
-def settings_path(study: Path, settings: str) -> Path:
-    """A preset by name (``vbmd``), or a file by its path as seen from the study folder."""
+def settings_path(study: Path, settings: str, fixed: Path | None = None) -> Path:
+    """A preset by name (``vbmd``), or a file by its path as seen from the study folder.
+
+    ``fixed`` is where a run has a copy of ``config/``; what lies elsewhere has no copy.
+    """
     preset = ROOT / "config" / "radiomics" / f"{settings}.yaml"
-    return preset if preset.exists() else study / settings
+    if preset.exists():
+        return preset
+    copy = (fixed or study) / settings
+    return copy if copy.exists() else study / settings
 
 
 def check_folder(folder: Path) -> tuple[Config, SubjectsTable]:
@@ -138,10 +146,32 @@ def check_folder(folder: Path) -> tuple[Config, SubjectsTable]:
 
 
 def take_snapshot(folder: Path) -> None:
-    """Keep a study's settings and table as they are at the begin of a run."""
+    """Keep a study's settings and table as they are at the begin of a run.
+
+    Raises
+    ------
+    OSError
+        A file cannot be copied, as on a full disk; the last run's copy stays then.
+    """
     target = folder / SNAPSHOT
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(folder / "config", target / "config")
+    with whole_file(target) as part:
+        _copy_folder(folder / "config", part / "config")
+        if target.exists():
+            shutil.rmtree(target)
+
+
+def _copy_folder(source: Path, copy: Path) -> None:
+    """Copy a folder; unlike ``shutil.copytree`` stop at the first error and tell it as it is."""
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for root, _, names in os.walk(source, onerror=stop, followlinks=True):
+        here = copy / Path(root).relative_to(source)
+        here.mkdir(parents=True)
+        for path in (Path(root) / name for name in names):
+            if path.exists():  # the lock of an editor is a link that leads nowhere
+                shutil.copy2(path, here / path.name)
 
 
 def frozen_study(folder: Path, given: dict[str, Any]) -> Study:
@@ -247,7 +277,7 @@ def _settings_problems(folder: Path, settings: Path, config: Config) -> list[str
     problems = []
     for image, item in config.radiomics.images.items():
         place = f"config: radiomics.images.{image}.settings"
-        path = settings_path(settings, item.settings)
+        path = settings_path(folder, item.settings, settings)
         if not path.exists():
             problems.append(f"{place}: '{item.settings}' is neither a preset nor a file")
             continue

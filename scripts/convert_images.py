@@ -10,13 +10,14 @@ from osteoflow.acquisitions import ITEMS, load_acquisition
 from osteoflow.io.volume import read_json, write_volume
 from osteoflow.layout import SubjectFiles
 from osteoflow.step import Step
+from osteoflow.step_log import raw_paths
 
 
 def main(entry_path, folder, log):
     """Convert all acquisitions of one subject."""
     entry = read_json(entry_path)
     files = SubjectFiles.beside(folder)
-    step = Step("convert", folder, log)
+    step = Step("convert", folder, log, raw_paths(entry))
 
     def work(item):
         images, warnings = load_acquisition(item, entry, Path.cwd())

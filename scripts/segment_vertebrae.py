@@ -16,6 +16,7 @@ from osteoflow.layout import SubjectFiles
 from osteoflow.outline_source import source_of
 from osteoflow.outlined import read_outlines
 from osteoflow.step import Step, has_item
+from osteoflow.step_log import raw_paths
 from osteoflow.subject_masks import SubjectMasks
 
 
@@ -24,7 +25,7 @@ def main(masks_path, outlines, folder, params, log):
     masks = read_json(masks_path)["masks"]
     outlined = read_outlines(outlines)
     files = SubjectFiles.beside(folder)
-    step = Step("segment", folder, log)
+    step = Step("segment", folder, log, raw_paths(masks))
     converted = files.step_status("convert")
     made = SubjectMasks(files, Path.cwd(), params.erosion_mm, json.loads(params.further))
     for item, (space, *_) in RATERS.items():

@@ -36,17 +36,32 @@ TELLING = (
     "cleanup_metadata",
     "conda_create_envs_only",
 )
+# Options with which Snakemake ends well although not every subject is what code and settings files
+# of today make.
+PARTIAL = (
+    "until",
+    "omit_from",
+    "batch",
+    "touch",
+    "rerun_triggers",
+    "ignore_incomplete",
+    "config",
+    "configfile",
+    "replace_workflow_config",
+)
 
 
 @dataclass(frozen=True)
 class Asked:
     """What further options ask Snakemake for.
 
-    ``targets`` are rules and files, none for everything; ``runs`` tells whether jobs are run.
+    ``targets`` are rules and files, none for everything; ``runs`` tells whether jobs are run;
+    ``partial`` whether they may leave results that today's files would not make.
     """
 
     targets: tuple[str, ...] = ()
     runs: bool = True
+    partial: bool = False
 
     @property
     def whole(self) -> bool:
@@ -56,7 +71,8 @@ class Asked:
     @property
     def subjects(self) -> bool:
         """Every subject is made."""
-        return self.whole or (self.runs and "participants" in self.targets)
+        made = self.whole or (self.runs and "participants" in self.targets)
+        return made and not self.partial
 
 
 def asked_for(options: Sequence[str]) -> Asked:
@@ -65,9 +81,11 @@ def asked_for(options: Sequence[str]) -> Asked:
         return Asked()
     from snakemake.cli import get_argument_parser
 
-    found, _ = get_argument_parser().parse_known_args(list(options))
+    parser = get_argument_parser()
+    found, _ = parser.parse_known_args(list(options))
     runs = not any(getattr(found, name, None) for name in TELLING)
-    return Asked(tuple(str(target) for target in found.targets), runs)
+    partial = any(getattr(found, name, None) != parser.get_default(name) for name in PARTIAL)
+    return Asked(tuple(str(target) for target in found.targets), runs, partial)
 
 
 def snakemake(

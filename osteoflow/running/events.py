@@ -77,8 +77,13 @@ def note_stop(study: Path) -> None:
 
 
 def every_subject_ended(study: Path) -> bool:
-    """Whether each subject that the last run planned was finished or failed: none was given up."""
+    """Whether each subject that the last run planned was finished or failed: none was given up.
+
+    A run that ended before it had planned, which nobody saw plan, ended no subject.
+    """
     events = read_events(study)
+    if not events.planned:
+        return False
     last = STEPS[-1]
     done = {e.subject for e in events.ends.values() if e.rule == last and e.event == "finished"}
     failed = {e.subject for e in events.ends.values() if e.subject and e.event == "failed"}

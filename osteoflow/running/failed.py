@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from osteoflow.io.tables import read_rows
-from osteoflow.io.whole import write_text_if_different
+from osteoflow.io.whole import whole_file, write_text_if_different
 from osteoflow.layout import INVENTORY
 from osteoflow.running.events import JobEnd
 
@@ -23,6 +26,25 @@ def leave_out(study: Path, failed: list[JobEnd]) -> None:
     )
     text = "\n".join("\t".join(row) for row in [COLUMNS, *rows]) + "\n"
     write_text_if_different(study / FAILED_TSV, text)
+
+
+@contextmanager
+def nobody_left_out(study: Path) -> Iterator[None]:
+    """Within, no subject is left out, as when a run begins; then the list is as it was before.
+
+    The list must exist.
+    """
+    path = study / FAILED_TSV
+    before, times = path.read_bytes(), path.stat()
+    leave_out(study, [])
+    try:
+        yield
+    finally:
+        if path.read_bytes() != before:
+            # With its time: what rests on it is as up to date as it was.
+            with whole_file(path) as part:
+                part.write_bytes(before)
+                os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def left_out(study: Path) -> list[dict[str, str]]:

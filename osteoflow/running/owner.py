@@ -2,6 +2,10 @@
 
 Snakemake locks a study's results while it runs and leaves the lock behind when it is killed. The
 owner's file tells host and processes, so that the next run knows whether the owner still lives.
+
+The file is made whole or not at all under a name that must be free. A dead owner's study is taken
+over by whoever first makes a file named after the dead owner's very words; only then is the owner's
+file replaced, if these words still stand in it. So of commands that start together one goes on.
 """
 
 from __future__ import annotations
@@ -22,8 +26,7 @@ from typing import Any
 import psutil
 
 from osteoflow.errors import StudyError
-from osteoflow.io.volume import write_json
-from osteoflow.io.whole import PART_SUFFIX
+from osteoflow.io.whole import PART_SUFFIX, write_text, write_text_if_free
 from osteoflow.running.records import distrust_unrecorded
 
 OWNER = Path(".snakemake") / "osteoflow-owner.json"
@@ -31,6 +34,7 @@ OWNER = Path(".snakemake") / "osteoflow-owner.json"
 MARKER = "OSTEOFLOW_RUN"
 SECONDS_TO_CANCEL = 120
 SECONDS_TO_END = 20
+SECONDS_TO_WRITE = 1
 
 
 class Ownership:
@@ -57,15 +61,40 @@ class Ownership:
         self.say = say
         self.on_cluster = on_cluster
         self.processes = [_identity(os.getpid())]
+        # Whether a run that died left behind what is not cleared away yet, and cluster jobs.
+        self.to_recover = self.jobs_left = False
 
     def __enter__(self) -> Ownership:
-        if self.path.exists():
-            owner = _read(self.path)
-            _check_dead(owner)
+        dead = self._claim(self.path)
+        if dead is not None:
             self.say("The last run of this study ended without finishing; going on from there.")
-            self.recover(owner["on_cluster"])
-        self._write()
+            try:
+                self.recover(dead["on_cluster"])
+            except BaseException:
+                self._leave()
+                raise
+            self._write()
         return self
+
+    def _claim(self, path: Path, jobs_left: bool = False) -> dict[str, Any] | None:
+        """Make an owner's file ours; what an owner who died had written there, if any."""
+        while not write_text_if_free(path, self._text(jobs_left)):
+            found = _read(path)
+            if found is None:
+                continue  # its owner has just ended in order
+            _check_dead(found)
+            jobs_left = jobs_left or found["on_cluster"]
+            successor = path.with_name(f"{path.stem}-{_digest(found)}{path.suffix}")
+            # Who was taking over may have died too: its file is claimed in the same way.
+            self._claim(successor, jobs_left)
+            try:
+                # Another one may have taken over, and given the successor's name free again.
+                if _read(path) == found:
+                    write_text(path, self._text(jobs_left))
+                    return found
+            finally:
+                successor.unlink(missing_ok=True)
+        return None
 
     def __exit__(
         self,
@@ -73,7 +102,16 @@ class Ownership:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.path.unlink(missing_ok=True)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Give the study free; what is not cleared away yet is left to the next run as to do."""
+        if not self.to_recover:
+            self.path.unlink(missing_ok=True)
+            return
+        self.processes = []
+        with suppress(OSError):  # a full disk: this process, which is named there, ends as well
+            self._write()
 
     def add_process(self, pid: int) -> None:
         """Another process that works for this run and may outlive its parent."""
@@ -82,15 +120,16 @@ class Ownership:
             self._write()
 
     def _write(self) -> None:
-        write_json(
-            self.path,
-            {
-                "host": socket.gethostname(),
-                "slurm_job": os.environ.get("SLURM_JOB_ID", ""),
-                "on_cluster": self.on_cluster,
-                "processes": self.processes,
-            },
-        )
+        write_text(self.path, self._text(self.jobs_left))
+
+    def _text(self, jobs_left: bool) -> str:
+        content = {
+            "host": socket.gethostname(),
+            "slurm_job": os.environ.get("SLURM_JOB_ID", ""),
+            "on_cluster": self.on_cluster or jobs_left,
+            "processes": self.processes,
+        }
+        return json.dumps(content, indent=2) + "\n"
 
     def recover(self, on_cluster: bool) -> None:
         """Clear away what a Snakemake that was killed left behind.
@@ -103,8 +142,9 @@ class Ownership:
         Raises
         ------
         StudyError
-            Its cluster jobs do not end, or whether they live cannot be found out.
+            Its cluster jobs or processes do not end, or whether jobs live cannot be found out.
         """
+        self.to_recover, self.jobs_left = True, on_cluster
         if on_cluster and (cancelled := cancel_cluster_jobs(job_prefix(self.study))):
             self.say(f"Cancelled {cancelled} cluster jobs that it left behind.")
         if ended := end_processes(self.study):
@@ -115,6 +155,7 @@ class Ownership:
         unrecorded = distrust_unrecorded(self.study)
         if unrecorded:
             self.say(f"{unrecorded} results that nobody kept a record of will be made again.")
+        self.to_recover = self.jobs_left = False
 
 
 def job_prefix(study: Path) -> str:
@@ -149,18 +190,42 @@ def cancel_cluster_jobs(prefix: str) -> int:
 def end_processes(study: Path) -> int:
     """End the processes on this host that a dead run of a study started; how many there were.
 
-    A killed Snakemake leaves the steps that it was running, which would go on writing.
+    A killed Snakemake leaves the steps that it was running, which would go on writing. A step may
+    begin a process while the list of processes is read, and a program that is just being loaded
+    shows no environment: they are looked for until two readings in a row find none.
+
+    Raises
+    ------
+    StudyError
+        They do not end, as where a network disk does not answer.
     """
     me = psutil.Process()
     spared = {me.pid, *(parent.pid for parent in me.parents())}
+    until = time.monotonic() + SECONDS_TO_END
+    ended: set[int] = set()
+    readings_without = 0
+    while readings_without < 2:
+        left = _kill_processes(study, spared)
+        readings_without = 0 if left else readings_without + 1
+        ended |= {int(pid) for pid, _ in left}
+        # An ended process that its parent never asks for stays in the list, and writes nothing.
+        while living := [int(pid) for pid, born in left if _lives(int(pid), born)]:
+            if time.monotonic() > until:
+                numbers = ", ".join(map(str, living))
+                raise StudyError([f"processes of a run that died do not end: {numbers}"])
+            time.sleep(0.02)
+    return len(ended)
+
+
+def _kill_processes(study: Path, spared: set[int]) -> list[list[float]]:
+    """Kill a study's processes but those spared; number and time of birth of each."""
     left = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if process.pid not in spared and process.environ().get(MARKER) == str(study):
+                left.append(_identity(process.pid))
                 process.kill()
-                left.append(process)
-    psutil.wait_procs(left, timeout=SECONDS_TO_END)
-    return len(left)
+    return left
 
 
 def _live_jobs(prefix: str) -> list[str]:
@@ -217,12 +282,26 @@ def _job_ended(job: str) -> bool:
     return job not in live
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any] | None:
+    """What an owner wrote; ``None`` where there is no file. What was cut off names nobody."""
     unknown = {"host": socket.gethostname(), "slurm_job": "", "on_cluster": False, "processes": []}
-    try:
-        return unknown | json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return unknown
+    until = time.monotonic() + SECONDS_TO_WRITE
+    while True:
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
+        try:
+            return unknown | json.loads(text)
+        except ValueError:
+            # Where a file system has no hard links, a new file is empty for a moment.
+            if time.monotonic() > until:
+                return unknown | {"text": text}
+        time.sleep(0.05)
+
+
+def _digest(owner: dict[str, Any]) -> str:
+    return sha256(json.dumps(owner, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _lives(pid: int, born: float) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 RECORDS = Path(".snakemake") / "metadata"
 MARKS = Path(".snakemake") / "incomplete"
 # Folders and files of `results` that Snakemake keeps no records of.
-OUTSIDE = ("inventory", "logs", "benchmarks", "status.tsv", "report/workflow.html")
+OUTSIDE = ("inventory", "logs", "benchmarks", "review", "status.tsv", "report/workflow.html")
 # Snakemake puts this file into every folder that is a result as a whole.
 MADE_AS_A_WHOLE = ".snakemake_timestamp"
 LONGEST_NAME = 255

@@ -80,7 +80,7 @@ def run_study(
         begun = begin(study)
         code, failed = _run(study, owner, profile, cores, options, warm)
         left = [end for end in failed if end.subject]
-        if asked.subjects and every_subject_ended(study):
+        if asked.subjects and (code == 0 or every_subject_ended(study)):
             finish(study, begun, {end.subject for end in left})
         if code != 0 and without_failed and left:
             leave_out(study, left)

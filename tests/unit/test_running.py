@@ -13,12 +13,15 @@ from snakemake.cli import parse_args
 from snakemake.persistence.file import FilePersistence
 from snakemake.scheduling.job_scheduler import JobRateLimiter
 
+from osteoflow import cli
 from osteoflow.errors import StudyError
 from osteoflow.inventory.change import describe_change
 from osteoflow.io.whole import whole_file
 from osteoflow.layout import SubjectFiles
+from osteoflow.running import why as why_module
 from osteoflow.running.engine import asked_for
-from osteoflow.running.events import EVENTS, every_subject_ended, failures, log_state
+from osteoflow.running.events import EVENTS, JobEnd, every_subject_ended, failures, log_state
+from osteoflow.running.failed import FAILED_TSV, leave_out, left_out
 from osteoflow.running.lost import notice_lost_folders
 from osteoflow.running.owner import MARKER, OWNER, Ownership
 from osteoflow.running.records import MARKS, RECORDS, distrust_unrecorded
@@ -86,6 +89,7 @@ def test_results_without_a_whole_record_are_marked_as_unfinished(tmp_path):
         "results/logs/convert/sub-01.log": None,
         "results/inventory/sub-01.json": None,
         "results/report/workflow.html": None,
+        "results/review/pictures/sub-01/ct_L1.png": None,
     }
     for path, record in made.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -288,8 +292,13 @@ def test_subjects_that_a_run_gave_up_are_noticed(tmp_path):
     assert every_subject_ended(tmp_path)
     happened(tmp_path, planned(measure=3, convert=3), *done)
     assert not every_subject_ended(tmp_path)
+    happened(tmp_path, planned(total=1, assemble_cohort=1), event("failed", "assemble_cohort"))
+    assert every_subject_ended(tmp_path)  # all of them before
+    # Ended before it planned: by Ctrl-C, a signal, a mistake in the settings.
+    happened(tmp_path, json.dumps({"time": 1.0, "event": "stopped"}))
+    assert not every_subject_ended(tmp_path)
     (tmp_path / EVENTS).unlink()
-    assert every_subject_ended(tmp_path)  # there was nothing to do
+    assert not every_subject_ended(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -299,6 +308,11 @@ def test_subjects_that_a_run_gave_up_are_noticed(tmp_path):
         (["--default-resources", "slurm_partition=cpu", "slurm_account=lab"], True, True, True),
         (["participants", "--retries", "2"], False, True, True),
         (["results/status.tsv"], False, False, True),
+        # Ends well, with subjects that are not (all) what today's code and settings make.
+        (["participants", "--until", "convert"], False, False, True),
+        (["participants", "--touch"], False, False, True),
+        (["participants", "--rerun-triggers", "mtime"], False, False, True),
+        (["participants", "--config", "study={seed: 1}"], False, False, True),
         (["-n"], False, False, False),
         (["--lint"], False, False, False),
     ],
@@ -341,6 +355,32 @@ def test_status_says_done_excluded_failed_or_not_run(tmp_path):
     summary = "\n".join(status_summary([first, second]))
     assert "1 done with exclusions" in summary
     assert "1 failed" in summary
+
+
+def test_asking_why_forgets_nobody_who_failed(tmp_path, monkeypatch, capsys):
+    """The next run tries everybody again; until it does, the list of the last one stands."""
+    inventory = tmp_path / "results" / "inventory"
+    inventory.mkdir(parents=True)
+    index = [{"subject": "sub-1", "ct": "yes", "mri": "yes"}]
+    (inventory / "inventory.tsv").write_text("subject\tct\tmri\nsub-1\tyes\tyes\n")
+    (inventory / "exclusions.tsv").write_text("participant_id\tsession\tmodality\tcode\n")
+    leave_out(tmp_path, [JobEnd("segment", "sub-1", "results/logs/segment/sub-1.log", "failed")])
+    listed = tmp_path / FAILED_TSV
+    os.utime(listed, ns=(10**18, 10**18))
+    before = listed.read_text()
+
+    def plan(study):
+        yield f"{len(left_out(study))} left out"
+        raise StudyError(["Snakemake cannot plan this study"])
+
+    monkeypatch.setattr(cli, "_take_inventory", lambda study: None)
+    monkeypatch.setattr(why_module, "why", plan)
+    assert cli.main(["why", str(tmp_path)]) == 2
+    assert capsys.readouterr().out == "0 left out\n"
+    assert listed.read_text() == before
+    assert listed.stat().st_mtime_ns == 10**18
+    (row,) = status_rows(tmp_path, index)
+    assert row["segment"] == "failed: see results/logs/segment/sub-1.log"
 
 
 def test_changes_of_raw_data_are_counted_not_named():
