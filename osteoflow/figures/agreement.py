@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from osteoflow.figures.panels import (
     AGREEMENT_LINES,
     LETTERS,
+    agreement_bands,
     agreement_line,
     frame_differences,
     in_brackets,
-    limits_band,
     no_difference,
     panel_letter,
     width_for,
@@ -140,7 +140,7 @@ def _trend(row: dict) -> str:
     if not row["slope_p"] < 0.05:
         return ""
     slope, p = significant(row["slope"], 2), p_value(row["slope_p"])
-    return f", proportional bias: {slope} per unit of the mean, {p}"
+    return f", proportional bias: {slope} per unit of the mean, {p} (Pitman's test, not adjusted)"
 
 
 def _region(roi: str) -> str:
@@ -150,9 +150,11 @@ def _region(roi: str) -> str:
 
 
 def _bland_altman_panel(axes: Axes, points: pd.DataFrame, row: dict) -> None:
-    axes.axhspan(row["bias_low"], row["bias_high"], color=BLUE, alpha=0.12, linewidth=0)
-    for limit in ("loa_low", "loa_high"):
-        limits_band(axes, row[f"{limit}_low"], row[f"{limit}_high"])
+    agreement_bands(
+        axes,
+        (row["bias_low"], row["bias_high"]),
+        [(row[f"{limit}_low"], row[f"{limit}_high"]) for limit in ("loa_low", "loa_high")],
+    )
     no_difference(axes)
     many = rasterised(len(points))
     axes.scatter(

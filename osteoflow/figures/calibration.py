@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,20 +15,41 @@ from osteoflow.figures.model_tables import (
     SET_NAMES,
     Estimate,
     drawn_sets,
-    mean_probabilities,
     models_present,
     outcome_of,
     performance_of,
     set_size,
 )
-from osteoflow.figures.panels import band, identity, proportions, width_for
-from osteoflow.figures.style import GREY, PAGE_MM, look, model_style, new_figure, plain, wrap
+from osteoflow.figures.panels import (
+    band,
+    identity,
+    in_brackets,
+    panel_letter,
+    proportions,
+    width_for,
+)
+from osteoflow.figures.style import (
+    GREY,
+    LETTER_MM,
+    PAGE_MM,
+    TITLE_SIZE,
+    look,
+    model_style,
+    new_figure,
+    panel_title,
+    text_width,
+    wrap,
+)
 from osteoflow.model_names import in_sentence, model_name
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import listing, quantity, quantity_estimate
 
 RUG_BINS = 25
-MOST_IN_ROW = 4
+MOST_IN_ROW = 5
+# Room in mm left of the first panel, and between two panels, that titles cannot use.
+_LEFT_MM, _BETWEEN_MM = 16.0, 4.0
+_TITLE_LINE_MM = 3.4
+_REPEATS = re.compile(r"\d+ of \d+ repeats defined")
 
 
 def draw_calibration(
@@ -37,10 +59,12 @@ def draw_calibration(
     summary: dict[str, Any],
     settings: Figures,
 ) -> tuple[Figure, str]:
-    """Observed against predicted, one panel per model and set, up to four in a row.
+    """Observed against predicted, one panel per model and set, up to five in a row.
 
-    Points are groups of participants with their interval, the curve is a smooth, the dotted line
-    is perfect calibration; the histogram beneath shows where predictions lie, events upwards.
+    Points are groups of participants with their interval, the curve is the logistic recalibration,
+    the dotted line is perfect calibration; the histogram beneath shows where predictions lie,
+    events upwards. In cross-validation all three are of the repeats' own predictions, as the slope
+    is.
 
     Parameters
     ----------
@@ -62,15 +86,17 @@ def draw_calibration(
     """
     sets = drawn_sets(calibration, "the calibration table")
     models = models_present(calibration, summary)
+    panels = [(name, model) for name in sets for model in models]
     width = width_for(len(models), settings)
-    in_row = len(models) if len(models) < 4 else MOST_IN_ROW
+    in_row = panels_in_row(len(models))
     per_set = -(-len(models) // in_row)
-    panel = width / in_row
+    room = (width - _LEFT_MM) / in_row - _BETWEEN_MM
+    letters = {one: panel_letter(place, len(panels)) for place, one in enumerate(panels)}
     with look():
-        titles, words = _titles(performance, predictions, sets, models, panel - 14)
+        titles = _titles(performance, sets, models, in_row, room)
         rows_of_panels = len(sets) * per_set
-        lines = max(len(title) for title in titles.values()) - 2
-        height = (1.22 * panel + 3 * lines) * rows_of_panels + 4
+        lines = max(title.count("\n") + 1 for title in titles.values())
+        height = (1.3 * (room + _BETWEEN_MM) + _TITLE_LINE_MM * lines + 8) * rows_of_panels
         figure = new_figure(width, min(height, PAGE_MM - 1e-6))
         figure.get_layout_engine().set(hspace=0.04)
         grid = figure.add_gridspec(
@@ -81,55 +107,113 @@ def draw_calibration(
                 row, column = i * per_set + j // in_row, j % in_row
                 axes = figure.add_subplot(grid[2 * row, column])
                 rows = calibration[(calibration["set"] == name) & (calibration["model"] == model)]
-                _curve(axes, rows, model_style(model, j, models), titles[name, model])
+                _curve(axes, rows, model_style(model, j, models))
+                panel_title(axes, letters[name, model], titles[name, model])
                 rug = figure.add_subplot(grid[2 * row + 1, column], sharex=axes)
-                _distribution(rug, mean_probabilities(predictions, model, name))
+                _distribution(rug, predictions, model, name)
                 if j + in_row >= len(models):
                     rug.set_xlabel("Predicted probability")
                 if column == 0:
                     axes.set_ylabel(f"{SET_NAMES[name]}:\nobserved proportion")
-    return figure, _caption(models, summary, words)
+                else:
+                    axes.tick_params(labelleft=False)
+                    rug.tick_params(labelleft=False)
+    numbers = [_numbers(performance, predictions, name, models, letters) for name in sets]
+    return figure, _caption(sets, models, summary, numbers)
+
+
+def panels_in_row(n: int) -> int:
+    """How many of a set's panels stand in a row: at most five, and rows as even as can be."""
+    rows = -(-n // MOST_IN_ROW)
+    return -(-n // rows)
 
 
 def _titles(
     performance: pd.DataFrame,
-    predictions: pd.DataFrame,
     sets: Sequence[str],
     models: Sequence[str],
+    in_row: int,
     room: float,
-) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
-    """Lines above each panel within ``room`` mm, and the estimates with limits for the caption."""
-    titles, words = {}, []
+) -> dict[tuple[str, str], str]:
+    """What stands above each panel of ``room`` mm: the model's name, slope and intercept.
+
+    In a row of panels all names begin on one line, and so do all numbers; a number is never parted
+    from what it is.
+    """
+    found = {}
     for name in sets:
-        for model in models:
-            slope, intercept = (
-                performance_of(performance, model, name, f"calibration_{what}")
-                for what in ("slope", "intercept")
-            )
-            numbers = (
-                f"slope {quantity('calibration_slope', slope.value)}, "
-                f"intercept {quantity('calibration_intercept', intercept.value)}"
-            )
-            titles[name, model] = [*wrap(model_name(model), room), *wrap(numbers, room)]
-            words.append(
-                f"{model_name(model)}, {SET_NAMES[name].lower()} "
-                f"({set_size(predictions, name).words}): slope "
-                f"{_with_limits(slope)}, intercept "
-                f"{_with_limits(intercept)}"
-            )
-    return titles, words
+        for start in range(0, len(models), in_row):
+            beside = models[start : start + in_row]
+            heads = [wrap(model_name(model), room - LETTER_MM, TITLE_SIZE) for model in beside]
+            feet = [_number_lines(performance, model, name, room) for model in beside]
+            lines = max(map(len, heads)) + max(map(len, feet))
+            for model, head, foot in zip(beside, heads, feet, strict=True):
+                between = [""] * (lines - len(head) - len(foot))
+                found[name, model] = "\n".join([*head, *between, *foot])
+    return found
 
 
-def _caption(models: Sequence[str], summary: dict[str, Any], words: Sequence[str]) -> str:
-    return (
+def _number_lines(performance: pd.DataFrame, model: str, name: str, room: float) -> list[str]:
+    parts = []
+    for what in ("slope", "intercept"):
+        metric = f"calibration_{what}"
+        value = performance_of(performance, model, name, metric).value
+        parts.append(f"{what} {quantity(metric, value)}")
+    together = ", ".join(parts)
+    if text_width(together, TITLE_SIZE) <= room:
+        return [together]
+    return [line for part in parts for line in wrap(part, room, TITLE_SIZE)]
+
+
+def _numbers(
+    performance: pd.DataFrame,
+    predictions: pd.DataFrame,
+    name: str,
+    models: Sequence[str],
+    letters: dict[tuple[str, str], str],
+) -> str:
+    """Size of a set, then slope and intercept of each model with limits, for the caption."""
+    size = set_size(predictions, name)
+    words = []
+    for model in models:
+        slope, intercept = (
+            performance_of(performance, model, name, f"calibration_{what}")
+            for what in ("slope", "intercept")
+        )
+        told = _REPEATS.search(slope.method)
+        words.append(
+            f"{in_brackets(letters[name, model])}{in_sentence(model)}: slope {_with_limits(slope)}"
+            f"{f' ({told[0]})' if told else ''}, intercept {_with_limits(intercept)}"
+        )
+    scheme = f"; {size.scheme}" if name == "cv" else ""
+    return f"{SET_NAMES[name]} ({size.words}{scheme}): {'; '.join(words)}."
+
+
+def _caption(
+    sets: Sequence[str], models: Sequence[str], summary: dict[str, Any], numbers: Sequence[str]
+) -> str:
+    intervals = {
+        "cv": "participant bootstrap in cross-validation",
+        "holdout": "Wald on the hold-out",
+    }
+    text = (
         f"Calibration of the probability of {outcome_of(summary)} by the "
         f"{listing([in_sentence(model) for model in models])} "
-        f"{'models' if len(models) > 1 else 'model'}. Points: groups of participants with similar "
-        "predictions, with 95 % intervals of the observed proportion; curve: smooth; dotted: "
-        "perfect calibration (slope 1, intercept 0). Below: predictions of participants with "
-        "(upwards) and without the event (downwards), averaged over the repeats of the "
-        f"cross-validation. Slope and intercept (95 % interval where estimated): "
-        f"{'; '.join(words)}."
+        f"{'models' if len(models) > 1 else 'model'}. Points: groups of similar predictions, with "
+        "Wilson's 95 % intervals of the observed proportion; curve: logistic recalibration, with "
+        "its 95 % interval as a band, none where the slope is not estimable; dotted: perfect "
+        "calibration (slope 1, intercept 0). Below: predictions of participants with (upwards) and "
+        "without the event (downwards). "
+    )
+    if "cv" in sets:
+        text += (
+            "In cross-validation points and predictions are those of all repeats, each participant "
+            "counting once; every repeat is recalibrated by itself, and the curve is the mean of "
+            "its repeats on the scale of log odds, with the mean slope. "
+        )
+    return (
+        f"{text}Slope, and intercept with the slope held at 1 (95 % interval: "
+        f"{listing([intervals[name] for name in sets])}). {' '.join(numbers)}"
     )
 
 
@@ -138,7 +222,7 @@ def _with_limits(found: Estimate) -> str:
     return quantity_estimate("calibration_slope", found.value, found.low, found.high)
 
 
-def _curve(axes: Axes, rows: pd.DataFrame, style: dict[str, Any], title: Sequence[str]) -> None:
+def _curve(axes: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
     identity(axes)
     smooth = rows[rows["curve"] == "smooth"].sort_values("predicted")
     axes.plot(smooth["predicted"], smooth["observed"], **style)
@@ -165,17 +249,19 @@ def _curve(axes: Axes, rows: pd.DataFrame, style: dict[str, Any], title: Sequenc
     )
     proportions(axes)
     axes.tick_params(labelbottom=False)
-    axes.set_title(plain("\n".join(title)), fontsize=7)
 
 
-def _distribution(axes: Axes, people: pd.DataFrame) -> None:
+def _distribution(axes: Axes, predictions: pd.DataFrame, model: str, name: str) -> None:
+    """How many participants have which prediction, a participant's repeats counting once."""
+    rows = predictions[(predictions["model"] == model) & (predictions["set"] == name)]
+    share = 1 / rows["repeat"].nunique()
     edges = np.linspace(0, 1, RUG_BINS + 1)
     centres = (edges[:-1] + edges[1:]) / 2
     heights = []
     for event, sign in ((1, 1), (0, -1)):
-        n, _ = np.histogram(people.loc[people["outcome"] == event, "probability"], bins=edges)
-        heights.append(n.max())
-        axes.vlines(centres, 0, sign * n, color=GREY, linewidth=1.6)
+        n, _ = np.histogram(rows.loc[rows["outcome"] == event, "probability"], bins=edges)
+        heights.append(share * n.max())
+        axes.vlines(centres, 0, sign * share * n, color=GREY, linewidth=1.6)
     axes.axhline(0, color=GREY, linewidth=0.5)
     top = max(heights) * 1.15 or 1
     axes.set(ylim=(-top, top), yticks=[top / 2, -top / 2], yticklabels=["event", "none"])

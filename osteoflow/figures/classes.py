@@ -16,6 +16,7 @@ from osteoflow.figures.model_tables import (
     models_present,
     outcome_of,
     performance_of,
+    size_words,
 )
 from osteoflow.figures.panels import identity, paired_panels, roc_axes
 from osteoflow.figures.style import (
@@ -31,7 +32,7 @@ from osteoflow.figures.style import (
 )
 from osteoflow.model_names import in_sentence
 from osteoflow.settings.figures import Figures
-from osteoflow.wording import count, number, quantity_estimate, sentence
+from osteoflow.wording import number, quantity_estimate, sentence
 
 _LINES = ("-", (0, (5, 1.5)), (0, (1.6, 1)), (0, (6, 1.2, 1.2, 1.2)))
 _PANEL_MM, _LINE_MM = 72.0, 3.6
@@ -80,13 +81,15 @@ def draw_classes(
         for name, letters, left, right, room in pairs:
             rows = confusion[(confusion["set"] == name) & (confusion["model"] == model)]
             counts = mean_counts(rows, classes)
-            n = count(round(counts.sum()), "participant")
+            n = size_words(round(counts.sum()))
             _matrix(left, counts, classes)
             panel_title(left, letters[0], f"{SET_NAMES[name]} ({n})", room)
             curves = roc[(roc["set"] == name) & (roc["model"] == model)]
             _curves(right, curves, performance, model, name, classes)
             panel_title(right, letters[1], f"{SET_NAMES[name]}: one against rest", room)
-            words.append(_words(letters, name, performance, model, rows))
+            words.append(
+                _words(letters, f"{SET_NAMES[name]} ({n})", name, performance, model, rows)
+            )
     caption = (
         f"Predicted classes of {outcome_of(summary)} by the {in_sentence(model)} model. Left: "
         "share of the participants of each observed class, in brackets their number; right: ROC "
@@ -166,7 +169,12 @@ def _curves(
 
 
 def _words(
-    letters: tuple[str, str], name: str, performance: pd.DataFrame, model: str, rows: pd.DataFrame
+    letters: tuple[str, str],
+    title: str,
+    name: str,
+    performance: pd.DataFrame,
+    model: str,
+    rows: pd.DataFrame,
 ) -> str:
     def said(metric: str) -> str:
         found = performance_of(performance, model, name, metric)
@@ -174,7 +182,7 @@ def _words(
 
     averaged = ", counts averaged over repeats" if rows["repeat"].max() > 1 else ""
     return sentence(
-        f"({letters[0]}, {letters[1]}) {SET_NAMES[name]}{averaged}: weighted kappa "
+        f"({letters[0]}, {letters[1]}) {title}{averaged}: weighted kappa "
         f"{said('kappa_quadratic')} with quadratic and {said('kappa_linear')} with linear weights, "
         f"ordered concordance {said('c_index')}, Hand-Till area {said('auc_hand_till')}; areas: "
         f"{methods_of(performance, name, 'auc_hand_till')}"

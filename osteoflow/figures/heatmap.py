@@ -186,8 +186,8 @@ def _caption(table: pd.DataFrame, names: list[str], label: Callable[[str], str])
     if held:
         text += f" given {listing([label(name) for name in held])}"
     text += (
-        f", n = {n}. Bold: p below 0.05 after Benjamini and Hochberg's adjustment over the "
-        f"{len(table)} pairs. Variables: "
+        f", n = {n}. Bold: p (Student's t) below 0.05 after Benjamini and Hochberg's adjustment "
+        f"over the {len(table)} pairs. Variables: "
         + "; ".join(f"{place}, {label(name)}" for place, name in enumerate(names, start=1))
         + "."
     )

@@ -17,6 +17,7 @@ from osteoflow.figures.model_tables import (
     models_present,
     outcome_of,
     performance_of,
+    size_words,
 )
 from osteoflow.figures.panels import (
     TICKS,
@@ -122,7 +123,7 @@ def _size(test: pd.Series) -> str:
     """``26 participants, 11 events`` of both groups."""
     n = int(test["n_lower"] + test["n_higher"])
     events = int(test["events_lower"] + test["events_higher"])
-    return f"{count(n, 'participant')}, {count(events, 'event')}"
+    return size_words(n, events)
 
 
 def _curves(axes: Axes, rows: pd.DataFrame, test: pd.Series) -> None:
@@ -206,14 +207,19 @@ def _words(letter: str, part: str, test: pd.Series, performance: pd.DataFrame, m
         if np.isfinite(test[f"median_{name}"])
     ]
     found = performance_of(performance, model, part, "c_index")
-    text = f"{in_brackets(letter)}{SET_NAMES[part]}"
+    text = f"{in_brackets(letter)}{SET_NAMES[part]} ({_size(test)}"
     if part == "cv":
-        text += " (groups by the mean over repeats of the out-of-fold score, not tested)"
-    elif np.isfinite(test["p"]):
+        text += "; groups by the mean over repeats of the out-of-fold score, not tested)"
+    else:
+        text += ")"
+    if np.isfinite(test["p"]):
         ratio = quantity_estimate(
             "hazard_ratio", test["hazard_ratio"], test["ci_low"], test["ci_high"]
         )
-        text += f": log-rank test {p_value(test['p'])}, hazard ratio of the higher score {ratio}"
+        text += (
+            f": log-rank test {p_value(test['p'])}, one test, not adjusted; hazard ratio of the "
+            f"higher score {ratio}, Cox model"
+        )
     if medians:
         text += f"; median time to the event: {', '.join(medians)}"
     c_index = quantity_estimate("c_index", found.value, found.low, found.high)

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from osteoflow.figures.model_tables import outcome_of, penalised
+from osteoflow.figures.model_tables import fitted_size, outcome_of, penalised
 from osteoflow.figures.style import (
     BLACK,
     CYCLE,
@@ -207,9 +207,9 @@ def _caption(
     chosen = f"{count(len(selected), 'feature')}" + (f": {names}" if selected else "")
     return (
         f"{learner[:1].upper()}{learner[1:]} {REGRESSIONS[summary.get('kind', 'binary')]} for "
-        f"{outcome_of(summary)} on all training participants, of whose standardised features "
-        f"{n_features} enter the path. (a) Coefficients against the logarithm of the penalty; "
-        "above, the number of non-zero ones; grey: not selected. (b) Cross-validated deviance "
-        "with its standard error. "
+        f"{outcome_of(summary)}, fitted to all training data ({fitted_size(summary)}), of whose "
+        f"standardised features {n_features} enter the path. (a) Coefficients against the "
+        "logarithm of the penalty; above, the number of non-zero ones; grey: not selected. (b) "
+        "Cross-validated deviance with its standard error. "
         f"{listing(parts)}. The analysis takes {penalty}, which selects {chosen}."
     )

@@ -15,6 +15,12 @@ from osteoflow.wording import count, significant
 SET_NAMES = {"cv": "Cross-validation", "holdout": "Hold-out"}
 
 
+def size_words(n: int, events: int | None = None) -> str:
+    """``26 participants, 11 events``; without events where the outcome is none."""
+    words = count(n, "participant")
+    return words if events is None else f"{words}, {count(events, 'event')}"
+
+
 @dataclass(frozen=True)
 class SetSize:
     """How many participants and events a set of predictions holds, and how it was split."""
@@ -27,7 +33,7 @@ class SetSize:
     @property
     def words(self) -> str:
         """``26 participants, 11 events``."""
-        return f"{count(self.n, 'participant')}, {count(self.n_events, 'event')}"
+        return size_words(self.n, self.n_events)
 
     @property
     def scheme(self) -> str:
@@ -99,6 +105,15 @@ def set_size(predictions: pd.DataFrame, name: str) -> SetSize:
     )
 
 
+def fitted_size(summary: Mapping[str, Any]) -> str:
+    """Whom the models of ``summary.json`` are fitted to: ``26 participants, 11 events``."""
+    n = int(summary["n"]) - int(summary.get("n_holdout", 0))
+    events = summary.get("n_events")
+    if events is not None:
+        events = int(events) - int(summary.get("n_events_holdout", 0))
+    return size_words(n, events)
+
+
 def performance_of(performance: pd.DataFrame, model: str, name: str, metric: str) -> Estimate:
     """One row of ``performance.tsv``; all NaN where it was not estimated."""
     rows = performance[
@@ -123,12 +138,6 @@ def methods_of(performance: pd.DataFrame, name: str, metric: str) -> str:
     rows = performance[(performance["set"] == name) & (performance["metric"] == metric)]
     words = [word for word in pd.unique(rows["method"]) if isinstance(word, str) and word]
     return "; ".join(words)
-
-
-def mean_probabilities(predictions: pd.DataFrame, model: str, name: str) -> pd.DataFrame:
-    """One row per participant: outcome and probability, averaged over the repeats."""
-    rows = predictions[(predictions["model"] == model) & (predictions["set"] == name)]
-    return rows.groupby("participant_id", sort=True)[["outcome", "probability"]].mean()
 
 
 def outcome_of(summary: dict[str, Any]) -> str:

@@ -77,7 +77,8 @@ def _decision_curve(
     """Net benefit over thresholds."""
     from osteoflow.figures.decision_curve import draw_decision_curve
 
-    return draw_decision_curve(read_table(files["decision_curve"]), summary, settings)
+    names = ("decision_curve", "predictions")
+    return draw_decision_curve(*(read_table(files[name]) for name in names), summary, settings)
 
 
 def _lasso(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -110,6 +111,8 @@ def band(axes: Axes, x: Any, low: Any, high: Any, color: str, **more: Any) -> No
     axes.fill_between(x, low, high, color=color, alpha=0.12, linewidth=0, **more)
 
 
+# Opaque: the tones of GREY and BLUE on white at the opacity of other bands.
+_OF_LIMITS, _OF_BIAS = "#E9E9E9", "#E0EEF6"
 # How the three lines of a Bland-Altman plot are drawn: bias, lower and upper limit of agreement.
 AGREEMENT_LINES = ("-", (0, (4, 2)), (0, (4, 2)))
 
@@ -119,9 +122,30 @@ def no_difference(axes: Axes) -> None:
     axes.axhline(0, color=GREY, linewidth=0.5, linestyle=DOTTED)
 
 
-def limits_band(axes: Axes, low: float, high: float) -> None:
-    """Interval of a line of a Bland-Altman plot."""
-    axes.axhspan(low, high, color=GREY, alpha=0.15, linewidth=0)
+def agreement_bands(
+    axes: Axes, bias: tuple[float, float], limits: Sequence[tuple[float, float]]
+) -> None:
+    """Intervals of the lines of a Bland-Altman plot: that of the bias blue, of the limits grey.
+
+    Where intervals overlap the bias lies above, without a third tone between; the end of a
+    limit's interval that lies within another one is dotted.
+
+    Parameters
+    ----------
+    axes
+        Of the plot.
+    bias, limits
+        Ends of the bias' interval and of the limits'; those that are not finite are not drawn.
+    """
+    drawn = [(bias, _OF_BIAS), *((one, _OF_LIMITS) for one in limits)]
+    drawn = [(ends, tone) for ends, tone in drawn if np.isfinite(ends).all()]
+    for ends, tone in drawn:
+        axes.axhspan(*ends, color=tone, linewidth=0, zorder=0.2 if tone == _OF_BIAS else 0.1)
+    for place, (ends, tone) in enumerate(drawn):
+        others = [other for i, (other, _) in enumerate(drawn) if i != place]
+        for end in ends if tone == _OF_LIMITS else ():
+            if any(low < end < high for low, high in others):
+                axes.axhline(end, color=GREY, linewidth=0.6, linestyle=DOTTED, zorder=0.3)
 
 
 def agreement_line(axes: Axes, value: float, digits: int, style: Any) -> None:

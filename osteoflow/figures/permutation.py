@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from osteoflow.figures.model_tables import models_present, outcome_of
+from osteoflow.figures.model_tables import fitted_size, models_present, outcome_of
 from osteoflow.figures.notice import draw_notice
 from osteoflow.figures.style import (
     BLACK,
@@ -103,11 +103,12 @@ def _caption(permutations: pd.DataFrame, models: list[str], summary: dict[str, A
     n = int(permutations["n_permutations"].min())
     told = " ".join(f"{model_name(name)}: {_told(table.loc[name])}" for name in models)
     return (
-        f"Leakage check of the models of {outcome_of(summary)}. Points: cross-validated "
-        f"{metric} of the whole pipeline with the outcome permuted between participants "
-        f"({count(n, 'time')}); bars: with the outcome as it is (mean over the repeats of the "
-        "cross-validation); dotted: chance. "
-        f"The p value is never below {p_number(1 / (1 + n))}. {told}"
+        f"Leakage check of the models of {outcome_of(summary)}: {fitted_size(summary)}. Points: "
+        f"cross-validated {metric} of the whole pipeline with the outcome permuted between "
+        f"participants ({count(n, 'time')}); bars: with the outcome as it is (mean over the "
+        "repeats of the cross-validation); dotted: chance. "
+        "p of each model's one-sided permutation test, not adjusted for their number, is never "
+        f"below {p_number(1 / (1 + n))}. {told}"
     )
 
 

@@ -17,13 +17,15 @@ from osteoflow.figures.model_tables import (
     models_present,
     outcome_of,
     performance_of,
+    set_size,
+    size_words,
 )
 from osteoflow.figures.panels import (
     AGREEMENT_LINES,
+    agreement_bands,
     agreement_line,
     frame_differences,
     identity,
-    limits_band,
     no_difference,
     paired_panels,
 )
@@ -32,7 +34,6 @@ from osteoflow.model_names import in_sentence
 from osteoflow.settings.figures import Figures
 from osteoflow.wording import (
     agreement_words,
-    count,
     limits_decimals,
     quantity,
     quantity_estimate,
@@ -83,20 +84,24 @@ def draw_predicted(
                 metric: performance_of(performance, model, part, metric)
                 for metric in ("r2", "rmse", "pearson_r", "bias", "limit_low", "limit_high")
             }
-            title = f"{SET_NAMES[part]} ({count(len(points), 'participant')})"
+            size = set_size(predictions, part)
+            people = size_words(size.n)
+            title = f"{SET_NAMES[part]} ({people})"
             _scatter(left, points, name_of, found, room)
             panel_title(left, letters[0], title, room)
             _differences(right, points, name_of, found, room)
             panel_title(right, letters[1], f"{SET_NAMES[part]}: agreement", room)
-            words.append(_words(letters, part, found))
+            told = f"{people}; {size.scheme}" if part == "cv" else people
+            words.append(_words(letters, f"{SET_NAMES[part]} ({told})", found))
     averaged = ""
     if predictions["repeat"].max() > 1:
         averaged = " Points of the cross-validation are each participant's mean over repeats."
     caption = (
         f"{name_of} predicted by the {in_sentence(model)} model for participants that it was not "
         "fitted on. Left: predicted against measured, with the line of identity; right: their "
-        "difference against their mean, with bias (solid) and bias ± 1.96 standard deviations "
-        f"(dashed).{averaged} {' '.join(words)}"
+        "difference against their mean, with bias (solid) and limits of agreement, bias ± 1.96 "
+        "standard deviations (dashed). Bands: 95 % intervals of the bias (blue) and of the limits "
+        f"(grey), whose ends within another one are dotted.{averaged} {' '.join(words)}"
     )
     return figure, caption
 
@@ -148,11 +153,10 @@ def _differences(
     metrics = ("bias", "limit_low", "limit_high")
     for metric, style in zip(metrics, AGREEMENT_LINES, strict=True):
         line = found[metric]
-        reach = max(reach, abs(line.value))
-        if np.isfinite(line.low):
-            limits_band(axes, line.low, line.high)
-            reach = max(reach, abs(line.low), abs(line.high))
+        reach = np.nanmax([reach, abs(line.value), abs(line.low), abs(line.high)])
         agreement_line(axes, line.value, digits, style)
+    ends = {metric: (found[metric].low, found[metric].high) for metric in metrics}
+    agreement_bands(axes, ends.pop("bias"), list(ends.values()))
     frame_differences(axes, reach)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.ticklabel_format(style="plain", useOffset=False)
@@ -160,7 +164,7 @@ def _differences(
     axes.set_ylabel("Predicted − measured")
 
 
-def _words(letters: tuple[str, str], part: str, found: dict[str, Estimate]) -> str:
+def _words(letters: tuple[str, str], title: str, found: dict[str, Estimate]) -> str:
     def said(metric: str) -> str:
         one = found[metric]
         return quantity_estimate(metric, one.value, one.low, one.high)
@@ -170,7 +174,7 @@ def _words(letters: tuple[str, str], part: str, found: dict[str, Estimate]) -> s
         bias.value, bias.low, bias.high, found["limit_low"].value, found["limit_high"].value
     )
     return sentence(
-        f"({letters[0]}, {letters[1]}) {SET_NAMES[part]}: R² {said('r2')}, root mean squared error "
+        f"({letters[0]}, {letters[1]}) {title}: R² {said('r2')}, root mean squared error "
         f"{said('rmse')}, Pearson's r {said('pearson_r')}, bias {bias_words}, limits of agreement "
-        f"{limits} (grey: their 95 % intervals); participant bootstrap"
+        f"{limits}; participant bootstrap"
     )

@@ -29,7 +29,6 @@ from osteoflow.figures.panels import (
     width_for,
 )
 from osteoflow.figures.style import (
-    FONT_SIZE,
     MM_PER_POINT,
     look,
     model_style,
@@ -47,6 +46,7 @@ from osteoflow.wording import listing, p_value, quantity_estimate, sentence
 LEFT_MM, RIGHT_MM, TOP_MM, LABELS_MM, LINE_MM = 11.5, 3.0, 5.5, 10.0, 3.6
 OUTDENT_MM = 9.0
 HANDLE_MM = 9.5
+_MIDDLE = 0.42
 # Beyond so many pairs of models, the figure and its caption compare the last model alone.
 MOST_PAIRS = 6
 
@@ -148,11 +148,13 @@ class _Beneath:
             entries.append("\n".join(wrap(text, room - HANDLE_MM)))
         texts = []
         if len(differences):
-            test = ", paired DeLong test" if name == "holdout" else ""
-            texts += wrap(f"Difference in AUC (95 % interval){test}", room)
+            texts += wrap("Difference in AUC (95 % interval)", room)
+            if name == "holdout":
+                tested = f"Paired DeLong test{_adjusted(differences)}"
+                texts += wrap(tested if _tested(differences) else "Not tested", room)
         for row in differences.itertuples():
             pair = f"{model_name(row.model_a)} − {in_sentence(row.model_b)}:"
-            numbers = _difference(row, name)
+            numbers = _difference(row, _tested(differences))
             if text_width(f"{pair} {numbers}") <= room:
                 texts.append(f"{pair} {numbers}")
                 continue
@@ -165,32 +167,31 @@ class _Beneath:
 def _legend(axes: Axes, beneath: _Beneath, models: list[str], side: float) -> None:
     """AUCs (and on the hold-out the tests) beneath the panel, where no curve can run into them."""
 
-    def write(line: int, text: str) -> None:
+    def write(line: int, text: str, indent: float = 0.0) -> None:
         drop = (LABELS_MM + LINE_MM * line) / MM_PER_POINT
         axes.annotate(
             plain(text),
             (0, 0),
             xycoords="axes fraction",
-            xytext=(-OUTDENT_MM / MM_PER_POINT, -drop),
+            xytext=((indent - OUTDENT_MM) / MM_PER_POINT, -drop),
             textcoords="offset points",
             va="top",
         )
 
     write(0, "AUC (95 % interval)")
-    handles = [Line2D([], [], **model_style(m, i, models)) for i, m in enumerate(models)]
-    axes.legend(
-        handles,
-        [plain(text) for text in beneath.entries],
-        loc="upper left",
-        bbox_to_anchor=(-OUTDENT_MM / side, -(LABELS_MM + LINE_MM) / side),
-        borderpad=0,
-        handletextpad=0.6,
-        # The legend's lines get the spacing of the text around them.
-        labelspacing=LINE_MM / MM_PER_POINT / FONT_SIZE - 1.0,
-    )
-    start = beneath.lines - len(beneath.differences)
-    for index, text in enumerate(beneath.differences):
-        write(start + index, text)
+    line = 1
+    for position, (model, text) in enumerate(zip(models, beneath.entries, strict=True)):
+        # The sample lies at the middle of its line of text.
+        y = -(LABELS_MM + LINE_MM * (line + _MIDDLE)) / side
+        ends = [-OUTDENT_MM / side, (HANDLE_MM - 2.0 - OUTDENT_MM) / side]
+        style = model_style(model, position, models)
+        axes.add_line(Line2D(ends, [y, y], transform=axes.transAxes, clip_on=False, **style))
+        for part in text.split("\n"):
+            write(line, part, HANDLE_MM)
+            line += 1
+    for text in beneath.differences:
+        write(line, text)
+        line += 1
 
 
 def differences_of(comparisons: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -216,9 +217,25 @@ def shown_differences(comparisons: pd.DataFrame, name: str, models: list[str]) -
     return found[(found["model_a"] == models[-1]) | (found["model_b"] == models[-1])]
 
 
-def _difference(row: Any, name: str) -> str:
+def _tested(differences: pd.DataFrame) -> bool:
+    """Whether any of these comparisons has a test: none in cross-validation, or of few events."""
+    return bool(differences["p_adjusted"].notna().any())
+
+
+def _difference(row: Any, tested: bool) -> str:
+    """A difference with its interval; among tested ones with p, adjusted over all comparisons."""
     text = quantity_estimate("auc", row.difference, row.ci_low, row.ci_high)
-    return f"{text}, {p_value(row.p)}" if name == "holdout" else text
+    if not tested:
+        return text
+    return f"{text}, {p_value(row.p_adjusted) if pd.notna(row.p_adjusted) else 'not tested'}"
+
+
+def _adjusted(differences: pd.DataFrame) -> str:
+    """How p values of these comparisons are adjusted: ``; p adjusted: Holm, 3 tests``."""
+    words = [
+        word for word in pd.unique(differences["correction"]) if isinstance(word, str) and word
+    ]
+    return f"; p adjusted: {listing(words)}" if words else ""
 
 
 def _panel_caption(
@@ -252,14 +269,15 @@ def _panel_caption(
         text += f" AUC and interval: {sentence(method, capital=False)}"
     differences = shown_differences(comparisons, name, models)
     if len(differences):
-        words = listing(
-            [str(word).removeprefix("none: ") for word in pd.unique(differences["test"])]
+        words = "; ".join(
+            str(word).removeprefix("none: ") for word in pd.unique(differences["test"])
         )
         pairs = [
-            f"{in_sentence(row.model_a)} minus {in_sentence(row.model_b)} {_difference(row, name)}"
+            f"{in_sentence(row.model_a)} minus {in_sentence(row.model_b)} "
+            f"{_difference(row, _tested(differences))}"
             for row in differences.itertuples()
         ]
-        text += f" Differences in AUC ({words}): {'; '.join(pairs)}."
+        text += f" Differences in AUC ({words}{_adjusted(differences)}): {'; '.join(pairs)}."
         if len(differences) < len(differences_of(comparisons, name)):
             text += " Further pairs of models are in comparisons.tsv."
     return text

@@ -132,13 +132,21 @@ def _correlation_words(
         value = quantity("correlation", row["r"])
         limits = quantity_interval("correlation", row["ci_low"], row["ci_high"])
         short.append(
-            f"{partial}{symbol} = {value} ({limits}), {p_value(row['p'])}, n = {row['n']}"
+            f"{partial}{symbol} = {value} ({limits}), adjusted {p_value(row['p_fdr'])}, "
+            f"n = {row['n']}"
             + (f", given {listing([bare(label(name)) for name in names])}" if names else "")
         )
         long.append(
             f"{'Partial ' if names else ''}{row['method'].capitalize()} correlation"
             + (f" given {listing([bare(label(name)) for name in names])}" if names else "")
-            + f": {symbol} = {value} (95 % interval {limits}), {p_value(row['p'])}, n = {row['n']}."
+            + f": {symbol} = {value} (95 % interval {limits}), {p_value(row['p'])}, adjusted "
+            f"{p_value(row['p_fdr'])}, n = {row['n']}."
+        )
+    if long:
+        n = int(correlations["p"].notna().sum())
+        long.append(
+            "p by Student's t, adjusted after Benjamini and Hochberg over "
+            f"{count(n, 'declared correlation')}."
         )
     return short, long
 

@@ -224,7 +224,8 @@ def _caption(flow: Mapping[str, Any], summary: dict[str, Any]) -> str:
         if reasons:
             words.append(f"{title}: {listing([f'{n} {reason}' for reason, n in reasons])}.")
     text = (
-        f"Flow of participants through the analysis {name}, after STARD 2015. Index test: "
+        f"Flow of {count(flow['eligible'], 'participant')} through the analysis {name} "
+        f"(analysed: {_size(flow['analysed'])}), after STARD 2015. Index test: "
         f"{_index_test(summary)}; reference standard: {outcome_of(summary)}. {' '.join(words)}"
     ).strip()
     if flow["interval"] is not None:

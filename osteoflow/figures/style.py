@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MM_PER_INCH = 25.4
 MM_PER_POINT = MM_PER_INCH / 72
 FONT_SIZE, TITLE_SIZE = 7.0, 8.0
+# What a panel's letter takes of the line of its title.
+LETTER_MM = 5.0
 # The height of a journal's page: figures with many parts are made to fit it.
 PAGE_MM = 235.0
 MOST_VECTOR_POINTS = 2000
@@ -159,7 +161,7 @@ def wrap(text: str, width_mm: float, size: float = FONT_SIZE, weight: str = "nor
 def panel_title(axes: Axes, letter: str, text: str, room_mm: float | None = None) -> None:
     """Bold panel letter and a plain title above the axes, broken into lines that fit the room."""
     if room_mm is not None:
-        text = "\n".join(wrap(text, room_mm - (5 if letter else 0), TITLE_SIZE))
+        text = "\n".join(wrap(text, room_mm - (LETTER_MM if letter else 0), TITLE_SIZE))
     axes.set_title(f"$\\bf{{{letter}}}$   {plain(text)}" if letter else plain(text))
 
 

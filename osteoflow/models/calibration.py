@@ -83,10 +83,23 @@ def weighted_calibration(outcome: Array, probability: Array, weights: Array) -> 
     tuple
         Slopes and intercepts, each of shape (B,); NaN where not defined.
     """
+    slope = weighted_recalibration(outcome, probability, weights)[:, 1]
+    return slope, weighted_in_the_large(outcome, probability, weights)
+
+
+def weighted_recalibration(outcome: Array, probability: Array, weights: Array) -> Array:
+    """Intercept and slope of the log odds on the predicted ones for many sets of weights.
+
+    Parameters as of :func:`weighted_calibration`; shape (B, 2), NaN where not defined.
+    """
     score = log_odds(probability)
-    slope = _batch_newton(np.stack([np.ones_like(score), score]), score * 0, outcome, weights)[:, 1]
-    intercept = _batch_newton(np.ones((1, len(score))), score, outcome, weights)[:, 0]
-    return slope, intercept
+    return _batch_newton(np.stack([np.ones_like(score), score]), score * 0, outcome, weights)
+
+
+def weighted_in_the_large(outcome: Array, probability: Array, weights: Array) -> Array:
+    """Calibration in the large for many sets of weights, shape (B,); NaN where not defined."""
+    score = log_odds(probability)
+    return _batch_newton(np.ones((1, len(score))), score, outcome, weights)[:, 0]
 
 
 def _batch_newton(design: Array, offset: Array, outcome: Array, weights: Array) -> Array:
@@ -172,15 +185,27 @@ def hosmer_lemeshow(
     return HosmerLemeshow(statistic, df, float(chdtrc(df, statistic)), len(n))
 
 
+def groups_for(n: int) -> int:
+    """How many groups of neighbouring predictions to draw: one for eight of n, 2 to 10."""
+    return int(np.clip(n // 8, 2, 10))
+
+
 def calibration_points(
-    outcome: ArrayLike, probability: ArrayLike, n_groups: int | None = None
+    outcome: ArrayLike,
+    probability: ArrayLike,
+    n_groups: int | None = None,
+    *,
+    repeats: int = 1,
 ) -> pd.DataFrame:
     """Mean predicted against observed share in groups of neighbouring predictions.
 
     Parameters
     ----------
     n_groups
-        Groups of (nearly) equal size; absent: one for eight observations, 2 to 10.
+        Groups of (nearly) equal size; absent: those of :func:`groups_for`.
+    repeats
+        How often every observation is among the predictions; ``n`` and the interval are those of
+        so many fewer.
 
     Returns
     -------
@@ -189,21 +214,21 @@ def calibration_points(
     """
     outcome, probability = np.asarray(outcome, dtype=float), np.asarray(probability, dtype=float)
     if n_groups is None:
-        n_groups = int(np.clip(len(outcome) // 8, 2, 10))
+        n_groups = groups_for(len(outcome))
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, n_groups + 1)))
     group = np.searchsorted(edges[1:-1], probability, side="left")
     rows = []
     for number in np.unique(group):
         inside = group == number
-        n, events = int(inside.sum()), float(outcome[inside].sum())
+        n, events = inside.sum() / repeats, outcome[inside].sum() / repeats
         low, high = wilson(events, n)
         rows.append(
             {
                 "predicted": float(probability[inside].mean()),
-                "observed": events / n,
+                "observed": float(outcome[inside].mean()),
                 "ci_low": float(low),
                 "ci_high": float(high),
-                "n": n,
+                "n": float(n),
             }
         )
     return pd.DataFrame(rows)

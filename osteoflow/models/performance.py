@@ -7,15 +7,17 @@ Their intervals resample participants, with the fitted models as they are.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from osteoflow.models.calibration import calibration, weighted_calibration
+from osteoflow.models.calibration import calibration, weighted_in_the_large
 from osteoflow.models.kinds import weighted
 from osteoflow.models.out_of_fold import CrossValidated, Measure, validated_measure
+from osteoflow.models.repeated_calibration import mean_of_defined, recalibration_lines
 from osteoflow.statistics.intervals import percentile_interval, wilson
 from osteoflow.statistics.roc import auc_interval, roc_points
 
@@ -23,6 +25,7 @@ Array = NDArray[np.float64]
 
 FPR_GRID = np.round(np.linspace(0.0, 1.0, 101), 2)
 BOOTSTRAP = "participant bootstrap, percentile limits"
+NOT_DEFINED = "not defined: predictions constant or separating the classes"
 
 
 def bootstrap_weights(groups: NDArray[Any], n_resamples: int, rng: np.random.Generator) -> Array:
@@ -46,41 +49,72 @@ def cross_validated_performance(result: CrossValidated, weights: Array) -> pd.Da
     stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
     rows = []
     for model in result.probability:
-        for metric, (draws, method) in _cross_validated_measures(result, model, stacked).items():
-            value, resampled = float(draws[0]), draws[1:]
+        for metric, measure in _cross_validated_measures(result, model, stacked).items():
+            value, resampled = float(measure.draws[0]), measure.draws[1:]
             low, high, defined = percentile_interval(resampled)
-            words = f"{method}, {BOOTSTRAP}"
+            words = f"{measure.method}, {BOOTSTRAP}{measure.resamples(defined)}"
             if not np.isfinite(value):
-                words = f"{method}; not defined: predictions constant or separating the classes"
+                words = f"{measure.method}; {NOT_DEFINED}"
                 low = high = float("nan")
-            elif defined < len(resampled):
-                words += f" ({defined} of {len(resampled)} resamples defined)"
             rows.append(_row(model, "cv", metric, value, low, high, words))
     return pd.DataFrame(rows)
 
 
+@dataclass(frozen=True)
+class _Validated:
+    """A measure for the data (first) and each resample, how it is formed, and of which repeats.
+
+    ``counted`` has for each of them the repeats in which the measure is defined; None: all.
+    """
+
+    draws: Array
+    how: str
+    counted: NDArray[np.intp] | None = None
+    repeats: int = 1
+
+    @property
+    def method(self) -> str:
+        """How the value is formed, with the repeats it rests on where these are not all."""
+        if self.counted is None or self.counted[0] in (0, self.repeats):
+            return self.how
+        return f"{self.how} ({self.counted[0]} of {self.repeats} repeats defined)"
+
+    def resamples(self, defined: int) -> str:
+        """In how many resamples, and in how many of these not in all repeats, it is defined."""
+        n, notes = len(self.draws) - 1, []
+        if defined < n:
+            notes.append(f"{defined} of {n} resamples defined")
+        if self.counted is not None:
+            part = int(((self.counted[1:] > 0) & (self.counted[1:] < self.repeats)).sum())
+            notes += [f"{part} of {n} resamples defined in some repeats alone"] * (part > 0)
+        return f" ({', '.join(notes)})" if notes else ""
+
+
 def _cross_validated_measures(
     result: CrossValidated, model: str, weights: Array
-) -> dict[str, tuple[Array, str]]:
+) -> dict[str, _Validated]:
     """Each measure for each row of weights, and how it is formed."""
-    event = result.outcome
-    brier, slope, intercept, sensitivity, specificity = [], [], [], [], []
-    for p, threshold in zip(result.probability[model], result.threshold[model], strict=True):
+    event, probability = result.outcome, result.probability[model]
+    brier, sensitivity, specificity = [], [], []
+    for p, threshold in zip(probability, result.threshold[model], strict=True):
         brier.append(weighted.mean((p - event) ** 2, weights))
-        recalibrated = weighted_calibration(event, p, weights)
-        slope.append(recalibrated[0])
-        intercept.append(recalibrated[1])
         sensitivity.append(weighted.mean((p >= threshold).astype(float), weights * event))
         specificity.append(weighted.mean((p < threshold).astype(float), weights * (1 - event)))
     pooled = "mean over repeats of out-of-fold predictions"
     cut = "mean over repeats, cut-off from each training part"
+    slope, n_slope = mean_of_defined(recalibration_lines(event, probability, weights)[:, :, 1])
+    large = np.stack([weighted_in_the_large(event, p, weights) for p in probability])
+    intercept, n_intercept = mean_of_defined(large)
+    repeats = len(probability)
     return {
-        "auc": (validated_measure(result, model, AUC, weights), "mean over test folds"),
-        "brier": (np.mean(brier, axis=0), "mean over repeats"),
-        "calibration_slope": (np.mean(slope, axis=0), pooled),
-        "calibration_intercept": (np.mean(intercept, axis=0), f"{pooled}, slope held at 1"),
-        "sensitivity": (np.mean(sensitivity, axis=0), cut),
-        "specificity": (np.mean(specificity, axis=0), cut),
+        "auc": _Validated(validated_measure(result, model, AUC, weights), "mean over test folds"),
+        "brier": _Validated(np.mean(brier, axis=0), "mean over repeats"),
+        "calibration_slope": _Validated(slope, pooled, n_slope, repeats),
+        "calibration_intercept": _Validated(
+            intercept, f"{pooled}, slope held at 1", n_intercept, repeats
+        ),
+        "sensitivity": _Validated(np.mean(sensitivity, axis=0), cut),
+        "specificity": _Validated(np.mean(specificity, axis=0), cut),
     }
 
 
@@ -102,7 +136,7 @@ def holdout_performance(
         found = calibration(outcome, p)
         words = "logistic recalibration, Wald"
         if not np.isfinite(found.slope):
-            words += "; not defined: predictions constant or separating the classes"
+            words += f"; {NOT_DEFINED}"
         rows.append(
             _row(
                 model, "holdout", "calibration_slope",

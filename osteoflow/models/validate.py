@@ -208,7 +208,6 @@ def _predicted(fitted: _Fitted) -> dict[str, pd.DataFrame]:
             validated,
             fitted.predicted,
         ),
-        "calibration": calibration(validated, held),
         "decision_curve": decision_curve(validated, held, fitted.analysis.prevalence),
         "classification": classification(validated, held, fitted.final.thresholds()),
     }
@@ -270,6 +269,7 @@ def _evaluated(fitted: _Fitted, seed: np.random.SeedSequence) -> dict[str, pd.Da
         curves.append(performance.holdout_roc(*held))
     return {
         "performance": pd.concat(scores, ignore_index=True),
+        "calibration": calibration(validated, held, weights),
         "comparisons": comparisons(validated, weights, held, held_weights),
         "reclassification": reclassification_table(held, held_weights),
         "roc": pd.concat(curves, ignore_index=True),

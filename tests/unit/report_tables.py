@@ -9,6 +9,7 @@ from sklearn.metrics import log_loss, roc_auc_score, roc_curve
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
+from osteoflow.models.comparisons import COMPARISON_COLUMNS
 from osteoflow.models.lasso import fit_path
 
 MODELS = ("clinical", "radiomics", "combined")
@@ -139,12 +140,12 @@ def analysis(n: int = 120, n_holdout: int = 40, seed: int = 5) -> dict:
         ),
         "comparisons": pd.DataFrame(
             [
-                ("combined", "clinical", 0.09, -0.02, 0.2, 1.6, 0.11, _DELONG),
-                ("combined", "radiomics", 0.03, -0.03, 0.09, 0.9, 0.37, _DELONG),
-                ("radiomics", "clinical", 0.06, -0.1, 0.22, 0.7, 0.48, _DELONG),
-                ("combined", "clinical", 0.05, -0.04, 0.14, np.nan, np.nan, _FOLDS),
+                ("combined", "clinical", 0.09, -0.02, 0.2, 1.6, 0.11, 0.33, _HOLM, _DELONG),
+                ("combined", "radiomics", 0.03, -0.03, 0.09, 0.9, 0.37, 0.74, _HOLM, _DELONG),
+                ("radiomics", "clinical", 0.06, -0.1, 0.22, 0.7, 0.48, 0.74, _HOLM, _DELONG),
+                ("combined", "clinical", 0.05, -0.04, 0.14, np.nan, np.nan, np.nan, "", _FOLDS),
             ],
-            columns=["model_a", "model_b", "difference", "ci_low", "ci_high", "z", "p", "test"],
+            columns=list(COMPARISON_COLUMNS),
         ),
         "roc": pd.DataFrame(
             curves, columns=["model", "set", "fpr", "tpr", "threshold", "tpr_low", "tpr_high"]
@@ -170,6 +171,7 @@ def analysis(n: int = 120, n_holdout: int = 40, seed: int = 5) -> dict:
     }
 
 
+_HOLM = "Holm, 3 tests"
 _DELONG = "paired DeLong on the hold-out"
 _FOLDS = "none: difference of fold-averaged areas, participant bootstrap"
 

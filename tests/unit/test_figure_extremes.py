@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import string
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ from nomogram_models import combined_model
 
 from osteoflow.figures import style
 from osteoflow.figures.agreement import draw_bland_altman, draw_truth
-from osteoflow.figures.calibration import draw_calibration
+from osteoflow.figures.calibration import draw_calibration, panels_in_row
 from osteoflow.figures.decision_curve import draw_decision_curve
 from osteoflow.figures.drift import draw_drift
 from osteoflow.figures.flow import draw_flow
@@ -66,8 +69,10 @@ def tables() -> dict:
     rows = []
     for i, a in enumerate(MODELS):
         for b in MODELS[:i]:
-            rows.append((a, b, 0.0004 * i, -0.0012, 0.0021, 0.1, 0.46, "paired DeLong, hold-out"))
-            rows.append((a, b, -0.2, -0.5, -0.1, np.nan, np.nan, "none: differences of folds"))
+            tested = (0.1, 0.0164, 0.46, "Holm, 28 tests", "paired DeLong, hold-out")
+            rows.append((a, b, 0.0004 * i, -0.0012, 0.0021, *tested))
+            none = (np.nan, np.nan, np.nan, "", "none: differences of folds")
+            rows.append((a, b, -0.2, -0.5, -0.1, *none))
     found["comparisons"] = pd.DataFrame(rows, columns=found["comparisons"].columns)
     found["summary"] = {**found["summary"], "models": MODELS, "outcome_label": LONG}
     return found
@@ -106,13 +111,26 @@ def test_calibration(tables, n):
     keep(figure, f"calibration_{n}")
     check_page(figure, 85 if n == 1 else 174)
     assert len(figure.axes) == 4 * n
+    # Rows are as even as can be, and one panel never stands alone under others.
+    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    rows = Counter(round(axes.get_position().y0, 3) for axes in panels)
+    in_row = panels_in_row(n)
+    assert sorted(rows.values()) == sorted([in_row, n - in_row] * 2 if n > in_row else [n] * 2)
+    letters = [re.search(r"\\bf\{(\w*)\}", axes.get_title(loc="left"))[1] for axes in panels]
+    assert letters == list(string.ascii_lowercase[: 2 * n])
+    for axes in panels:
+        assert "intercept −0.11" in axes.get_title(loc="left")
     assert figure.get_size_inches()[1] * 25.4 <= style.PAGE_MM
+
+
+def test_rows_of_panels_are_even():
+    assert [panels_in_row(n) for n in range(1, 11)] == [1, 2, 3, 4, 5, 3, 4, 4, 5, 5]
 
 
 def test_decision_curve(tables):
     table = tables["decision_curve"]
     for name, rows in (("both", table), ("one", table[table["set"] == "cv"])):
-        figure, _ = draw_decision_curve(rows, tables["summary"], SETTINGS)
+        figure, _ = draw_decision_curve(rows, tables["predictions"], tables["summary"], SETTINGS)
         keep(figure, f"decision_{name}")
         check_page(figure, 174 if name == "both" else 85)
 
@@ -268,7 +286,8 @@ def test_scatter_of_ten_thousand(tmp_path):
     table = pd.DataFrame({"x": x, "y": 0.3 * x + rng.normal(0, 8, 10_000)})
     names = ["x", "y", "method", "covariates", "n", "r", "ci_low", "ci_high", "p"]
     found = pd.DataFrame(
-        [["x", "y", "spearman", "age,sex,bmi,site", 10_000, 0.7, 0.69, 0.71, 0]], columns=names
+        [["x", "y", "spearman", "age,sex,bmi,site", 10_000, 0.7, 0.69, 0.71, 0, 0]],
+        columns=[*names, "p_fdr"],
     )
     label = {"x": "Proton density fat fraction of trabecular bone of the lumbar spine, L1–L4 (%)"}
     figure, _ = draw_scatter(table, "x", "y", SETTINGS, lambda n: label.get(n, n), found)

@@ -168,7 +168,11 @@ def test_roc_two_panels_and_its_numbers(tables):
     for value in combined["value"]:
         assert f"combined {value:.3f} (" in caption
     assert "80 participants" in caption and "5 folds, 2 repeats" in caption
-    assert "combined minus clinical 0.090 (−0.020 to 0.200), p = 0.110" in caption
+    assert "combined minus clinical 0.090 (−0.020 to 0.200), p = 0.330" in caption
+    assert "(paired DeLong on the hold-out; p adjusted: Holm, 3 tests)" in caption
+    shown = " ".join(text for text, _ in text_boxes(figure))
+    assert "Paired DeLong test; p adjusted: Holm, 3 tests" in shown
+    assert "p = 0.330" in shown and "p = 0.110" not in shown + caption
     # Differences between folds have an interval but no test.
     assert "combined minus clinical 0.050 (−0.040 to 0.140)." in caption
     # The drawn hold-out curve is the table's, point by point.
@@ -177,9 +181,38 @@ def test_roc_two_panels_and_its_numbers(tables):
     assert any(np.array_equal(xy, curve[["fpr", "tpr"]]) for xy in drawn)
 
 
+def test_roc_tells_tests_from_differences_that_have_none(tables):
+    names = ("roc", "performance", "comparisons", "predictions")
+    found = {name: tables[name] for name in names}
+    held = found["comparisons"]["test"].str.contains("hold-out")
+    few = "not tested, as fewer than 10 events are held out: difference on the hold-out"
+    none = {"z": np.nan, "p": np.nan, "p_adjusted": np.nan, "correction": "", "test": few}
+    for rows, words in ((held, "Not tested"), (held & (np.arange(len(held)) == 0), "Paired")):
+        changed = found["comparisons"].copy()
+        changed.loc[rows, list(none)] = list(none.values())
+        figure, caption = draw_roc(
+            *(found | {"comparisons": changed}).values(), tables["summary"], SETTINGS
+        )
+        check_page(figure, 174)
+        shown = [text for text, _ in text_boxes(figure)]
+        assert any(text.startswith(words) for text in shown)
+        assert few in caption
+        if rows.sum() == 1:
+            assert "combined minus clinical 0.090 (−0.020 to 0.200), not tested;" in caption
+            assert "p adjusted: Holm, 3 tests" in caption and "p = 0.740" in caption
+        else:
+            assert "Holm" not in caption and " p = " not in caption
+            assert not any("DeLong" in text for text in shown)
+
+
 def test_roc_longest_differences_fit(tables):
     comparisons = tables["comparisons"].assign(
-        model_a="combined", model_b="radiomics", difference=-0.2, ci_low=-0.5, ci_high=-0.1, p=0
+        model_a="combined",
+        model_b="radiomics",
+        difference=-0.2,
+        ci_low=-0.5,
+        ci_high=-0.1,
+        p_adjusted=0,
     )
     figure, caption = draw_roc(
         tables["roc"],
@@ -260,10 +293,25 @@ def test_calibration_and_decision_curve(tables):
     check_page(figure, 174)
     assert len(figure.axes) == 12
     assert "slope 0.84 (0.41 to 1.32), intercept −0.11 (−0.60 to 0.35)" in caption
-    figure, caption = draw_decision_curve(tables["decision_curve"], tables["summary"], SETTINGS)
+    # Beneath, predictions of all repeats, a participant's together counting once.
+    bars = [line for up in figure.axes[1].collections for line in up.get_segments()]
+    heights = np.array([line[1][1] for line in bars])
+    people = tables["predictions"].query("set == 'cv'").drop_duplicates("participant_id")
+    events = people["outcome"].sum()
+    assert heights[heights > 0].sum() == pytest.approx(events)
+    assert -heights[heights < 0].sum() == pytest.approx(len(people) - events)
+    first = tables["predictions"].query("set == 'cv' and model == 'clinical' and outcome == 1")
+    drawn = np.histogram(first["probability"], np.linspace(0, 1, len(bars) // 2 + 1))[0] / 2
+    np.testing.assert_allclose(heights[: len(drawn)], drawn)
+    figure, caption = draw_decision_curve(
+        tables["decision_curve"], tables["predictions"], tables["summary"], SETTINGS
+    )
     check_page(figure, 174)
     table = tables["decision_curve"]
-    at = table[(table["set"] == "cv") & np.isclose(table["threshold"], 0.45)]
+    people = tables["predictions"].query("set == 'cv'").drop_duplicates("participant_id")
+    at = table[table["set"] == "cv"]
+    nearest = (at["threshold"] - people["outcome"].mean()).abs()
+    at = at[nearest == nearest.min()]
     value = at.loc[at["strategy"] == "combined", "net_benefit"].iloc[0]
     assert f"combined {value:.3f}" in caption.replace("−", "-")
 
@@ -302,17 +350,19 @@ def test_scatter_line_is_least_squares():
     table.loc[10] = [3.0, np.nan]
     correlations = pd.DataFrame(
         [
-            ["y", "x", "spearman", None, 10, 0.99, 0.95, 1.0, 1e-9],
-            ["y", "x", "spearman", "age,sex", 10, -0.5, -0.8, 0.1, 0.2],
+            ["y", "x", "spearman", None, 10, 0.99, 0.95, 1.0, 1e-9, 2e-9],
+            ["y", "x", "spearman", "age,sex", 10, -0.5, -0.8, 0.1, 0.2, 0.25],
         ],
-        columns=["x", "y", "method", "covariates", "n", "r", "ci_low", "ci_high", "p"],
+        columns=["x", "y", "method", "covariates", "n", "r", "ci_low", "ci_high", "p", "p_fdr"],
     )
     figure, caption = draw_scatter(table, "x", "y", SETTINGS, str, correlations)
     check_page(figure, 85)
     slope, intercept = np.polyfit(x, table["y"][:10], 1)
     assert f"slope {slope:.2f}, intercept {intercept:.2f}" in caption
     assert "10 participants (1 without both values left out)" in caption
-    assert "ρ = 0.99 (95 % interval 0.95 to 1.00), p < 0.001, n = 10" in caption
+    assert "ρ = 0.99 (95 % interval 0.95 to 1.00), p < 0.001, adjusted p < 0.001, n = 10" in caption
+    assert "p = 0.200, adjusted p = 0.250" in caption
+    assert "Benjamini and Hochberg over 2 declared correlations" in caption
     assert "Partial Spearman correlation given age and sex: ρ = −0.50" in caption
 
 

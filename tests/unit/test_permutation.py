@@ -181,12 +181,12 @@ def test_figure_and_report(n_models, n):
     observed = {model: rng.uniform(0.4, 1, 3) for model in models}
     permuted = [{model: rng.normal(0.5, 0.1) for model in models} for _ in range(n)]
     check = summarise(observed, permuted)
-    summary = {"models": models, "outcome_label": "Fracture"}
+    summary = {"models": models, "outcome_label": "Fracture", "n": 40, "n_events": 12}
     settings = Figures()
     figure, caption = draw_permutation(check.table, check.draws, summary, settings)
     check_page(figure, settings.single_column_mm)
     words = check.table["sentence"].iloc[0].removeprefix("With")
-    assert words in caption
+    assert words in caption and "Fracture: 40 participants, 12 events." in caption
     (table,) = model_checks({"permutations": check.table})
     assert len(table.rows) == n_models
     assert words in table.note
@@ -200,7 +200,7 @@ def test_figure_of_a_quantity_has_scores_below_chance():
         metric="r2", chance=0.0,
     )  # fmt: skip
     assert (check.draws["score"] < 0).any()
-    summary = {"models": ["clinical"], "outcome_label": "vBMD"}
+    summary = {"models": ["clinical"], "outcome_label": "vBMD", "n": 40}
     figure, _ = draw_permutation(check.table, check.draws, summary, Figures())
     points = figure.axes[0].collections[0].get_offsets()
     np.testing.assert_allclose(points[:, 0], check.draws["score"])

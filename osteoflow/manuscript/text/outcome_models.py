@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -246,8 +247,8 @@ def measure_name(name: str) -> str:
 
 
 def _without_counts(method: str) -> str:
-    """A method without how many resamples were defined, which belongs to the results."""
-    return method.partition(" (")[0] if "resamples defined" in method else method
+    """A method without the repeats and resamples that were defined, which belong to the results."""
+    return re.sub(r" \([^()]*(?:repeats|resamples) defined[^()]*\)", "", method)
 
 
 def _how(method: str) -> str:

@@ -12,7 +12,13 @@ from osteoflow.models.dataset import Dataset
 from osteoflow.models.decision import THRESHOLDS, at_prevalence, net_benefit, treat_all
 from osteoflow.models.kinds.base import OutcomeKind
 from osteoflow.models.out_of_fold import Array, CrossValidated, Indices
+from osteoflow.models.repeated_calibration import (
+    recalibration_lines,
+    repeated_curve,
+    repeated_points,
+)
 
+_KEYS = ("model", "set", "curve")
 Holdout = tuple[Array, dict[str, Array]] | None
 
 
@@ -60,21 +66,37 @@ def predictions(
     return pd.concat(found, ignore_index=True)
 
 
-def calibration(validated: CrossValidated, held: Holdout) -> pd.DataFrame:
-    """Calibration points and curves; in cross-validation of each row's mean prediction."""
-    sets = {"cv": (validated.outcome, {m: p.mean(0) for m, p in validated.probability.items()})}
+def calibration(validated: CrossValidated, held: Holdout, weights: Array) -> pd.DataFrame:
+    """Calibration points and curves; in cross-validation those of the repeats, averaged.
+
+    Parameters
+    ----------
+    validated, held
+        Predictions of the training rows and of the hold-out.
+    weights
+        Resamples of the training rows, shape (B, n), for the band of the cross-validated curve.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``model``, ``set``, ``curve`` (``points``, ``smooth``) and the columns of
+        :func:`osteoflow.models.calibration.calibration_points`.
+    """
+    stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
+    found = []
+    for model, p in validated.probability.items():
+        lines = recalibration_lines(validated.outcome, p, stacked)
+        found.append((model, "cv", "points", repeated_points(validated.outcome, p)))
+        found.append((model, "cv", "smooth", repeated_curve(lines, p)))
     if held is not None:
-        sets["holdout"] = held
-    parts = []
-    for name, (outcome, probability) in sets.items():
-        for model, p in probability.items():
-            for curve, make in (("points", calibration_points), ("smooth", calibration_curve)):
-                table = make(outcome, p)
-                if len(table):
-                    table.insert(0, "model", model)
-                    table.insert(1, "set", name)
-                    table.insert(2, "curve", curve)
-                    parts.append(table)
+        for model, p in held[1].items():
+            found.append((model, "holdout", "points", calibration_points(held[0], p)))
+            found.append((model, "holdout", "smooth", calibration_curve(held[0], p)))
+    parts = [
+        table.assign(model=model, set=name, curve=curve)[[*_KEYS, *table.columns]]
+        for model, name, curve, table in found
+        if len(table)
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
