@@ -38,6 +38,7 @@ ANALYSIS = {
     "outcome_label": "Vertebral fracture",
     "clinical": ["age"],
     "radiomics": {"image": "vbmd"},
+    "holdout_fraction": 0.3,
 }
 
 
