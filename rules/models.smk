@@ -30,6 +30,7 @@ MODEL_TABLES = (
     "log_rank",
     "hazard_ratios",
     "baseline_hazard",
+    "performance_by_site",
 )
 
 

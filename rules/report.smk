@@ -28,6 +28,7 @@ rule report_cohort:
             for table in (
                 "summary",
                 "performance",
+                "performance_by_site",
                 "comparisons",
                 "reclassification",
                 "nested",

@@ -310,6 +310,11 @@ def _caption(
         n = summary["n"] - summary.get("n_holdout", 0)
         events = summary["n_events"] - summary.get("n_events_holdout", 0)
         text += f"Model fitted to {count(n, 'participant')} with {count(events, 'event')}. "
+    if nomogram.get("linear_model", {}).get("method") == "firth":
+        text += (
+            "The classes are separated: the model was fitted by Firth's penalised likelihood, and "
+            "the Wald intervals that the calculator gives with it are approximate. "
+        )
     if share := study_share(summary):
         text += f"{share} "
     if summary.get("incorporation_bias"):

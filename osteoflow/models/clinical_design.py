@@ -34,8 +34,8 @@ class ClinicalDesign(TransformerMixin, BaseEstimator):
     ----------
     levels_ : dict
         Levels of each text column, the reference first.
-    n_missing_ : int
-        Values replaced among the rows fitted on.
+    missing_ : dict
+        Values replaced among the rows fitted on, by column; those without any are not named.
     """
 
     def __init__(self, columns: list[str]) -> None:
@@ -51,7 +51,8 @@ class ClinicalDesign(TransformerMixin, BaseEstimator):
         """
         self.levels_: dict[str, list[str]] = {}
         self.replacement_: dict[str, float | str] = {}
-        self.n_missing_ = int(X[self.columns].isna().to_numpy().sum())
+        counts = {name: int(X[name].isna().sum()) for name in self.columns}
+        self.missing_ = {name: n for name, n in counts.items() if n}
         self.feature_names_: list[str] = []
         for name in self.columns:
             present = X[name].dropna()
@@ -66,6 +67,11 @@ class ClinicalDesign(TransformerMixin, BaseEstimator):
             self.replacement_[name] = str(counts.idxmax())
             self.feature_names_ += [f"{name}={level}" for level in self.levels_[name][1:]]
         return self
+
+    @property
+    def n_missing_(self) -> int:
+        """Values replaced among the rows fitted on."""
+        return sum(self.missing_.values())
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Design columns; a level that was not fitted on counts as the reference."""

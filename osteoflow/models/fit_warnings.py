@@ -155,9 +155,10 @@ def _replaced_values(
     for name, design in designs.items():
         words = "clinical values" if name == "clinical" else f"values of the {name} model"
         if design.n_missing_:
+            each = ", ".join(f"'{column}' {n}" for column, n in design.missing_.items())
             found.append(
                 f"{design.n_missing_} missing {words} of the training data were replaced by "
-                "medians or commonest levels"
+                f"medians or commonest levels ({each})"
             )
     if radiomic:
         steps = next(iter(radiomic.values())).filters_.named_steps

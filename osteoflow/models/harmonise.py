@@ -52,8 +52,9 @@ class CombatHarmoniser(_ColumnSelector):
     this; the step cannot see it.
 
     With few rows per site and hundreds of features, what shrinkage and chance leave of the shifts
-    still tells the sites apart: where sites differ in their share of events, performance is to be
-    reported within sites, too.
+    still tells the sites apart: where sites differ in their share of events, a model may predict
+    the site. Performance is therefore told within sites, too
+    (:func:`osteoflow.models.tables.by_site.performance_by_site`).
 
     Parameters
     ----------
@@ -203,7 +204,7 @@ class CombatHarmoniser(_ColumnSelector):
         if self.site is None:
             return np.full(len(X), "", dtype=object)
         site = self._looked_up(self.site, X)
-        labels = np.array([_text(label) for label in site], dtype=object)
+        labels = np.array([site_name(label) for label in site], dtype=object)
         labels[site.isna().to_numpy()] = ""
         return labels
 
@@ -291,7 +292,7 @@ class CombatHarmoniser(_ColumnSelector):
         return self.mean_only or bool(single)
 
 
-def _text(label: Any) -> str:
+def site_name(label: Any) -> str:
     """A site's name; a number without decimals stays one, even in a column with missing values."""
     whole = isinstance(label, (float, np.floating)) and float(label).is_integer()
     return str(int(label)) if whole else str(label)

@@ -15,8 +15,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import qr
-from scipy.optimize import linprog, minimize
+from scipy.optimize import linprog
 from scipy.special import expit, logit
+
+from osteoflow.models.logistic_likelihood import information, maximise
 
 Array = NDArray[np.float64]
 
@@ -101,10 +103,10 @@ def fit_logistic(columns: ArrayLike, outcome: ArrayLike) -> LogisticFit:
 
     method: Literal["ml", "firth"] = "firth" if is_separated(Z, y) else "ml"
     try:
-        beta = _maximise(Z, y, firth=method == "firth")
+        beta = maximise(Z, y, firth=method == "firth")
         if method == "firth":
             beta[0] = _intercept(Z[:, 1:] @ beta[1:], y)
-        covariance = np.linalg.inv(_information(Z, beta))
+        covariance = np.linalg.inv(information(Z, beta))
     except np.linalg.LinAlgError as error:
         raise ArithmeticError(
             f"the logistic model's information matrix cannot be inverted ({len(y)} observations, "
@@ -132,46 +134,6 @@ def fit_offset_intercept(offset: ArrayLike, outcome: ArrayLike) -> tuple[float, 
     intercept = _intercept(offset, y)
     p = expit(offset + intercept)
     return intercept, float(1 / np.sqrt(np.sum(p * (1 - p))))
-
-
-def firth_maximum(columns: ArrayLike, outcome: ArrayLike, n_free: int | None = None) -> float:
-    """Greatest log likelihood with Firth's penalty, up to a constant of the columns.
-
-    Parameters
-    ----------
-    columns
-        Shape (n, p), independent of each other and of a constant; an intercept is added.
-    outcome
-        0/1, shape (n,).
-    n_free
-        Only the intercept and so many first coefficients are free, the others are 0; the penalty
-        is that of all columns nevertheless. Absent: all.
-
-    Raises
-    ------
-    ArithmeticError
-        If the maximum is not found.
-    """
-    X, y = np.asarray(columns, dtype=float), np.asarray(outcome, dtype=float)
-    Z = np.column_stack([np.ones(len(X)), (X - X.mean(axis=0)) / X.std(axis=0)])
-    free = Z.shape[1] if n_free is None else n_free + 1
-    padding = np.zeros(Z.shape[1] - free)
-
-    def loss(beta: Array) -> tuple[float, Array]:
-        full = np.concatenate([beta, padding])
-        return -_objective(Z, y, full, True), -_score(Z, y, full, True)[0][:free]
-
-    start = np.zeros(free)
-    start[0] = logit(y.mean())
-    try:
-        found = minimize(
-            loss, start, jac=True, method="BFGS", options={"gtol": 1e-8, "maxiter": 10 * _MAX_STEPS}
-        )
-    except np.linalg.LinAlgError as error:
-        raise ArithmeticError(f"the penalised likelihood has no maximum: {error}") from error
-    if not np.abs(found.jac).max() <= 1e-5 * len(y):
-        raise ArithmeticError(f"the penalised model did not converge ({len(y)} observations)")
-    return -float(found.fun)
 
 
 def is_separated(design: Array, outcome: Array) -> bool:
@@ -220,65 +182,6 @@ def independent_columns(X: Array, mean: Array, scale: Array) -> NDArray[np.intp]
         if len(trial) < len(X) and diagonal[-1] > _RANK_TOLERANCE * np.sqrt(len(X)):
             kept = trial
     return np.array(kept, dtype=np.intp)
-
-
-def _information(Z: Array, beta: Array) -> Array:
-    p = expit(Z @ beta)
-    return (Z * (p * (1 - p))[:, None]).T @ Z
-
-
-def _objective(Z: Array, y: Array, beta: Array, firth: bool) -> float:
-    eta = Z @ beta
-    value = float(np.sum(y * eta - np.logaddexp(0.0, eta)))
-    if firth:
-        value += 0.5 * float(np.linalg.slogdet(_information(Z, beta))[1])
-    return value
-
-
-def _score(Z: Array, y: Array, beta: Array, firth: bool) -> tuple[Array, Array]:
-    """Gradient of the (penalised) log likelihood, and the information."""
-    p = expit(Z @ beta)
-    weight = p * (1 - p)
-    information = (Z * weight[:, None]).T @ Z
-    residual = y - p
-    if firth:
-        solved = np.linalg.solve(information, Z.T)
-        residual = residual + weight * np.einsum("ij,ji->i", Z, solved) * (0.5 - p)
-    return Z.T @ residual, information
-
-
-def _maximise(Z: Array, y: Array, *, firth: bool) -> Array:
-    """Newton (or Firth scoring) steps with halving, from the intercept-only model.
-
-    With almost as many coefficients as observations Firth scoring can circle around the maximum;
-    a quasi-Newton search, which needs only the gradient, then finishes.
-    """
-    start = np.zeros(Z.shape[1])
-    start[0] = logit(y.mean())
-    beta, value = start, _objective(Z, y, start, firth)
-    for _ in range(_MAX_STEPS):
-        score, information = _score(Z, y, beta, firth)
-        step = np.linalg.solve(information, score)
-        if np.abs(score).max() <= 1e-9 * len(y) and np.abs(step).max() <= 1e-8:
-            return beta
-        length = 1.0
-        while True:
-            trial = beta + length * step
-            new_value = _objective(Z, y, trial, firth)
-            if new_value >= value - 1e-12 * (1 + abs(value)) or length < 1e-8:
-                break
-            length /= 2
-        beta, value = trial, new_value
-    found = minimize(
-        lambda b: -_objective(Z, y, b, firth),
-        start,
-        jac=lambda b: -_score(Z, y, b, firth)[0],
-        method="BFGS",
-        options={"gtol": 1e-7, "maxiter": 10 * _MAX_STEPS},
-    )
-    if not np.abs(found.jac).max() <= 1e-5 * len(y):
-        raise ArithmeticError(f"the logistic model did not converge ({len(y)} observations)")
-    return found.x
 
 
 def _intercept(offset: Array, y: Array) -> float:

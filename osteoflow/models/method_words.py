@@ -20,7 +20,8 @@ def methods(analysis: Analysis, has_holdout: bool) -> dict[str, str]:
     if analysis.radiomics is not None:
         words = feature_words(analysis)
     logistic = "maximum likelihood; Firth's penalised likelihood with maximum-likelihood intercept "
-    logistic += "where the classes are separated"
+    logistic += "where the classes are separated, with limits and tests of its coefficients by the "
+    logistic += "profile penalised likelihood"
     if analysis.columns:
         words["logistic"] = logistic
     words["threshold"] = "Youden cut-off of the training part"

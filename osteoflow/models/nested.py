@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 
-from osteoflow.models.logistic import LogisticFit, firth_maximum, fit_logistic
+from osteoflow.models.logistic import LogisticFit, fit_logistic
+from osteoflow.models.logistic_likelihood import firth_maximum
 
 Array = NDArray[np.float64]
 

@@ -146,7 +146,8 @@ class Prediction:
         Their sum, and the probability of the event.
     low, high
         95 % Wald limits of the probability, formed on the logit scale: those of the model's mean
-        response, without the uncertainty of the selection of features.
+        response, without the uncertainty of the selection of features. Of Firth's fit they are
+        approximate, because its likelihood is far from symmetrical.
     """
 
     points: dict[str, float]

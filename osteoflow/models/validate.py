@@ -19,6 +19,7 @@ from osteoflow.models.fit_warnings import fit_warnings
 from osteoflow.models.fitting import FittedModels, fit_models
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.kinds.binary import BinaryKind
+from osteoflow.models.missingness import missing_by_outcome
 from osteoflow.models.model_size import (
     candidate_parameters,
     sample_size_table,
@@ -35,6 +36,7 @@ from osteoflow.models.seeds import analysis_seeds
 from osteoflow.models.set_aside import hold_out
 from osteoflow.models.sufficient import modest_holdout
 from osteoflow.models.summary import summary
+from osteoflow.models.tables.by_site import performance_by_site
 from osteoflow.models.tables.coefficients import coefficients
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
 from osteoflow.models.tables.predicted import Holdout, calibration, decision_curve, predictions
@@ -96,11 +98,11 @@ def run_analysis(
     Returns
     -------
     AnalysisResult
-        Tables ``predictions, performance, comparisons, reclassification, nested, selection,
-        filters, coefficients, lasso_path, lasso_cv, calibration, decision_curve, roc, optimism,
-        permutations, permuted_scores, sample_size, nomogram_points, nomogram_calibration,
-        signature, classification`` (empty where the analysis has nothing of the kind) and documents
-        ``summary`` and, if any predictor has an effect, ``nomogram``.
+        Tables ``predictions, performance, performance_by_site, comparisons, reclassification,
+        nested, selection, filters, coefficients, lasso_path, lasso_cv, calibration,
+        decision_curve, roc, optimism, permutations, permuted_scores, sample_size, nomogram_points,
+        nomogram_calibration, signature, classification`` (empty where the analysis has nothing of
+        the kind) and documents ``summary`` and, if any predictor has an effect, ``nomogram``.
 
     Raises
     ------
@@ -118,17 +120,19 @@ def run_analysis(
     refitted, notes = _refitted(fitted, seeds, workers)
     found |= refitted
     chart, charted = charted_model(fitted.final)
+    training, outcome = data.table.iloc[fitted.train], data.outcome[fitted.train]
     nomogram, tables = nomogram_results(
         charted,
-        data.table.iloc[fitted.train],
-        data.outcome[fitted.train],
+        training,
+        outcome,
         data.groups[fitted.train],
         dict(labels or {}),
         analysis.bootstraps,
         np.random.default_rng(seeds["nomogram"]),
         chart,
     )
-    warnings = [*size_warnings(found["sample_size"]), *data.warnings, *_modest(fitted), *notes]
+    warnings = [*size_warnings(found["sample_size"]), *data.warnings, *_modest(fitted)]
+    warnings += [*missing_by_outcome(fitted.kind, training, outcome, analysis.columns), *notes]
     if nomogram is None:
         warnings.append(
             "no logistic model of several predictors: there is no nomogram"
@@ -272,5 +276,13 @@ def _evaluated(fitted: _Fitted, seed: np.random.SeedSequence) -> dict[str, pd.Da
         "calibration": calibration(validated, held, weights),
         "comparisons": comparisons(validated, weights, held, held_weights),
         "reclassification": reclassification_table(held, held_weights),
+        "performance_by_site": performance_by_site(
+            fitted.kind,
+            fitted.data,
+            (fitted.train, fitted.test),
+            validated,
+            fitted.predicted,
+            (weights, held_weights),
+        ),
         "roc": pd.concat(curves, ignore_index=True),
     }

@@ -10,6 +10,7 @@ import pandas as pd
 
 from osteoflow.figures.model_tables import SET_NAMES, models_present, sets_present
 from osteoflow.model_names import model_name
+from osteoflow.reports.by_site import within_sites
 from osteoflow.reports.html import HtmlTable, given, make_table
 from osteoflow.reports.kinds import TABLES as KIND_TABLES
 from osteoflow.reports.kinds import caption_of, kind_tables, sizes
@@ -36,7 +37,10 @@ _PAIRS = {
         dict.fromkeys(("apparent", "optimism", "corrected", "ci_low", "ci_high"), 3),
     ),
 }
-ANALYSIS_TABLES = ("performance", *_PAIRS, *KIND_TABLES, *CHECK_TABLES, "filters", "selection")
+ANALYSIS_TABLES = (
+    "performance", "performance_by_site", *_PAIRS, *KIND_TABLES, *CHECK_TABLES, "filters",
+    "selection",
+)  # fmt: skip
 # What the report leaves to the tables.
 _LEFT_OUT = [
     "training", "test", "no_information", "overfitting", "weight", "n_defined", "n_resamples"
@@ -79,6 +83,8 @@ def describe_analysis(item: AnalysisReport, label: Callable[[str], str]) -> dict
     performance = item.tables.get("performance")
     if given(performance):
         tables.append(_performance(performance, dict(summary)))
+    if given(item.tables.get("performance_by_site")):
+        tables.append(within_sites(item.tables["performance_by_site"]))
     tables += [
         _pairs(item.tables[name], caption_of(name, summary, caption), digits)
         for name, (caption, digits) in _PAIRS.items()

@@ -26,6 +26,12 @@ _FITS = {
     "firth": "Firth's penalised likelihood with maximum-likelihood intercept, because the classes "
     "are separated",
 }
+# Of Firth's fit.
+_APPROXIMATE = (
+    " It is approximate: where the classes are separated the likelihood is not symmetrical, as "
+    "this interval presumes. The limits and tests of the coefficients do not presume that "
+    "(coefficients.tsv: profile penalised likelihood)."
+)
 
 
 def calculator_content(
@@ -164,6 +170,7 @@ def _statements(
     found.append(
         f"The interval is that of the model's probability (95 %, Wald, on the logit scale). It "
         f"{chosen}says nothing about scanners and populations other than the study's."
+        + (_APPROXIMATE if nomogram["linear_model"]["method"] == "firth" else "")
     )
     return found
 

@@ -533,7 +533,7 @@ def test_odd_columns_are_survived_and_told(change):
     elif change == "separated":
         assert "clinical model: the classes are separated" in told
         firth = result.tables["coefficients"].query("model == 'clinical'")["method"]
-        assert set(firth) == {"Firth, FLIC"}
+        assert set(firth) == {"Firth, FLIC; profile penalised likelihood"}
     elif change == "unread":
         assert "no second rater" in told
     else:

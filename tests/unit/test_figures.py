@@ -133,6 +133,20 @@ def test_nomogram_says_whose_probabilities_it_gives(tables):
     assert warning in caption
 
 
+def test_nomogram_of_separated_classes_says_that_its_interval_is_approximate(tables):
+    nomogram, summary = tables["nomogram"], tables["summary"]
+    for method, told in (("ml", False), ("firth", True)):
+        given = nomogram | {"predictors": [], "linear_model": {"method": method}}
+        statements = " ".join(calculator_content(given, summary, pd.DataFrame())["statements"])
+        assert ("It is approximate" in statements) == told
+        assert "Wald" in statements
+        given = nomogram | {"linear_model": {"method": method}}
+        _, caption = draw_nomogram(given, summary, SETTINGS)
+        assert (
+            "Wald intervals that the calculator gives with it are approximate" in caption
+        ) == told
+
+
 def test_nomogram_probability_stands_at_its_total_points(tables):
     nomogram = tables["nomogram"]
     figure, _ = draw_nomogram(nomogram, tables["summary"], SETTINGS)

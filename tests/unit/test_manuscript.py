@@ -797,6 +797,41 @@ def test_regression_coefficients(tables, results):
     assert [cells[0] for cells in rows][-4:] == ["Intercept", "Age (years)", "Sex: M", "Rad-score"]
 
 
+def _regression_with(results, changes: dict[str, dict[str, object]], kind: str = "binary"):
+    """The table of coefficients with other cells in the rows of some models."""
+    source = read_table(results / "models" / "osteoporosis" / "coefficients.tsv")
+    for model, cells in changes.items():
+        source.loc[source["model"] == model, list(cells)] = list(cells.values())
+    summary = {"outcome": "fracture", "kind": kind, "n": 90, "n_events": 30}
+    contents = {"coefficients": source, "summary": summary}
+    made = build_table("regression", Inputs("x", "a", contents, manuscript_study.words()))
+    return made, made.notes[0]
+
+
+def test_a_penalised_regression_is_not_said_to_be_of_maximum_likelihood(results):
+    firth = {"method": "Firth, FLIC; profile penalised likelihood"}
+    ridge = {"method": "ridge (separated classes)"}
+    models = ("clinical", "combined")
+    _, plain = _regression_with(results, {})
+    assert plain.startswith("Fitted by maximum likelihood to all participants")
+    assert "Firth" not in plain and "penalised" not in plain
+    made, some = _regression_with(results, {"clinical": firth})
+    assert some.startswith("Fitted by maximum likelihood, or by penalised likelihood where a")
+    assert "Wald intervals and two-sided Wald p values; where a footnote says Firth, prof" in some
+    assert "Firth, FLIC; profile penalised likelihood." in " ".join(made.notes[1:])
+    _, whole = _regression_with(results, dict.fromkeys(models, firth))
+    assert "maximum likelihood" not in whole and "Wald" not in whole
+    assert "profile penalised-likelihood intervals and penalised likelihood-ratio p" in whole
+    _, ordinal = _regression_with(results, dict.fromkeys(models, ridge), "ordinal")
+    assert "maximum likelihood" not in ordinal and "Wald intervals" in ordinal
+
+
+def test_limits_of_an_odds_ratio_may_be_infinite(results):
+    limits = {"odds_ratio": 8.0, "odds_ratio_low": 0.0, "odds_ratio_high": np.inf}
+    made, _ = _regression_with(results, {"clinical": limits})
+    assert "8.00 (0 to ∞)" in [row.cells[3] for row in made.rows if len(row.cells) > 3]
+
+
 def test_differences_of_several_measures_are_adjusted_within_each():
     rows = [("b", "a", name, 0.1, 0.0, 0.2, 1.9, p, 2 * p, "paired test on the hold-out")
             for name, p in (("r2", 0.02), ("mae", 0.04))]  # fmt: skip

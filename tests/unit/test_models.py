@@ -255,7 +255,7 @@ def test_singular_information_is_a_reason(monkeypatch):
     y = (np.arange(20) % 3 == 0).astype(float)
     ColumnsModel(BinaryKind(), ["age"]).fit(X, y)
     monkeypatch.setattr(
-        "osteoflow.models.logistic._information", lambda Z, beta: np.zeros((Z.shape[1],) * 2)
+        "osteoflow.models.logistic.information", lambda Z, beta: np.zeros((Z.shape[1],) * 2)
     )
     with pytest.raises(ArithmeticError, match="cannot be inverted"):
         fit_logistic(X, y)
@@ -485,7 +485,7 @@ def test_tables_of_an_analysis(result):
         "predictions", "performance", "comparisons", "selection", "filters", "coefficients",
         "lasso_path", "lasso_cv", "calibration", "decision_curve", "roc", "nomogram_points",
         "nomogram_calibration", "signature", "classification", "reclassification", "nested",
-        "optimism", "permutations", "permuted_scores", "sample_size",
+        "optimism", "permutations", "permuted_scores", "sample_size", "performance_by_site",
     }  # fmt: skip
     predictions = result.tables["predictions"]
     train = set(predictions.loc[predictions["set"] == "cv", "participant_id"])

@@ -149,6 +149,7 @@ COHORT_FILES = [
             "permutations",
             "permuted_scores",
             "sample_size",
+            "performance_by_site",
         )
     ),
     "models/osteoporosis/nomogram.json",

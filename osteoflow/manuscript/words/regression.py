@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osteoflow.manuscript.inputs import Inputs
 from osteoflow.manuscript.table import Column, ManuscriptTable, Marks, Row, nothing
@@ -17,7 +17,10 @@ from osteoflow.manuscript.words.cells import (
     size_words,
     value_cell,
 )
-from osteoflow.wording import DASH, p_number, sentence
+from osteoflow.wording import DASH, p_number, ratio, sentence
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RAD_SCORE = "rad_score"
 # Kind of outcome -> title, heading of the effect, what the effect is, how it was fitted.
@@ -40,6 +43,10 @@ _MODELS = {
         "maximum partial likelihood", "Wald intervals and two-sided Wald p values",
     ),
 }  # fmt: skip
+# What the method of a model begins with that has no maximum likelihood; those of them with limits
+# and tests of their own.
+_PENALISED, _FIRTH = ("Firth", "ridge"), "Firth"
+_PROFILE = "profile penalised-likelihood intervals and penalised likelihood-ratio p values"
 _RATIOS = ("odds_ratio", "hazard_ratio")
 
 
@@ -80,9 +87,8 @@ def regression(inputs: Inputs) -> ManuscriptTable:
     if events is not None:
         events = int(events) - int(summary.get("n_events_holdout") or 0)
     notes = [
-        f"Fitted by {fitted} to all participants who are not held out; {tests}, not adjusted. "
-        f"{said} per unit of the predictor, which stands in brackets; levels of a text are against "
-        "the level that is not listed.",
+        f"{_fitted_words(fitted, tests, table)} {said} per unit of the predictor, which stands in "
+        "brackets; levels of a text are against the level that is not listed.",
         *marks.notes,
     ]
     if (table["term"] == RAD_SCORE).any():
@@ -95,6 +101,27 @@ def regression(inputs: Inputs) -> ManuscriptTable:
     return ManuscriptTable(inputs.name, title, columns, tuple(rows), tuple(notes))
 
 
+def _fitted_words(fitted: str, tests: str, table: pd.DataFrame) -> str:
+    """How the models were fitted and tested; footnotes name the penalty of those that had one."""
+    methods = table.groupby("model")["method"].first().astype(str)
+    penalised, firth = methods.str.startswith(_PENALISED), methods.str.startswith(_FIRTH)
+    if penalised.all():
+        fitted = "penalised likelihood, as the footnotes say,"
+    elif penalised.any():
+        fitted = f"{fitted}, or by penalised likelihood where a footnote says so,"
+    if firth.all():
+        tests = _PROFILE
+    elif firth.any():
+        tests = f"{tests}; where a footnote says Firth, {_PROFILE}"
+    words = f"Fitted by {fitted} to all participants who are not held out; {tests}, not adjusted."
+    if firth.any():
+        words += (
+            " The intercept of Firth's fit is set afterwards so that the mean probability is the "
+            "share of events (FLIC), and is not tested."
+        )
+    return words
+
+
 def _effect(line: dict[str, Any]) -> str:
     """Ratio with its interval; of a linear model the interval of its coefficient."""
     name = next((name for name in _RATIOS if name in line), None)
@@ -102,7 +129,11 @@ def _effect(line: dict[str, Any]) -> str:
         return interval_cell("coefficient", line["ci_low"], line["ci_high"])
     if line["term"] == "intercept" or not math.isfinite(line[name]):
         return DASH
-    return estimate_cell(name, *(line[f"{name}{end}"] for end in ("", "_low", "_high")))
+    value, low, high = (line[f"{name}{end}"] for end in ("", "_low", "_high"))
+    if low == 0 or math.isinf(high):
+        ends = ("0" if low == 0 else ratio(low), "∞" if math.isinf(high) else ratio(high))
+        return f"{ratio(value)} ({' to '.join(ends)})"
+    return estimate_cell(name, value, low, high)
 
 
 def term_words(term: str, inputs: Inputs) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from osteoflow.models.folds import Splits
+from osteoflow.models.missingness import Lacking
 from osteoflow.models.out_of_fold import Array, Indices, Measure
 from osteoflow.models.selectors import ScoreFunction
 
@@ -85,6 +87,10 @@ class OutcomeKind(ABC):
         """
 
     @abstractmethod
+    def lacking(self, outcome: Array, lacks: NDArray[np.bool_]) -> Lacking:
+        """Whether the rows that lack something differ in their outcome from the others."""
+
+    @abstractmethod
     def check(self, outcome: Array, groups: NDArray[Any], n_folds: int) -> None:
         """Refuse training rows that folds cannot be made of.
 
@@ -142,6 +148,10 @@ class OutcomeKind(ABC):
     def bounds(self, signature: Signature) -> dict[str, float]:
         """What a signature's score is compared with, by name."""
         return {}
+
+    def n_events(self, outcome: Array) -> float:
+        """Number of events among rows; NaN of kinds that have none."""
+        return float("nan")
 
     def cells(self, outcome: Array, prediction: Array) -> dict[str, NDArray[Any]]:
         """Columns of the table of predictions."""

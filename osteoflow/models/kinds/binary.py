@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import norm
 
+from osteoflow.models.firth_profile import firth_profile
 from osteoflow.models.folds import AnalysisError, Splits
 from osteoflow.models.kinds.base import OutcomeKind, Regression
 from osteoflow.models.learners import make_learner
 from osteoflow.models.logistic import LogisticFit, fit_logistic
+from osteoflow.models.missingness import Lacking, lacking_by_event
 from osteoflow.models.nested import likelihood_ratio_test
 from osteoflow.models.out_of_fold import Array, Indices, Measure
 from osteoflow.models.performance import AUC
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from osteoflow.models.signature import Signature
     from osteoflow.settings.analysis import Analysis
 
+# Limits of a coefficient, p, and how all was found.
+_Inference = tuple[float, float, float, str]
 _CLASSES = ((1.0, "event"), (0.0, "non-event"))
 
 
@@ -50,19 +54,44 @@ class LogisticRegression(Regression):
         return self.fit.coefficients
 
     def rows(self, terms: list[str]) -> list[dict[str, Any]]:
-        """Intercept and log odds ratios with Wald limits of the odds ratios."""
+        """Intercept and log odds ratios with limits of the odds ratios.
+
+        They are Wald's; of Firth's fit those of the profile penalised likelihood. The intercept of
+        that fit has none, nor a p: it was moved from where the penalised likelihood is greatest
+        (FLIC). ``method`` says why a profile was not found.
+        """
         values = np.concatenate([[self.fit.intercept], self.fit.coefficients])
-        found = zip(["intercept", *terms], values, self.fit.standard_errors, strict=True)
+        inference = self._profile() if self.is_penalised else self._wald(values)
+        found = zip(["intercept", *terms], values, self.fit.standard_errors, inference, strict=True)
+        with np.errstate(over="ignore"):  # an odds ratio too large for a number is infinite
+            return [
+                {
+                    "term": term, "coefficient": value, "standard_error": error,
+                    "odds_ratio": np.exp(value), "odds_ratio_low": np.exp(low),
+                    "odds_ratio_high": np.exp(high), "p": p, "method": method,
+                }
+                for term, value, error, (low, high, p, method) in found
+            ]  # fmt: skip
+
+    def _wald(self, values: Array) -> list[_Inference]:
+        """Of (intercept, coefficients)."""
+        half = Z95 * self.fit.standard_errors
+        p = 2 * norm.sf(np.abs(values / self.fit.standard_errors))
         return [
-            {
-                "term": term, "coefficient": value, "standard_error": error,
-                "odds_ratio": np.exp(value),
-                "odds_ratio_low": np.exp(value - Z95 * error),
-                "odds_ratio_high": np.exp(value + Z95 * error),
-                "p": 2 * norm.sf(abs(value / error)), "method": self.method,
-            }
-            for term, value, error in found
-        ]  # fmt: skip
+            (*found, self.method) for found in zip(values - half, values + half, p, strict=True)
+        ]
+
+    def _profile(self) -> list[_Inference]:
+        """Of (intercept, coefficients); none of the intercept and of dropped columns."""
+        nan = float("nan")
+        method = f"{self.method}; profile penalised likelihood"
+        found: list[_Inference] = [(nan, nan, nan, method)] * (1 + len(self.fit.coefficients))
+        kept = [i for i in range(len(self.fit.coefficients)) if i not in self.dropped]
+        profiles = firth_profile(self.columns[:, kept], self.outcome)
+        for place, one in zip(kept, profiles, strict=True):
+            told = f"{method} not found ({one.problem})" if one.problem else method
+            found[place + 1] = (one.low, one.high, one.p, told)
+        return found
 
     def against(self, smaller: Regression) -> tuple[float, int, float, str]:
         """Likelihood-ratio test, both penalised alike where this one separates the classes."""
@@ -83,6 +112,10 @@ class BinaryKind(OutcomeKind):
         """There must be both."""
         if problem := one_class(int((outcome == 1).sum()), int((outcome == 0).sum())):
             raise AnalysisError(problem)
+
+    def lacking(self, outcome: Array, lacks: NDArray[np.bool_]) -> Lacking:
+        """Shares that lack it among events and non-events."""
+        return lacking_by_event(outcome, lacks)
 
     def check(self, outcome: Array, groups: NDArray[Any], n_folds: int) -> None:
         """Each fold needs a participant of each class."""
@@ -125,6 +158,10 @@ class BinaryKind(OutcomeKind):
     def cut_off(self, outcome: Array, prediction: Array) -> float:
         """Youden's."""
         return float(youden_threshold(outcome, prediction[:, 0]))
+
+    def n_events(self, outcome: Array) -> float:
+        """Rows with the event."""
+        return int((outcome == 1).sum())
 
     def cells(self, outcome: Array, prediction: Array) -> dict[str, NDArray[Any]]:
         """Outcome as a whole number, and the probability."""

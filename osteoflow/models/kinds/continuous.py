@@ -20,6 +20,7 @@ from osteoflow.models.learners.base import Learner
 from osteoflow.models.learners.regressors import REGRESSOR_WORDS, REGRESSORS, TunedRegressor
 from osteoflow.models.learners.sparse import SparseLearner
 from osteoflow.models.linear import LinearFit, fit_linear, varies
+from osteoflow.models.missingness import Lacking, lacking_by_quantity
 from osteoflow.models.out_of_fold import Array, Indices, Measure
 from osteoflow.models.selectors import ScoreFunction
 from osteoflow.models.sufficient import CONSTANT, HELD_QUANTITIES, LEAST_PER_FOLD, few_quantities
@@ -83,6 +84,10 @@ class ContinuousKind(MeasuredKind):
     compared: ClassVar[tuple[str, ...]] = ("r2", "rmse")
     chance: ClassVar[float] = 0.0
     prediction_columns: ClassVar[list[str]] = ["prediction", "training_mean"]
+
+    def lacking(self, outcome: Array, lacks: NDArray[np.bool_]) -> Lacking:
+        """Ranks of the quantity of rows that lack it and of the others."""
+        return lacking_by_quantity(outcome, lacks)
 
     def check(self, outcome: Array, groups: NDArray[Any], n_folds: int) -> None:
         """The outcome must vary, and test parts must have three participants."""

@@ -16,6 +16,7 @@ from osteoflow.models.kinds.base import MeasuredKind, Regression
 from osteoflow.models.kinds.scores import ordinal_scores
 from osteoflow.models.learners.base import Learner
 from osteoflow.models.learners.sparse import SparseLearner
+from osteoflow.models.missingness import Lacking, lacking_by_class
 from osteoflow.models.ordinal import OrdinalFit, class_probabilities, fit_ordinal
 from osteoflow.models.ordinal_lasso import OrdinalPath, fit_ordinal_path
 from osteoflow.models.out_of_fold import Array, Indices, Measure
@@ -98,6 +99,10 @@ class OrdinalKind(MeasuredKind):
         self.classes = classes
         self.k = len(classes)
         self.prediction_columns = ["score", *(f"probability_{name}" for name in classes)]
+
+    def lacking(self, outcome: Array, lacks: NDArray[np.bool_]) -> Lacking:
+        """Ranks of the classes of rows that lack it and of the others."""
+        return lacking_by_class(outcome, lacks, self.classes)
 
     def check(self, outcome: Array, groups: NDArray[Any], n_folds: int) -> None:
         """Each class needs a participant in every fold."""

@@ -21,6 +21,7 @@ from osteoflow.models.kinds.ordinal import OrdinalKind
 from osteoflow.models.kinds.performance import Held, comparisons, performance
 from osteoflow.models.kinds.summary import summary
 from osteoflow.models.kinds.tables import class_roc, confusion_table
+from osteoflow.models.missingness import missing_by_outcome
 from osteoflow.models.model_size import candidate_parameters, sample_size_table
 from osteoflow.models.out_of_fold import Array, CrossValidated, Indices
 from osteoflow.models.parallel import in_order
@@ -29,6 +30,7 @@ from osteoflow.models.permutation import leakage_check
 from osteoflow.models.score_test import score_null
 from osteoflow.models.seeds import analysis_seeds
 from osteoflow.models.set_aside import hold_out
+from osteoflow.models.tables.by_site import performance_by_site
 from osteoflow.models.tables.coefficients import coefficients
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
 from osteoflow.models.tables.predicted import predictions
@@ -69,9 +71,9 @@ def run(
     Returns
     -------
     AnalysisResult
-        Tables ``predictions, performance, comparisons, nested, selection, filters, coefficients,
-        assumptions, lasso_path, lasso_cv, permutations, signature``, of ordered classes also
-        ``confusion`` and ``roc``, and the document ``summary``.
+        Tables ``predictions, performance, performance_by_site, comparisons, nested, selection,
+        filters, coefficients, assumptions, lasso_path, lasso_cv, permutations, signature``, of
+        ordered classes also ``confusion`` and ``roc``, and the document ``summary``.
 
     Raises
     ------
@@ -166,6 +168,14 @@ def run_kind(
     tables = {
         "predictions": predictions(kind, data, parts, validated, {} if held is None else held[1]),
         "performance": performance(kind, validated, weights, held, held_weights),
+        "performance_by_site": performance_by_site(
+            kind,
+            data,
+            parts,
+            validated,
+            {} if held is None else held[1],
+            (weights, held_weights),
+        ),
         "comparisons": comparisons(kind, validated, weights, held, held_weights),
         "nested": nested_table(kind, final, data.outcome[train], null),
         "selection": selection(final.radiomic, folds),
@@ -179,12 +189,9 @@ def run_kind(
         "signature": signature_table(final.radiomic.get("radiomics")),
         **further.tables,
     }
-    warnings = [
-        *data.warnings,
-        *check.warnings,
-        *null.warnings,
-        *fit_warnings(kind, final, folds, held_table),
-    ]
+    training, outcome = data.table.iloc[train], data.outcome[train]
+    warnings = [*data.warnings, *missing_by_outcome(kind, training, outcome, analysis.columns)]
+    warnings += [*check.warnings, *null.warnings, *fit_warnings(kind, final, folds, held_table)]
     warnings += further.warnings
     about = summary(kind, data, parts, analysis, seed, warnings, final, sizes=sizes)
     return AnalysisResult(tables, {"summary": {**about, **further.about}})

@@ -20,6 +20,7 @@ from osteoflow.models.kinds import survival_measures as measures
 from osteoflow.models.kinds.base import MeasuredKind, Regression
 from osteoflow.models.kinds.survival_measures import EVENT, TIME, survival_scores
 from osteoflow.models.learners.cox import CoxLearner
+from osteoflow.models.missingness import Lacking, lacking_by_time
 from osteoflow.models.out_of_fold import Array, Indices, Measure
 from osteoflow.models.selectors import ScoreFunction
 from osteoflow.models.sufficient import NO_EVENT, horizon_not_reached, nothing_to_compare, too_few
@@ -101,6 +102,10 @@ class SurvivalKind(MeasuredKind):
         self.horizon = horizon
         self.prediction_columns = ["score", "training_median", *["risk"] * (horizon is not None)]
 
+    def lacking(self, outcome: Array, lacks: NDArray[np.bool_]) -> Lacking:
+        """Event-free time of rows that lack it and of the others."""
+        return lacking_by_time(outcome[:, TIME], outcome[:, EVENT], lacks)
+
     def check(self, outcome: Array, groups: NDArray[Any], n_folds: int) -> None:
         """Each fold needs a participant with the event."""
         n = len(set(groups[outcome[:, EVENT] == 1].tolist()))
@@ -146,6 +151,10 @@ class SurvivalKind(MeasuredKind):
             own = (learner.times_, learner.cumulative_hazard_, learner.follow_up_)
             found.append(absolute_risk(hazard_at(*own, self.horizon), score))
         return np.column_stack(found)
+
+    def n_events(self, outcome: Array) -> float:
+        """Rows whose time ends with the event."""
+        return int(outcome[:, EVENT].sum())
 
     def cells(self, outcome: Array, prediction: Array) -> dict[str, NDArray[Any]]:
         """Time, event, and the predictions."""
