@@ -105,7 +105,7 @@ def fit_cox_path(
         On input that cannot be fitted, penalties that do not decrease, or a share outside its
         range.
     ArithmeticError
-        If the optimality conditions cannot be met.
+        If not even the first penalty can be solved.
     """
     X, t, d = checked(features, time, event)
     path, _ = solve_path(

@@ -84,7 +84,7 @@ def fit_gaussian_path(
         On missing values, a constant outcome, penalties that do not decrease, or a share outside
         its range.
     ArithmeticError
-        If the optimality conditions cannot be met.
+        If not even the first penalty can be solved.
     """
     X, y = finite_features(features), np.asarray(outcome, dtype=float)
     if not np.isfinite(y).all():

@@ -92,7 +92,7 @@ def fit_path(
         On missing values, an outcome with one class only, penalties that do not decrease, or a
         share outside its range.
     ArithmeticError
-        If the optimality conditions cannot be met.
+        If not even the first penalty can be solved.
     """
     X, y = finite_features(features), np.asarray(outcome, dtype=float)
     if set(np.unique(y)) != {0.0, 1.0}:

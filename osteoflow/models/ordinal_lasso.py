@@ -82,7 +82,7 @@ def fit_ordinal_path(
         On missing values, a class that nobody has, penalties that do not decrease, or a share
         outside its range.
     ArithmeticError
-        If the optimality conditions cannot be met.
+        If not even the first penalty can be solved.
     """
     X, y = finite_features(features), np.asarray(outcome, dtype=float)
     if set(np.unique(y)) != set(map(float, range(n_classes))):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,12 +67,16 @@ class Path:
         Shape (L, p).
     deviance_ratio
         Share of the null deviance explained, shape (L,).
+    stopped
+        Whether smaller penalties of the sequence could not be solved: a sequence of its own ends
+        there, and in a given one the last solution stands for them, as glmnet has it.
     """
 
     lambdas: Array
     intercepts: Array
     coefficients: Array
     deviance_ratio: Array
+    stopped: bool = field(default=False, kw_only=True)
 
     def linear_predictor(self, features: ArrayLike) -> Array:
         """Linear predictors, shape (n, L)."""
@@ -143,7 +147,7 @@ def solve_path(
     ValueError
         On penalties that do not decrease, or a share outside its range.
     ArithmeticError
-        If the optimality conditions cannot be met.
+        If not even the first penalty can be solved.
     """
     if not 0 < l1_ratio <= 1:
         raise ValueError("the share of the L1 penalty must be above 0 and at most 1")
@@ -159,18 +163,25 @@ def solve_path(
     lambdas = np.asarray(lambdas, dtype=float)
     if np.any(np.diff(lambdas) >= 0) or np.any(lambdas <= 0):
         raise ValueError("penalties must decrease and be above zero")
-    intercepts, coefficients, ratios = [], [], []
+    intercepts, coefficients, ratios, stopped = [], [], [], False
     with config_context(skip_parameter_validation=True):
         for penalty in lambdas:
             try:
-                eta = problem.solve(float(penalty) / unit)
-            except np.linalg.LinAlgError as error:
-                raise ArithmeticError(
-                    f"the penalised model cannot be solved at lambda {penalty:.3g}: {error}"
-                ) from error
-            intercepts.append(problem.intercept)
-            coefficients.append(problem.coefficients.copy())
-            ratios.append(problem.deviance_ratio(eta))
+                if not stopped:
+                    eta = problem.solve(float(penalty) / unit)
+                    solution = problem.intercept, problem.coefficients.copy()
+                    ratio = problem.deviance_ratio(eta)
+            except (np.linalg.LinAlgError, ArithmeticError) as error:
+                if not ratios:
+                    raise ArithmeticError(
+                        f"the penalised model cannot be solved at lambda {penalty:.3g}: {error}"
+                    ) from error
+                stopped = True
+                if own_sequence:
+                    break
+            intercepts.append(solution[0])
+            coefficients.append(solution[1])
+            ratios.append(ratio)
             if at_solution is not None:
                 at_solution(eta)
             if own_sequence and end.reached(ratios):
@@ -181,7 +192,8 @@ def solve_path(
     own = unit * np.array(intercepts) - centred
     if loss.null_intercept is None:
         own = np.zeros(len(ratios))
-    return Path(lambdas[: len(ratios)], own, found, np.array(ratios)), centred
+    path = Path(lambdas[: len(ratios)], own, found, np.array(ratios), stopped=stopped)
+    return path, centred
 
 
 @dataclass(frozen=True)

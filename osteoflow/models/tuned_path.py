@@ -46,13 +46,14 @@ class TunedPath:
     setting_, intercept_, coefficients_, used_
         The chosen penalty, its constant and coefficients, and the features with one that is not 0.
     notes_
-        ``empty`` if no feature is used.
+        ``empty`` if no feature is used, ``stopped`` if a path ended early.
     cross_fitted_
         Score of each training row by the inner fold that left it out, shape (n,).
     """
 
     NOTES: ClassVar[dict[str, str]] = {
         "empty": "no feature was selected, so the score is constant",
+        "stopped": "smaller penalties could not be solved, so the path ended before them",
     }
 
     path_: Path
@@ -79,9 +80,10 @@ class TunedPath:
         self.path_ = fit(folded.whole, np.arange(n), None)
         lambdas = self.path_.lambdas
         held_out = np.zeros((n, len(lambdas)))
-        deviance, sizes = [], []
+        deviance, sizes, stopped = [], [], self.path_.stopped
         for fold in folded.inner:
             path = fit(fold.inside, fold.train, lambdas)
+            stopped |= path.stopped
             mean, size = left_out(fold, path)
             deviance.append(mean)
             sizes.append(size)
@@ -93,6 +95,7 @@ class TunedPath:
         self.coefficients_ = self.path_.coefficients[self.chosen_]
         self.used_ = self.coefficients_ != 0
         self.notes_ = [] if self.used_.any() else ["empty"]
+        self.notes_ += ["stopped"] * stopped
         # A signature without features is constant, whatever the folds found at its penalty.
         scores = held_out[:, self.chosen_] if self.used_.any() else np.zeros(n)
         self.cross_fitted_ = self.intercept_ + scores
