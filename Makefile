@@ -23,6 +23,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint --directory tests/fixtures/study
+	$(BIN)/snakemake --dry-run --cores 1 --quiet rules reason host --directory tests/fixtures/study
 
 setup: .venv/.installed
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from osteoflow.config import Config
     from osteoflow.subjects import SubjectsTable
 
-DEMO_DATA = "demo"
 # A full or read-only disk, no permission, no quota: the machine's trouble, not a bug.
 NO_PLACE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT)
 CORES = "cores of this machine (all; 1 on a cluster, whose jobs have their own)"
@@ -354,25 +353,9 @@ def _simulate(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     """Simulated cohort, whole workflow, and how far the measurements are from the truth."""
-    from osteoflow.simulate.cohort import simulate_cohort
-    from osteoflow.simulate.protocol import STANDARD
+    from osteoflow.running.demo import prepare_demo
 
-    raw = options.study / DEMO_DATA
-    if not (raw / "truth.tsv").exists():
-        simulate_cohort(
-            raw,
-            participants=40,
-            seed=1,
-            protocol=STANDARD,
-            processes=_cores(),
-            progress=_progress("Simulating"),
-            path_prefix=f"{DEMO_DATA}/",
-        )
-    table = (raw / "subjects.tsv").read_text(encoding="utf-8")
-    listed = options.study / "config" / "subjects.tsv"
-    if not listed.exists() or listed.read_text(encoding="utf-8") != table:
-        listed.parent.mkdir(parents=True, exist_ok=True)
-        listed.write_text(table, encoding="utf-8")
+    prepare_demo(options.study, _cores(), _progress("Simulating"))
     options.profile, options.without_failed, options.warm = "default", False, True
     code = _run(options)
     truth = options.study / "results" / "cohort" / "truth.txt"

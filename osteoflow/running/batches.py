@@ -28,10 +28,10 @@ from osteoflow.layout import INVENTORY, JOINED, SUBJECTS, SubjectFiles, steps_of
 from osteoflow.running.events import JobEnd, failures
 from osteoflow.running.failed import leave_out
 from osteoflow.running.finished import changed_since, read_finish
+from osteoflow.running.shards import ASKED, BATCHES, assign_subjects, in_ranges, shard_name
 from osteoflow.study import CONFIG_YAML, SUBJECTS_TSV
 from osteoflow.subjects import PATH_COLUMNS, Subject, SubjectsTable
 
-BATCHES = Path("batches")
 LOGS = "logs"
 # What the steps of a subject depend on; everything else concerns the cohort.
 SUBJECT_SECTIONS = ("segmentation", "mri", "ct", "radiomics", "cohort")
@@ -39,7 +39,7 @@ SUBJECT_SECTIONS = ("segmentation", "mri", "ct", "radiomics", "cohort")
 ARRAY = """\
 #!/bin/bash
 #SBATCH --job-name=osteoflow-shards
-#SBATCH --array=1-{shards}
+#SBATCH --array={shards}
 #SBATCH --cpus-per-task={cores}
 #SBATCH --mem={memory}
 #SBATCH --time=24:00:00
@@ -47,7 +47,8 @@ ARRAY = """\
 # One shard per task. Without Slurm: `bash array.sh 3` runs the third.
 # Add your partition and account above; every shard may run any number of times.
 set -euo pipefail
-shard=$(sed -n "${{SLURM_ARRAY_TASK_ID:-${{1:-}}}}p" {folder}/shards.txt)
+shard=$(printf 'shard-%03d' "${{SLURM_ARRAY_TASK_ID:-${{1:-}}}}")
+grep -qx "$shard" {folder}/shards.txt || {{ echo "$shard is not planned" >&2; exit 2; }}
 # Steps that together need more than this job's memory wait for each other.
 exec {python} -m osteoflow.cli run {folder}/"$shard" --cores "${{SLURM_CPUS_PER_TASK:-{cores}}}" \\
   -- participants --retries 2 --resources mem_mb="${{SLURM_MEM_PER_NODE:-{memory_mb}}}"
@@ -72,7 +73,7 @@ def plan_batches(
     """Write the shards, ``array.sh`` and ``reduce.sh`` into ``batches/`` of a study.
 
     Planning again after rows were added or dropped leaves every other subject in its shard; new
-    subjects go to the smallest ones.
+    subjects go to the smallest ones. A shard whose rows were all dropped is planned no more.
 
     Parameters
     ----------
@@ -96,28 +97,21 @@ def plan_batches(
     """
     study = study.resolve()
     folder = study / BATCHES
-    names = [f"shard-{number:03d}" for number in range(1, min(batches, len(table.subjects)) + 1)]
-    known = sorted(path.parent.name for path in folder.glob("shard-*/config"))
-    if known and known != names:
-        raise StudyError(
-            [
-                f"{BATCHES}/ holds {len(known)} shards with their results; to plan {len(names)}, "
-                "move that folder away first"
-            ]
-        )
+    assigned = assign_subjects(folder, batches, table.subjects)
     _refuse_own_results(study)
     salt = study_salt(study / INVENTORY)
-    for name, subjects in _assign(folder, names, table.subjects).items():
-        shard = folder / name
+    shards = [folder / shard_name(number) for number in assigned]
+    for shard, subjects in zip(shards, assigned.values(), strict=True):
         write_text(shard / "config" / "config.yaml", _shard_config(study, config))
         columns = ["participant_id", "session", *PATH_COLUMNS]
         rows = [_shard_row(study, shard, subject) for subject in subjects]
         write_rows(shard / "config" / "subjects.tsv", columns, rows)
         write_text(shard / INVENTORY / "salt", salt + "\n")
-    write_text(folder / "shards.txt", "\n".join(names) + "\n")
+    write_text(folder / "shards.txt", "\n".join(shard.name for shard in shards) + "\n")
+    write_text(folder / ASKED, f"{batches}\n")
     (folder / LOGS).mkdir(exist_ok=True)
     words = {
-        "shards": len(names),
+        "shards": in_ranges(list(assigned)),
         "cores": cores,
         "memory": f"{4 * cores}G",
         "memory_mb": 4096 * cores,
@@ -128,7 +122,7 @@ def plan_batches(
     for script, text in (("array.sh", ARRAY), ("reduce.sh", REDUCE)):
         write_text(folder / script, text.format(**words))
         (folder / script).chmod((folder / script).stat().st_mode | stat.S_IXUSR)
-    return [folder / name for name in names]
+    return shards
 
 
 def join_batches(
@@ -243,29 +237,6 @@ def _refuse_own_results(study: Path) -> None:
                 f"whole or in batches; move {SUBJECTS} away first"
             ]
         )
-
-
-def _assign(
-    folder: Path, names: list[str], subjects: tuple[Subject, ...] | list[Subject]
-) -> dict[str, list[Subject]]:
-    """Shard -> its subjects; those of an earlier plan stay where they are."""
-    earlier = {
-        SubjectFiles.named(row["participant_id"], row["session"]): name
-        for name in names
-        if (folder / name / "config" / "subjects.tsv").exists()
-        for row in read_rows(folder / name / "config" / "subjects.tsv")
-    }
-    assigned: dict[str, list[Subject]] = {name: [] for name in names}
-    new = []
-    for subject in subjects:
-        if subject.name in earlier:
-            assigned[earlier[subject.name]].append(subject)
-        else:
-            new.append(subject)
-    for subject in new:
-        smallest = min(names, key=lambda name: (len(assigned[name]), name))
-        assigned[smallest].append(subject)
-    return assigned
 
 
 def _shard_config(study: Path, config: Config) -> str:

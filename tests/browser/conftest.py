@@ -9,6 +9,8 @@ import pytest
 OPTIONS = (
     "--headless=new",
     "--no-sandbox",
+    # Containers have a small /dev/shm, and a browser that fills it crashes.
+    "--disable-dev-shm-usage",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -29,7 +31,7 @@ class Downloads:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def wait_for(self, name: str, seconds: float = 10.0) -> Path:
+    def wait_for(self, name: str, seconds: float = 60.0) -> Path:
         """The file of this name, once it is whole."""
         path = self.folder / name
         end = time.monotonic() + seconds
@@ -38,6 +40,19 @@ class Downloads:
                 return path
             time.sleep(0.05)
         raise AssertionError(f"{name} was not saved; there are {sorted(self.folder.iterdir())}")
+
+
+def _started(start):
+    """A browser, at the second attempt if need be.
+
+    The driver looks for a free port and takes it later, when that of another worker may have it.
+    """
+    from selenium.common.exceptions import WebDriverException
+
+    try:
+        return start()
+    except WebDriverException:
+        return start()
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +76,7 @@ def _chromium(tmp_path_factory):
         options.add_argument(option)
     options.add_experimental_option("prefs", {"download.default_directory": str(saved)})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(found["driver"]))
+    driver = _started(lambda: webdriver.Chrome(options=options, service=Service(found["driver"])))
     driver.set_page_load_timeout(60)
     yield driver, saved
     driver.quit()

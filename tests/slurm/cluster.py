@@ -10,6 +10,7 @@ configuration that this module did not write is never touched.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 ETC = Path("/etc/slurm")
@@ -47,8 +48,9 @@ CLUSTER = "osteoflow"
 CPUS = 2
 MOST_MEMORY_MB = 16000
 LEFT_TO_THE_SYSTEM_MB = 1000
-DATABASE_PORT, SLURMDBD_PORT, SLURMCTLD_PORT, SLURMD_PORT = 13306, 16819, 16817, 16818
-PATIENCE_S = 60
+FIRST_PORT, LAST_PORT = 16817, 17816
+# For what takes seconds where nothing else runs.
+PATIENCE_S = 180
 
 
 class ClusterError(RuntimeError):
@@ -70,9 +72,26 @@ def obstacles() -> list[str]:
     for name in ("slurm.conf", "slurmdbd.conf"):
         if not _may_write(ETC / name):
             found.append(f"{ETC / name} is not of these tests: this machine has a Slurm of its own")
-    ports = (DATABASE_PORT, SLURMDBD_PORT, SLURMCTLD_PORT, SLURMD_PORT)
-    found += [f"port {port} of 127.0.0.1 is in use" for port in ports if _answers(port)]
     return found
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the daemons listen."""
+
+    database: int
+    slurmdbd: int
+    slurmctld: int
+    slurmd: int
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Ports that nobody has, below those that the system gives to outgoing connections."""
+        found = filter(_is_free, range(FIRST_PORT, LAST_PORT + 1))
+        ports = list(itertools.islice(found, len(fields(cls))))
+        if len(ports) < len(fields(cls)):
+            raise ClusterError(f"no free ports between {FIRST_PORT} and {LAST_PORT}")
+        return cls(*ports)
 
 
 @dataclass(frozen=True)
@@ -80,6 +99,7 @@ class Cluster:
     """The running cluster, of whose files ``folder`` holds configuration, state and logs."""
 
     folder: Path
+    ports: Ports
 
     def sacct(self, *options: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
         """Rows of ``sacct``, as mappings of the asked columns."""
@@ -93,6 +113,12 @@ class Cluster:
     def resume(self) -> None:
         """Take the node back into service."""
         run("scontrol", "update", "nodename=localhost", "state=resume")
+
+    def is_idle(self) -> bool:
+        """Whether the node takes jobs; a controller that does not answer yet has none."""
+        with contextlib.suppress(ClusterError):
+            return self.node_state() == "idle"
+        return False
 
     def node_state(self) -> str:
         """``idle``, ``mixed``, ``allocated``, ``draining``, ``drained`` ..."""
@@ -126,10 +152,10 @@ def single_node_cluster() -> Iterator[Cluster]:
     if found := obstacles():
         raise ClusterError("No cluster can be started: " + "; ".join(found))
     folder = Path(tempfile.mkdtemp(prefix="osteoflow-slurm-", dir="/tmp"))
-    cluster = Cluster(folder)
+    cluster = Cluster(folder, Ports.free())
     daemons: list[tuple[str, subprocess.Popen]] = []
     try:
-        _write_configuration(folder)
+        _write_configuration(folder, cluster.ports)
         _start(cluster, daemons)
         yield cluster
     finally:
@@ -144,7 +170,7 @@ def single_node_cluster() -> Iterator[Cluster]:
 
 def _start(cluster: Cluster, daemons: list[tuple[str, subprocess.Popen]]) -> None:
     """Start each daemon after the one that it needs answers."""
-    folder = cluster.folder
+    folder, ports = cluster.folder, cluster.ports
 
     def start(name: str, *options: str, ready: Callable[[], bool]) -> None:
         log = folder / "log" / f"{name}.out"
@@ -187,21 +213,21 @@ def _start(cluster: Cluster, daemons: list[tuple[str, subprocess.Popen]]) -> Non
         f"--datadir={data / 'files'}",
         f"--socket={data / 'mysqld.sock'}",
         f"--pid-file={data / 'mysqld.pid'}",
-        f"--port={DATABASE_PORT}",
+        f"--port={ports.database}",
         "--bind-address=127.0.0.1",
         "--innodb-buffer-pool-size=64M",
         f"--init-file={data / 'accounting.sql'}",
-        ready=lambda: _answers(DATABASE_PORT),
+        ready=lambda: _answers(ports.database),
     )
-    start("slurmdbd", "-D", ready=lambda: _answers(SLURMDBD_PORT))
+    start("slurmdbd", "-D", ready=lambda: _answers(ports.slurmdbd))
     for what in (
         ("cluster", CLUSTER),
         ("account", ACCOUNT, f"cluster={CLUSTER}"),
         ("user", "root", f"account={ACCOUNT}"),
     ):
         run("sacctmgr", "-i", "add", *what)
-    start("slurmctld", "-D", ready=lambda: _answers(SLURMCTLD_PORT))
-    start("slurmd", "-D", "-N", "localhost", ready=lambda: cluster.node_state() == "idle")
+    start("slurmctld", "-D", ready=lambda: _answers(ports.slurmctld))
+    start("slurmd", "-D", "-N", "localhost", ready=cluster.is_idle)
 
 
 def _stop(name: str, daemon: subprocess.Popen) -> None:
@@ -236,7 +262,7 @@ def _wait(name: str, ready: Callable[[], bool], ended: Callable[[], bool], folde
         time.sleep(0.2)
 
 
-def _write_configuration(folder: Path) -> None:
+def _write_configuration(folder: Path, ports: Ports) -> None:
     """Keys, folders and configuration of all daemons."""
     folder.chmod(0o755)
     for name in ("munge", "run", "log", "state", "spool", "database"):
@@ -255,10 +281,7 @@ def _write_configuration(folder: Path) -> None:
         "cpus": CPUS,
         "cluster": CLUSTER,
         "partition": PARTITION,
-        "database_port": DATABASE_PORT,
-        "slurmdbd_port": SLURMDBD_PORT,
-        "slurmctld_port": SLURMCTLD_PORT,
-        "slurmd_port": SLURMD_PORT,
+        **{f"{name}_port": port for name, port in asdict(ports).items()},
     }
     ETC.mkdir(parents=True, exist_ok=True)
     for name, template in (("slurm.conf", _SLURM_CONF), ("slurmdbd.conf", _SLURMDBD_CONF)):
@@ -281,6 +304,18 @@ def _may_write(path: Path) -> bool:
         return path.read_text(errors="replace").startswith(MARK)
     except OSError:
         return False
+
+
+def _is_free(port: int) -> bool:
+    """Whether a daemon could listen there, on any interface."""
+    with socket.socket() as attempt:
+        # As daemons do: what an ended connection leaves for a minute is no obstacle.
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind(("", port))
+        except OSError:
+            return False
+        return True
 
 
 def _answers(port: int) -> bool:
@@ -362,7 +397,7 @@ MpiDefault=none
 ReturnToService=2
 MinJobAge=300
 KillWait=5
-SlurmdTimeout=30
+SlurmdTimeout=120
 NodeName=localhost NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName={partition} Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 """

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from workflow.conftest import CONFIG, osteoflow, write_study
 from osteoflow.simulate.cohort import simulate_cohort
 from osteoflow.simulate.protocol import TINY
 
-from .cluster import ACCOUNT, PARTITION, Cluster, obstacles, run, single_node_cluster
+from .cluster import ACCOUNT, PARTITION, Cluster, ClusterError, obstacles, run, single_node_cluster
 
 PARTICIPANTS = 6
 SUBJECTS = [f"sub-{number:02d}" for number in range(1, PARTICIPANTS + 1)]
@@ -33,6 +34,8 @@ STUDY_CONFIG = CONFIG.replace("holdout_fraction: 0.25", "holdout_fraction: 0").r
     "formats: [pdf, svg]", "formats: [png]"
 )
 LONGEST_RUN_S = 900
+# What Snakemake's plugin says when it has its jobs and submits the first.
+RUN_ID = "SLURM run ID"
 # What a site would write once for all its users; tests look at jobs more often than users should.
 SITE_PROFILE = f"""\
 default-resources:
@@ -87,6 +90,10 @@ class SlurmRun:
     def text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
+    def submits(self) -> bool:
+        """Whether it has planned its jobs and begun to submit them."""
+        return RUN_ID in self.text()
+
     def finish(self) -> int:
         """Wait for the end; its exit code."""
         try:
@@ -102,7 +109,9 @@ class SlurmRun:
         if self.process.poll() is None:
             parent = psutil.Process(self.process.pid)
             for process in [parent, *parent.children(recursive=True)]:
-                process.kill()
+                # It may have ended since it was listed.
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
             self.process.wait()
 
     def wait_until(self, what: str, happened: Callable[[], object]) -> object:
@@ -131,7 +140,7 @@ def start_run(study: Path, *options: str, **environment: str) -> SlurmRun:
 
 def submissions(cluster: Cluster, run_text: str) -> list[Submission]:
     """Every cluster job of a run, oldest first; a requeued job is listed once for each start."""
-    names = re.findall(r"SLURM run ID: (\S+)", run_text)
+    names = re.findall(RUN_ID + r": (\S+)", run_text)
     columns = ("JobIDRaw", "State", "ReqMem", "TimelimitRaw", "ReqCPUS", "SubmitLine")
     rows = cluster.sacct("-X", "-D", "-S", "now-1day", "--name", ",".join(names), columns=columns)
     found = []
@@ -156,13 +165,25 @@ def submissions(cluster: Cluster, run_text: str) -> list[Submission]:
 
 def running(cluster: Cluster, run_: SlurmRun, *subjects: str) -> list[Submission]:
     """Running jobs of these subjects, or of any."""
-    if "SLURM run ID" not in run_.text():
+    if not run_.submits():
         return []
     return [
         job
         for job in submissions(cluster, run_.text())
         if job.state == "RUNNING" and job.subjects and (not subjects or job.subjects & {*subjects})
     ]
+
+
+def requeue(cluster: Cluster, run_: SlurmRun, *subjects: str) -> Submission | None:
+    """Put a running job of one of these subjects back into the queue; None if there is none.
+
+    The youngest: an older one may have ended when Slurm is asked to.
+    """
+    for job in reversed(running(cluster, run_, *subjects)):
+        with suppress(ClusterError):
+            run("scontrol", "requeue", job.job)
+            return job
+    return None
 
 
 @pytest.fixture(scope="session")
@@ -233,11 +254,9 @@ def troubled(cluster, studies, tmp_path_factory):
         going.seen["waiting while drained"] = run("squeue", "-h", "-t", "pending").splitlines()
         cluster.resume()
         others = [subject for subject in SUBJECTS if subject != HUNGRY]
-        job = going.wait_until(
-            "a running job to requeue", lambda: running(cluster, going, *others)
-        )[0]
-        run("scontrol", "requeue", job.job)
-        going.seen["requeued"] = job
+        going.seen["requeued"] = going.wait_until(
+            "a running job to requeue", lambda: requeue(cluster, going, *others)
+        )
         code = going.finish()
     finally:
         going.kill()

@@ -195,7 +195,7 @@ def test_a_row_added_during_a_run_is_the_next_runs(cluster, raw, tmp_path):
     table = study / "config" / "subjects.tsv"
     going = start_run(study, "--cores", "1", "--", "participants", *OPTIONS)
     try:
-        going.wait_until("a snapshot", (study / "results" / "inventory" / "run").is_dir)
+        going.wait_until("submitted jobs", going.submits)
         first = table.read_text().splitlines()[1]
         table.write_text(table.read_text() + first.replace("sub-01", "sub-09", 1) + "\n")
         assert going.finish() == 0

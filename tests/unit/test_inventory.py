@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import nibabel as nib
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from dicom_series import ct_series, multi_echo_series
 
+from osteoflow.cli import main
 from osteoflow.errors import StudyError
 from osteoflow.inventory.build import take_inventory
 from osteoflow.io.tables import read_table
@@ -86,17 +88,39 @@ def test_touch_rewrites_nothing_and_a_changed_byte_one_entry(study):
     assert inventory(study, rows).rewritten == ("sub-2",)
 
 
+def change_in_secret(path):
+    """Another last byte, with the size and the times from before."""
+    stat = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
 def test_verify_finds_what_size_and_time_hide(study):
     rows = ["1\traw/a"]
     inventory(study, rows)
-    changed = next((study / "raw" / "a" / "x").glob("*.dcm"))
-    stat = changed.stat()
-    content = bytearray(changed.read_bytes())
-    content[-1] ^= 1
-    changed.write_bytes(content)
-    os.utime(changed, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    change_in_secret(next((study / "raw" / "a" / "x").glob("*.dcm")))
     assert inventory(study, rows).rewritten == ()
     assert inventory(study, rows, verify=True).rewritten == ("sub-1",)
+
+
+def test_the_command_verifies_if_it_is_told_to(study, capsys):
+    (study / "config").mkdir()
+    (study / "config" / "config.yaml").write_text("study: {title: One}\n")
+    columns, cells = "participant_id\tdicom\tage\n", "1\traw/a\t61\n"
+    (study / "config" / "subjects.tsv").write_text(columns + cells)
+
+    def changed(*options):
+        assert main(["inventory", str(study), *options]) == 0
+        said = capsys.readouterr().out
+        return int(re.search(r"1 subjects, (\d) new or changed, 0 exclusions", said)[1])
+
+    assert [changed(), changed()] == [1, 0]
+    change_in_secret(next((study / "raw" / "a" / "x").glob("*.dcm")))
+    before = entry(study, "sub-1")["ct"]["files"]
+    assert [changed(), changed("--verify"), changed("--verify")] == [0, 1, 0]
+    assert entry(study, "sub-1")["ct"]["files"] != before
 
 
 def test_a_dropped_row_leaves_no_entry(study):

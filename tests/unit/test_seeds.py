@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import hard_spine
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from osteoflow.config import load_config
 from osteoflow.errors import SubjectDataError
@@ -336,18 +338,31 @@ def test_gates(changes: dict, words: str) -> None:
     assert seed_gates.refuse([fact(n) for n in (20, 21, 22, 23)], "CT") == {}
 
 
+def seconds_of(work: Callable[[], object]) -> float:
+    """Seconds of this process's work."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
 def test_speed_on_a_clinical_matrix(osteoporotic: hard_spine.Scan, record) -> None:
-    """512 x 512 slices; the spine's surroundings alone are worked on."""
+    """512 x 512 slices; the spine's surroundings alone are worked on.
+
+    Machines differ and are shared, so what counts is how often the same machine could have smoothed
+    the whole image meanwhile: three to four times.
+    """
     image = osteoporotic.image
     finer = np.repeat(np.repeat(image.data, 2, axis=0), 2, axis=1)
     affine = image.affine @ np.diag([0.5, 0.5, 1, 1])
     thinner = np.repeat(finer, 2, axis=2)[:, :, :150]
     affine = affine @ np.diag([1, 1, 0.5, 1])
-    start = time.process_time()
-    segment_seeds(jittered(osteoporotic, 3.0, 2), Volume(thinner, affine), 4.0)
-    seconds = time.process_time() - start
-    record("Seeded outlines", "512 x 512 x 150 CT, five seeds, one core", seconds, "s", "20")
-    assert seconds < 20
+    given = jittered(osteoporotic, 3.0, 2)
+    before = seconds_of(lambda: ndimage.gaussian_filter(thinner.astype(np.float32), 3.0))
+    seconds = seconds_of(lambda: segment_seeds(given, Volume(thinner, affine), 4.0))
+    after = seconds_of(lambda: ndimage.gaussian_filter(thinner.astype(np.float32), 3.0))
+    limit = "10 times as long as smoothing the image"
+    record("Seeded outlines", "512 x 512 x 150 CT, five seeds, one core", seconds, "s", limit)
+    assert seconds < 10 * (before + after) / 2
 
 
 # ---------------------------------------------------------------- MRI

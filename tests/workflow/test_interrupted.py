@@ -8,12 +8,12 @@ import nibabel as nib
 import numpy as np
 import psutil
 import pytest
+from processes import processes_of, wait_for
 
 from osteoflow.io.volume import read_json
 
 from .conftest import osteoflow
-from .processes import processes_of, wait_for
-from .three import new_study, raw_of_three, start
+from .three import Run, new_study, raw_of_three
 
 
 @pytest.fixture(scope="module")
@@ -23,29 +23,28 @@ def raw(tmp_path_factory):
 
 def test_a_living_run_is_not_disturbed(raw, tmp_path):
     study = new_study(tmp_path, raw)
-    process = start(study)
+    process = Run(study)
     owner = study / ".snakemake" / "osteoflow-owner.json"
-    wait_for(owner.exists)
     try:
+        wait_for(owner.exists, process)
         second = osteoflow("run", study, check=False)
         assert second.returncode == 2
         assert f"under way on this host (process {process.pid})" in second.stderr
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill_all()
 
 
 def test_snakemake_killed_alone_leaves_nothing_to_clear(raw, tmp_path):
     """The kernel picks the largest process when memory runs out, not the whole run."""
     study = new_study(tmp_path, raw)
-    process = start(study)
-    log = study / "run.log"
-    wait_for(lambda: "Select jobs to execute" in log.read_text())
+    process = Run(study)
+    log = process.log
+    wait_for(lambda: "Select jobs to execute" in log.read_text(), process)
     (child,) = psutil.Process(process.pid).children()
     assert "snakemake" in child.cmdline()
     assert child in processes_of(study)
     child.kill()
-    assert process.wait(60) != 0
+    assert process.finish() != 0
     assert "Snakemake was ended by signal 9" in log.read_text()
     assert not (study / ".snakemake" / "osteoflow-owner.json").exists()
     assert not (study / ".snakemake" / "locks").exists()
@@ -59,11 +58,11 @@ def test_snakemake_killed_alone_leaves_nothing_to_clear(raw, tmp_path):
 
 def test_ctrl_c_ends_the_run_in_order(raw, tmp_path):
     study = new_study(tmp_path, raw)
-    process = start(study)
-    log = study / "run.log"
-    wait_for(lambda: "Select jobs to execute" in log.read_text())
+    process = Run(study)
+    log = process.log
+    wait_for(lambda: "Select jobs to execute" in log.read_text(), process)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(60) == 130
+    assert process.finish() == 130
     assert "Stopped. Finished work is kept" in log.read_text()
     assert "failed" not in (study / "results" / "status.tsv").read_text()
     assert not (study / ".snakemake" / "osteoflow-owner.json").exists()

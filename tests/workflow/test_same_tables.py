@@ -1,10 +1,8 @@
 """The tables of a run do not depend on how often it was killed, nor on shards."""
 
-import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 
 import pytest
@@ -13,7 +11,7 @@ from osteoflow.io.tables import read_table
 from osteoflow.io.volume import read_json
 
 from .conftest import osteoflow
-from .three import finished_study_of_three, new_study, raw_of_three, start, tables
+from .three import Run, finished_study_of_three, new_study, raw_of_three, tables
 
 KILLS = 20
 
@@ -42,19 +40,19 @@ def test_killed_twenty_times_and_resumed(raw, expected, tmp_path):
     moments = random.Random(5)
     kills = 0
     while kills < KILLS:
-        process = start(rough)
+        process = Run(rough)
         try:
             process.wait(moments.uniform(0.5, 12.0))
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.kill_all()
             kills += 1
         else:
-            assert process.returncode == 0, (rough / "run.log").read_text()
+            assert process.returncode == 0, process.log.read_text()
             # Done before all kills were: make work for the next one.
             victim = moments.choice(sorted((rough / "results" / "subjects").iterdir()))
             shutil.rmtree(victim / moments.choice(["anat", "seg", "mri"]))
-    assert start(rough).wait() == 0, (rough / "run.log").read_text()
+    last = Run(rough)
+    assert last.finish() == 0, last.log.read_text()
 
     assert "ended without finishing" in (rough / "run.log").read_text()
     assert different(expected, tables(rough)) == []

@@ -1,15 +1,13 @@
 """Steps in children of the warm process make what steps make that start Python themselves."""
 
-import os
-import signal
 import sys
 
 import psutil
 import pytest
+from processes import processes_of, wait_for, wait_for_end
 
 from .conftest import osteoflow
-from .processes import is_alive, processes_of, wait_for
-from .three import new_study, raw_of_three, start, tables
+from .three import Run, new_study, raw_of_three, tables
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the warm process is Linux' own")
 
@@ -59,11 +57,10 @@ def test_both_ways_make_the_same_files(raw, tmp_path):
 
 def test_steps_run_in_children_and_a_killed_run_leaves_none(raw, tmp_path):
     study = new_study(tmp_path, raw)
-    process = start(study)
-    wait_for(lambda: steps_under_way(study))
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    wait_for(lambda: not processes_of(study), seconds=10)
+    process = Run(study)
+    wait_for(lambda: steps_under_way(study), process)
+    process.kill_all()
+    wait_for(lambda: not processes_of(study))
     done = osteoflow("run", study, "--cores", 2, "--", "participants")
     assert "Done in" in done.stdout
     assert not processes_of(study)
@@ -71,21 +68,22 @@ def test_steps_run_in_children_and_a_killed_run_leaves_none(raw, tmp_path):
 
 def test_snakemake_killed_alone_takes_the_steps_along(raw, tmp_path):
     study = new_study(tmp_path, raw)
-    process = start(study)
-    server, _ = wait_for(lambda: steps_under_way(study))
+    process = Run(study)
+    server, _ = wait_for(lambda: steps_under_way(study), process)
     server.parent().kill()
-    assert process.wait(60) != 0
-    wait_for(lambda: not processes_of(study), seconds=10)
+    assert process.finish() != 0
+    wait_for(lambda: not processes_of(study))
 
 
 def test_a_run_goes_on_without_its_warm_process(raw, tmp_path):
     """The step that it was running failed; the others start Python themselves."""
     study = new_study(tmp_path, raw)
-    process = start(study)
-    server, children = wait_for(lambda: steps_under_way(study))
+    process = Run(study)
+    server, children = wait_for(lambda: steps_under_way(study), process)
     server.kill()
-    assert process.wait(300) == 1
-    assert not any(is_alive(child) for child in children)
+    assert process.finish() == 1
+    for child in children:
+        wait_for_end(child)
     log = (study / "run.log").read_text()
     assert "The process that ran this job was ended from outside." in log
     assert 1 <= int(log.split(" jobs failed")[0].split()[-1] if " jobs failed" in log else 1) <= 2

@@ -11,12 +11,16 @@ import subprocess
 import sys
 from fcntl import LOCK_EX, flock
 
+from processes import wait_for
+
 from osteoflow.simulate.cohort import simulate_cohort
 from osteoflow.simulate.protocol import TINY
 
 from .conftest import CONFIG, osteoflow, write_study
 
 COMPARED = ("cohort", "statistics", "models")
+# For what takes a minute where nothing else runs.
+LONGEST_RUN_S = 600
 
 
 def made_once(tmp_path_factory, name, make):
@@ -69,14 +73,31 @@ def tables(study):
     return {str(path.relative_to(results)): path.read_bytes() for path in kept}
 
 
-def start(study):
-    """A run in a process group of its own, as a terminal or a batch system starts it."""
-    log = (study / "run.log").open("ab")
-    return subprocess.Popen(
-        [sys.executable, "-m", "osteoflow.cli", "run", study, "--cores", "2"],
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        # A shell that runs the tests in the background lets them ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+class Run(subprocess.Popen):
+    """A run in a process group of its own, as a terminal or a batch system starts it.
+
+    What it and the runs before it said is in the study's ``run.log``.
+    """
+
+    def __init__(self, study):
+        self.log = study / "run.log"
+        with self.log.open("ab") as handle:
+            super().__init__(
+                [sys.executable, "-m", "osteoflow.cli", "run", study, "--cores", "2"],
+                stdout=handle,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # A shell that runs the tests in the background lets them ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+
+    def finish(self):
+        """Wait for its end; the exit code."""
+        wait_for(lambda: self.poll() is not None, self, seconds=LONGEST_RUN_S)
+        return self.returncode
+
+    def kill_all(self):
+        """End it and what it started at once, as a machine that goes down does."""
+        if self.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
