@@ -84,7 +84,8 @@ def comparisons(
         if holdout is not None:
             outcome, probability = holdout
             pair = outcome, probability[a], probability[b]
-            found = _tested(*pair) if _can_be_tested(*pair) else _untested(*pair, held_weights)
+            reason = _why_not_tested(*pair)
+            found = _untested(*pair, held_weights, reason) if reason else _tested(*pair)
             rows.append({"model_a": a, "model_b": b, **found})
         difference = areas[a] - areas[b]
         low, high, _ = percentile_interval(difference[1:])
@@ -102,11 +103,13 @@ def comparisons(
     return table
 
 
-def _can_be_tested(outcome: Array, first: Array, second: Array) -> bool:
+def _why_not_tested(outcome: Array, first: Array, second: Array) -> str:
     n_events = int((outcome == 1).sum())
     if min(n_events, len(outcome) - n_events) < LEAST_TESTED:
-        return False
-    return all(0 < auc(outcome, score) < 1 for score in (first, second))
+        return f"fewer than {LEAST_TESTED} events or non-events are held out"
+    if not all(0 < auc(outcome, score) < 1 for score in (first, second)):
+        return "an AUC is 0 or 1"
+    return ""
 
 
 def _tested(outcome: Array, first: Array, second: Array) -> dict[str, Any]:
@@ -121,7 +124,9 @@ def _tested(outcome: Array, first: Array, second: Array) -> dict[str, Any]:
     }
 
 
-def _untested(outcome: Array, first: Array, second: Array, weights: Array) -> dict[str, Any]:
+def _untested(
+    outcome: Array, first: Array, second: Array, weights: Array, reason: str
+) -> dict[str, Any]:
     event = outcome == 1
     draws = weighted.area(event, first, weights) - weighted.area(event, second, weights)
     low, high, _ = percentile_interval(draws)
@@ -131,8 +136,7 @@ def _untested(outcome: Array, first: Array, second: Array, weights: Array) -> di
         "ci_high": high,
         "z": np.nan,
         "p": np.nan,
-        "test": f"not tested, as fewer than {LEAST_TESTED} events or non-events are held out or an "
-        f"area is 0 or 1: difference on the hold-out, {BOOTSTRAP}",
+        "test": f"not tested, as {reason}: difference on the hold-out, {BOOTSTRAP}",
     }
 
 
