@@ -15,7 +15,7 @@ from osteoflow.models.clinical_design import RAD_SCORE
 from osteoflow.models.fitting import FittedModels
 from osteoflow.models.kinds import weighted
 from osteoflow.models.kinds.base import OutcomeKind
-from osteoflow.models.out_of_fold import CrossValidated, validated_measure
+from osteoflow.models.out_of_fold import CrossValidated, validated_measure, with_whole
 from osteoflow.models.performance import AUC, BOOTSTRAP
 from osteoflow.models.score_test import ScoreNull
 from osteoflow.models.sufficient import LEAST_TESTED
@@ -77,7 +77,7 @@ def comparisons(
         Outcome and probabilities of the hold-out, and resamples of its participants; None without.
     """
     rows: list[dict[str, Any]] = []
-    stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
+    stacked = with_whole(weights)
     areas = {name: validated_measure(result, name, AUC, stacked) for name in result.prediction}
     chosen = pairs(list(result.prediction))
     for a, b in chosen:

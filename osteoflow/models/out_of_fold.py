@@ -39,6 +39,13 @@ class Measure:
     over: Literal["fold", "repeat"]
     words: str = ""
 
+    @property
+    def how(self) -> str:
+        """How it is formed in cross-validation."""
+        if self.over == "fold":
+            return "mean over test folds"
+        return "mean over repeats of out-of-fold predictions"
+
 
 @dataclass(frozen=True)
 class CrossValidated:
@@ -84,6 +91,11 @@ class CrossValidated:
             prediction={name: values[one] for name, values in self.prediction.items()},
             threshold={name: values[one] for name, values in self.threshold.items()},
         )
+
+
+def with_whole(weights: Array) -> Array:
+    """Weights of the data as they are, each row once, before those of the resamples."""
+    return np.vstack([np.ones((1, weights.shape[1])), weights])
 
 
 def validated_measure(

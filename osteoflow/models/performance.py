@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from osteoflow.models.calibration import calibration, weighted_in_the_large
 from osteoflow.models.kinds import weighted
-from osteoflow.models.out_of_fold import CrossValidated, Measure, validated_measure
+from osteoflow.models.out_of_fold import CrossValidated, Measure, validated_measure, with_whole
 from osteoflow.models.repeated_calibration import mean_of_defined, recalibration_lines
-from osteoflow.statistics.intervals import percentile_interval, wilson
+from osteoflow.statistics.intervals import draws_notes, percentile_interval, wilson
 from osteoflow.statistics.roc import auc_interval, roc_points
 
 Array = NDArray[np.float64]
@@ -46,18 +46,37 @@ AUC = Measure("auc", _area, "fold")
 
 def cross_validated_performance(result: CrossValidated, weights: Array) -> pd.DataFrame:
     """Rows of the performance table for all models in cross-validation."""
-    stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
+    stacked = with_whole(weights)
     rows = []
     for model in result.probability:
         for metric, measure in _cross_validated_measures(result, model, stacked).items():
             value, resampled = float(measure.draws[0]), measure.draws[1:]
-            low, high, defined = percentile_interval(resampled)
-            words = f"{measure.method}, {BOOTSTRAP}{measure.resamples(defined)}"
+            low, high, _ = percentile_interval(resampled)
+            words = f"{measure.method}, {BOOTSTRAP}{measure.resamples()}"
             if not np.isfinite(value):
                 words = f"{measure.method}; {NOT_DEFINED}"
                 low = high = float("nan")
             rows.append(_row(model, "cv", metric, value, low, high, words))
     return pd.DataFrame(rows)
+
+
+def resampled_cells(draws: Array, words: str) -> dict[str, Any]:
+    """Value, limits and method of a measure, from its draws: of the data first, then resamples.
+
+    Parameters
+    ----------
+    draws
+        Shape (1 + B,).
+    words
+        How it is formed.
+    """
+    value, resampled = float(draws[0]), draws[1:]
+    low, high, _ = percentile_interval(resampled)
+    if not np.isfinite(value):
+        words, low, high = f"{words}; not defined here", float("nan"), float("nan")
+    elif notes := draws_notes(resampled):
+        words += f" ({', '.join(notes)})"
+    return {"value": value, "ci_low": low, "ci_high": high, "method": words}
 
 
 @dataclass(frozen=True)
@@ -79,11 +98,9 @@ class _Validated:
             return self.how
         return f"{self.how} ({self.counted[0]} of {self.repeats} repeats defined)"
 
-    def resamples(self, defined: int) -> str:
+    def resamples(self) -> str:
         """In how many resamples, and in how many of these not in all repeats, it is defined."""
-        n, notes = len(self.draws) - 1, []
-        if defined < n:
-            notes.append(f"{defined} of {n} resamples defined")
+        n, notes = len(self.draws) - 1, draws_notes(self.draws[1:])
         if self.counted is not None:
             part = int(((self.counted[1:] > 0) & (self.counted[1:] < self.repeats)).sum())
             notes += [f"{part} of {n} resamples defined in some repeats alone"] * (part > 0)
@@ -193,7 +210,7 @@ def cross_validated_roc(result: CrossValidated, weights: Array) -> pd.DataFrame:
     Vertical averaging (Fawcett, Pattern Recognit Lett 2006;27:861).
     """
     tables = []
-    stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
+    stacked = with_whole(weights)
     for model in result.probability:
         total, counted = np.zeros((len(stacked), len(FPR_GRID))), np.zeros(len(stacked))
         for repeat, rows in result.test_parts():

@@ -40,13 +40,30 @@ def benjamini_hochberg(p: ArrayLike) -> Array:
 def percentile_interval(draws: Array, confidence: float = 0.95) -> tuple[float, float, int]:
     """Percentile limits of bootstrap draws and the number of draws that were defined.
 
-    With fewer than 90 % defined draws the limits are NaN: they would describe a selection.
+    With fewer than 90 % defined draws the limits are NaN: they would describe a selection. So they
+    are where all draws are the same: an area of 1 is 1 in every resample, which is no certainty.
     """
     defined = draws[np.isfinite(draws)]
-    if len(defined) < 0.9 * len(draws) or not len(defined):
+    if len(defined) < 0.9 * len(draws) or not len(defined) or _all_equal(defined):
         return float("nan"), float("nan"), len(defined)
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high), len(defined)
+
+
+def _all_equal(defined: Array) -> bool:
+    """Whether draws differ by rounding alone."""
+    return bool(len(defined)) and float(np.ptp(defined)) <= 1e-12 * max(1.0, abs(defined[0]))
+
+
+def draws_notes(draws: Array) -> list[str]:
+    """What is to be said of bootstrap draws beside their percentile limits; mostly nothing."""
+    defined = draws[np.isfinite(draws)]
+    notes = []
+    if len(defined) < len(draws):
+        notes.append(f"{len(defined)} of {len(draws)} resamples defined")
+    if _all_equal(defined):
+        notes.append("no interval: the same in every resample")
+    return notes
 
 
 def holm(p: ArrayLike) -> Array:

@@ -17,7 +17,12 @@ from osteoflow.statistics.column_checks import column_problems
 from osteoflow.statistics.comparison import compare_groups, comparisons_table
 from osteoflow.statistics.correlation import correlate, correlations_table
 from osteoflow.statistics.effects import epsilon_squared, eta_squared, hedges_g, rank_biserial
-from osteoflow.statistics.intervals import benjamini_hochberg, percentile_interval, wilson
+from osteoflow.statistics.intervals import (
+    benjamini_hochberg,
+    draws_notes,
+    percentile_interval,
+    wilson,
+)
 from osteoflow.statistics.roc import (
     auc,
     auc_interval,
@@ -312,6 +317,11 @@ def test_wilson_and_fdr():
     np.testing.assert_allclose(adjusted, [0.03, np.nan, 0.04, 0.04])
     draws = np.concatenate([np.full(20, np.nan), np.arange(80.0)])
     assert np.isnan(percentile_interval(draws)[0])
+    # What is the same in every resample is no certainty.
+    assert np.isnan(percentile_interval(np.ones(100))[:2]).all()
+    assert draws_notes(np.ones(100)) == ["no interval: the same in every resample"]
+    assert draws_notes(draws) == [f"{np.isfinite(draws).sum()} of {len(draws)} resamples defined"]
+    assert draws_notes(np.arange(9.0)) == []
 
 
 def test_hedges_g_and_its_limits():

@@ -10,8 +10,14 @@ import pandas as pd
 
 from osteoflow.models.comparisons import pairs
 from osteoflow.models.kinds.base import MeasuredKind
-from osteoflow.models.out_of_fold import Array, CrossValidated, Measure, validated_measure
-from osteoflow.models.performance import BOOTSTRAP
+from osteoflow.models.out_of_fold import (
+    Array,
+    CrossValidated,
+    Measure,
+    validated_measure,
+    with_whole,
+)
+from osteoflow.models.performance import BOOTSTRAP, resampled_cells
 from osteoflow.models.sufficient import LEAST_TESTED
 from osteoflow.statistics.intervals import holm, percentile_interval
 
@@ -22,7 +28,6 @@ COMPARISON_COLUMNS = (
     "model_a", "model_b", "metric", "difference", "ci_low", "ci_high", "z", "p", "p_adjusted",
     "correction", "test",
 )  # fmt: skip
-_OVER = {"fold": "mean over test folds", "repeat": "mean over repeats of out-of-fold predictions"}
 
 
 def performance(
@@ -36,12 +41,12 @@ def performance(
     rows = []
     for model in result.prediction:
         for measure in kind.measures:
-            draws = validated_measure(result, model, measure, _with_whole(weights))
-            words = f"{_OVER[measure.over]}, {BOOTSTRAP}"
+            draws = validated_measure(result, model, measure, with_whole(weights))
+            words = f"{measure.how}, {BOOTSTRAP}"
             rows.append(_row(model, "cv", measure, draws, words))
     for model, prediction in {} if held is None else held[1].items():
         for measure in kind.measures:
-            draws = measure.compute(held[0], prediction, _with_whole(held_weights))
+            draws = measure.compute(held[0], prediction, with_whole(held_weights))
             row = _row(model, "holdout", measure, draws, BOOTSTRAP)
             known = kind.limits(measure.name, held[0], prediction)
             if known is not None:
@@ -51,23 +56,9 @@ def performance(
     return pd.DataFrame(rows, columns=list(PERFORMANCE_COLUMNS))
 
 
-def _with_whole(weights: Array) -> Array:
-    """All rows once, then the resamples."""
-    return np.vstack([np.ones((1, weights.shape[1])), weights])
-
-
 def _row(model: str, part: str, measure: Measure, draws: Array, words: str) -> dict[str, Any]:
-    value, resampled = float(draws[0]), draws[1:]
-    low, high, defined = percentile_interval(resampled)
-    method = ", ".join(filter(None, [measure.words, words]))
-    if not np.isfinite(value):
-        method, low, high = f"{method}; not defined here", float("nan"), float("nan")
-    elif defined < len(resampled):
-        method += f" ({defined} of {len(resampled)} resamples defined)"
-    return {
-        "model": model, "set": part, "metric": measure.name, "value": value,
-        "ci_low": low, "ci_high": high, "method": method,
-    }  # fmt: skip
+    about = {"model": model, "set": part, "metric": measure.name}
+    return about | resampled_cells(draws, ", ".join(filter(None, [measure.words, words])))
 
 
 def comparisons(
@@ -89,13 +80,13 @@ def comparisons(
     for measure in measures:
         rows: list[dict[str, Any]] = []
         draws = {
-            name: validated_measure(result, name, measure, _with_whole(weights))
+            name: validated_measure(result, name, measure, with_whole(weights))
             for name in result.prediction
         }
         apart = {}
         if held is not None:
             apart = {
-                name: measure.compute(held[0], prediction, _with_whole(held_weights))
+                name: measure.compute(held[0], prediction, with_whole(held_weights))
                 for name, prediction in held[1].items()
             }
         for a, b in chosen:
@@ -108,7 +99,7 @@ def comparisons(
                     words = f"not tested, as fewer than {2 * LEAST_TESTED} are held out: {words}"
                 rows.append(about | found | {"test": words})
             found = _difference(draws[a] - draws[b]) | {"p": np.nan}
-            words = f"none: difference in cross-validation ({_OVER[measure.over]}), {BOOTSTRAP}"
+            words = f"none: difference in cross-validation ({measure.how}), {BOOTSTRAP}"
             rows.append(about | found | {"test": words})
         table = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
         table["p_adjusted"] = holm(table["p"].to_numpy(dtype=float))

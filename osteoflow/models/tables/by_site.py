@@ -16,14 +16,18 @@ import pandas as pd
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.harmonise import site_name
 from osteoflow.models.kinds.base import OutcomeKind
-from osteoflow.models.out_of_fold import Array, CrossValidated, Indices, validated_measure
-from osteoflow.models.performance import BOOTSTRAP
-from osteoflow.statistics.intervals import percentile_interval
+from osteoflow.models.out_of_fold import (
+    Array,
+    CrossValidated,
+    Indices,
+    validated_measure,
+    with_whole,
+)
+from osteoflow.models.performance import BOOTSTRAP, resampled_cells
 
 SITE_COLUMNS = (
     "model", "set", "site", "n", "n_events", "metric", "value", "ci_low", "ci_high", "method",
 )  # fmt: skip
-_OVER = {"fold": "mean over test folds", "repeat": "mean over repeats of out-of-fold predictions"}
 
 
 def performance_by_site(
@@ -65,14 +69,14 @@ def performance_by_site(
         mine = np.flatnonzero(site[train] == name)
         if len(mine):
             one = _of_rows(validated, mine)
-            drawn = _with_whole(weights[0][:, mine])
-            words = f"{_OVER[kind.main.over]}, participants of the site alone, {BOOTSTRAP}"
+            drawn = with_whole(weights[0][:, mine])
+            words = f"{kind.main.how}, participants of the site alone, {BOOTSTRAP}"
             for model in validated.prediction:
                 draws = validated_measure(one, model, kind.main, drawn)
                 rows.append(_row(kind, (model, "cv", name), one.outcome, draws, words))
         mine = np.flatnonzero(site[test] == name)
         if len(mine) and held and weights[1] is not None:
-            outcome, drawn = data.outcome[test][mine], _with_whole(weights[1][:, mine])
+            outcome, drawn = data.outcome[test][mine], with_whole(weights[1][:, mine])
             words = f"participants of the site alone, {BOOTSTRAP}"
             for model, prediction in held.items():
                 draws = kind.main.compute(outcome, prediction[mine], drawn)
@@ -91,21 +95,9 @@ def _of_rows(result: CrossValidated, rows: Indices) -> CrossValidated:
     )
 
 
-def _with_whole(weights: Array) -> Array:
-    """All rows once, then the resamples."""
-    return np.vstack([np.ones((1, weights.shape[1])), weights])
-
-
 def _row(
     kind: OutcomeKind, keys: tuple[str, str, str], outcome: Array, draws: Array, words: str
 ) -> dict[str, Any]:
-    value, resampled = float(draws[0]), draws[1:]
-    low, high, defined = percentile_interval(resampled)
-    method = ", ".join(filter(None, [kind.main.words, words]))
-    if not np.isfinite(value):
-        method, low, high = f"{method}; not defined here", float("nan"), float("nan")
-    elif defined < len(resampled):
-        method += f" ({defined} of {len(resampled)} resamples defined)"
-    found = (*keys, len(outcome), kind.n_events(outcome))
-    found += (kind.main.name, value, low, high, method)
-    return dict(zip(SITE_COLUMNS, found, strict=True))
+    cells = resampled_cells(draws, ", ".join(filter(None, [kind.main.words, words])))
+    about = (*keys, len(outcome), kind.n_events(outcome), kind.main.name)
+    return dict(zip(SITE_COLUMNS, (*about, *cells.values()), strict=True))

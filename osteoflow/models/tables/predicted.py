@@ -11,7 +11,7 @@ from osteoflow.models.calibration import calibration_curve, calibration_points
 from osteoflow.models.dataset import Dataset
 from osteoflow.models.decision import THRESHOLDS, at_prevalence, net_benefit, treat_all
 from osteoflow.models.kinds.base import OutcomeKind
-from osteoflow.models.out_of_fold import Array, CrossValidated, Indices
+from osteoflow.models.out_of_fold import Array, CrossValidated, Indices, with_whole
 from osteoflow.models.repeated_calibration import (
     recalibration_lines,
     repeated_curve,
@@ -82,7 +82,7 @@ def calibration(validated: CrossValidated, held: Holdout, weights: Array) -> pd.
         ``model``, ``set``, ``curve`` (``points``, ``smooth``) and the columns of
         :func:`osteoflow.models.calibration.calibration_points`.
     """
-    stacked = np.vstack([np.ones((1, weights.shape[1])), weights])
+    stacked = with_whole(weights)
     found = []
     for model, p in validated.probability.items():
         lines = recalibration_lines(validated.outcome, p, stacked)
