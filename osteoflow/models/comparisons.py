@@ -99,7 +99,7 @@ def comparisons(
     table = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
     table["p_adjusted"] = holm(table["p"].to_numpy(dtype=float))
     tested = table["p"].notna()
-    table["correction"] = np.where(tested, f"Holm, {int(tested.sum())} tests", "")
+    table["correction"] = np.where(tested, f"Holm, {count(int(tested.sum()), 'test')}", "")
     return table
 
 
@@ -136,7 +136,7 @@ def _untested(
         "ci_high": high,
         "z": np.nan,
         "p": np.nan,
-        "test": f"not tested, as {reason}: difference on the hold-out, {BOOTSTRAP}",
+        "test": f"none: difference on the hold-out, {BOOTSTRAP} ({reason})",
     }
 
 
@@ -210,9 +210,7 @@ def nested_table(
             added = [str(term) for term in large.columns if term not in small.columns]
             if RAD_SCORE in added and df:
                 p = null.p((smaller, larger), statistic)
-                words += f"; p by {count(len(null.draws), 'permutation')} of the features"
-                if not null.draws:
-                    words += ": none were asked for, and chi-squared does not hold for the score"
+                words += f"; {null.words}" * bool(np.isfinite(statistic))
             rows.append(
                 {
                     "smaller": smaller, "larger": larger, "added": ", ".join(added),

@@ -153,7 +153,7 @@ def _replaced_values(
 ) -> list[str]:
     found = []
     for name, design in designs.items():
-        words = "clinical values" if name == "clinical" else f"values of the {name} model"
+        words = "clinical values" if name == "clinical" else f"values of {the_model(name)}"
         if design.n_missing_:
             each = ", ".join(f"'{column}' {n}" for column, n in design.missing_.items())
             found.append(

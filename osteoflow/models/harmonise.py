@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from osteoflow.models.clinical_design import ClinicalDesign
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.transformers import _ColumnSelector
 from osteoflow.wording import listing
@@ -222,9 +223,6 @@ class CombatHarmoniser(_ColumnSelector):
         """Learn how covariates are coded; their columns for the rows fitted on."""
         if self.covariates is None or not self.covariates.shape[1]:
             return np.zeros((len(X), 0))
-        # The clinical models use the radiomic pipeline, and this is one of its steps.
-        from osteoflow.models.clinical_design import ClinicalDesign
-
         table = self._looked_up(self.covariates, X)
         columns = [name for name in table.columns if len(table[name].dropna().unique()) > 1]
         same = [str(name) for name in table.columns if name not in columns]

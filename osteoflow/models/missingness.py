@@ -85,11 +85,11 @@ def lacking_by_class(place: Array, lacks: Flags, classes: Sequence[str]) -> Lack
     """Ordered classes, by their places: permutation test of ranks (Mann-Whitney)."""
     parts = [lacks[place == number] for number in range(len(classes))]
     told = [
-        f"{int(part.sum())} of {len(part)} of class {name}"
+        f"{int(part.sum())} of {count(len(part), 'participant')} of class '{name}'"
         for name, part in zip(classes, parts, strict=True)
         if len(part)
     ]
-    words = f"{listing(told)} participants"
+    words = listing(told)
     return Lacking(words, _RANKS, permutation_p(rankdata(place), lacks))
 
 

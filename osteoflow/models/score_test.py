@@ -48,6 +48,14 @@ class ScoreNull:
     draws: Sequence[Ratios]
     warnings: list[str]
 
+    @property
+    def words(self) -> str:
+        """Where p comes from, or why there is none."""
+        if self.draws:
+            return f"p by {count(len(self.draws), 'permutation')} of the features"
+        why = "no permutation gave models" if self.warnings else "no permutations were asked for"
+        return f"no p, as chi-squared does not hold for the score and {why}"
+
     def p(self, pair: tuple[str, str], statistic: float) -> float:
         """(1 + permutations that reach the statistic) / (1 + permutations); NaN without any.
 
@@ -67,7 +75,8 @@ class ScoreNull:
 def score_ratios(final: FittedModels) -> dict[tuple[str, str], float]:
     """Statistics of the regressions with a Rad-score against those whose terms they have, too.
 
-    0 where the score is constant and adds nothing.
+    0 where the score is constant and adds nothing; infinite where it separates the outcome, so that
+    there is no maximum likelihood and no statistic.
     """
     found = {}
     for larger, large in final.regressions.items():
@@ -76,8 +85,9 @@ def score_ratios(final: FittedModels) -> dict[tuple[str, str], float]:
                 continue
             if RAD_SCORE in small.terms_:
                 continue
-            statistic = large.regression_.against(small.regression_)[0]
-            found[smaller, larger] = statistic if np.isfinite(statistic) else 0.0
+            statistic, df, *_ = large.regression_.against(small.regression_)
+            unknown = 0.0 if df == 0 else float("inf")
+            found[smaller, larger] = statistic if np.isfinite(statistic) else unknown
     return found
 
 

@@ -127,24 +127,26 @@ def nothing_to_compare(outcome: Iterable[Sequence[float]], part: str) -> str:
     return f"no event of the {part} is earlier than another's time"
 
 
-def modest_holdout(n_events: int, n_others: int, is_random: bool) -> str:
+def modest_holdout(n_events: int, n_others: int | None, is_random: bool) -> str:
     """Of a hold-out on which a model is judged with little certainty, or "" where it is large.
 
     Parameters
     ----------
     n_events, n_others
-        Events and non-events held out.
+        Events and non-events held out; of a time to an event the latter are None.
     is_random
         Whether they were drawn at random, and not named by a rule.
     """
-    if min(n_events, n_others) >= ADVISED_HOLDOUT:
+    fewer = n_events if n_others is None else min(n_events, n_others)
+    if fewer >= ADVISED_HOLDOUT:
         return ""
-    text = (
-        f"the hold-out has {count(n_events, 'event')} and {count(n_others, 'non-event')}, where "
-        f"{ADVISED_HOLDOUT} of each are advised to judge a model on"
-    )
-    if min(n_events, n_others) < LEAST_TESTED:
-        text += f": with fewer than {LEAST_TESTED} of each, differences are not tested"
+    text, each, either = f"the hold-out has {count(n_events, 'event')}", "", ""
+    if n_others is not None:
+        text += f" and {count(n_others, 'non-event')}"
+        each, either = " of each", " of either"
+    text += f", where {ADVISED_HOLDOUT}{each} are advised to judge a model on"
+    if fewer < LEAST_TESTED:
+        text += f": with fewer than {LEAST_TESTED}{either}, differences are not tested"
     if is_random:
         text += (
             "; without a random hold-out (holdout_fraction: 0) cross-validation has all "

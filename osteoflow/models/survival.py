@@ -50,9 +50,10 @@ def run(
     Returns
     -------
     AnalysisResult
-        Tables ``predictions, performance, comparisons, nested, selection, filters, coefficients,
-        assumptions, lasso_path, lasso_cv, permutations, signature, kaplan_meier, log_rank,
-        hazard_ratios, baseline_hazard`` and the document ``summary``.
+        Tables ``predictions, performance, performance_by_site, comparisons, nested, selection,
+        filters, coefficients, assumptions, lasso_path, lasso_cv, permutations, permuted_scores,
+        sample_size, signature, kaplan_meier, log_rank, hazard_ratios, baseline_hazard`` and the
+        document ``summary``.
 
     Raises
     ------

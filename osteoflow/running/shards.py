@@ -13,6 +13,7 @@ from osteoflow.io.tables import read_rows
 from osteoflow.layout import SubjectFiles
 from osteoflow.study import SUBJECTS_TSV
 from osteoflow.subjects import Subject
+from osteoflow.wording import count
 
 BATCHES = Path("batches")
 # The number that was asked for; there are fewer shards as long as there are fewer subjects.
@@ -54,12 +55,12 @@ def assign_subjects(
     if known and batches not in (asked, known):
         raise StudyError(
             [
-                f"{folder.name}/ holds {known} shards with their results, planned with "
+                f"{folder.name}/ holds {count(known, 'shard')} with their results, planned with "
                 f"--batches {asked}: plan with that number again, or move that folder away first"
             ]
         )
-    count = max(known, min(batches, len(subjects)))
-    assigned: dict[int, list[Subject]] = {number: [] for number in range(1, count + 1)}
+    n = max(known, min(batches, len(subjects)))
+    assigned: dict[int, list[Subject]] = {number: [] for number in range(1, n + 1)}
     earlier = {
         SubjectFiles.named(row["participant_id"], row["session"]): number
         for number, path in sorted(tables.items())

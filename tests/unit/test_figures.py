@@ -199,8 +199,14 @@ def test_roc_tells_tests_from_differences_that_have_none(tables):
     names = ("roc", "performance", "comparisons", "predictions")
     found = {name: tables[name] for name in names}
     held = found["comparisons"]["test"].str.contains("hold-out")
-    few = "not tested, as fewer than 10 events are held out: difference on the hold-out"
-    none = {"z": np.nan, "p": np.nan, "p_adjusted": np.nan, "correction": "", "test": few}
+    few = "difference on the hold-out (fewer than 10 events or non-events are held out)"
+    none = {
+        "z": np.nan,
+        "p": np.nan,
+        "p_adjusted": np.nan,
+        "correction": "",
+        "test": f"none: {few}",
+    }
     for rows, words in ((held, "Not tested"), (held & (np.arange(len(held)) == 0), "Paired")):
         changed = found["comparisons"].copy()
         changed.loc[rows, list(none)] = list(none.values())

@@ -63,7 +63,8 @@ def test_missing_with_late_classes():
     place = np.repeat([0.0, 1.0, 2.0], 20)
     table = pd.DataFrame({"age": np.where(np.arange(60) >= 48, np.nan, 70.0)})
     (told,) = missing_by_outcome(OrdinalKind(["low", "middle", "high"]), table, place, ["age"])
-    assert "0 of 20 of class low, 0 of 20 of class middle and 12 of 20 of class high part" in told
+    assert "0 of 20 participants of class 'low', 0 of 20 participants of class 'middle' and" in told
+    assert "12 of 20 participants of class 'high'" in told
     assert "(permutation test of ranks, p < 0.001)" in told
 
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
@@ -167,9 +166,8 @@ def test_a_process_that_ended_and_nobody_asks_for_is_not_waited_for(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             child = psutil.Process(int(process.stdout.readline()))
-            started = time.monotonic()
+            # It would end in an error if it waited in vain.
             assert end_processes(tmp_path) == 1
-            assert time.monotonic() - started < 5
             assert child.status() == psutil.STATUS_ZOMBIE
         finally:
             process.kill()

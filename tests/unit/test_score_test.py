@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import chi2
 
 from osteoflow.models import score_test
+from osteoflow.models.columns_model import ColumnsModel
 from osteoflow.models.comparisons import nested_table
 from osteoflow.models.dataset import Dataset
-from osteoflow.models.fitting import fit_models
+from osteoflow.models.fitting import FittedModels, fit_models
 from osteoflow.models.folds import AnalysisError
 from osteoflow.models.kinds.binary import BinaryKind
 from osteoflow.models.kinds.continuous import ContinuousKind
+from osteoflow.models.kinds.ordinal import OrdinalKind
 from osteoflow.models.score_test import ScoreNull, score_null, score_ratios
 from osteoflow.settings.analysis import Analysis
 
@@ -66,9 +70,34 @@ def test_chi_squared_does_not_hold_for_a_score(record):
     assert beyond > 0.05
     # Often nothing is selected, and the score adds nothing.
     assert 0.1 < (found == 0).mean() < 0.9
-    # A draw taken for the outcome as it is has any rank.
-    ranks = np.array([null.p(PAIR, value) for value in found])
-    assert (ranks <= 0.1).mean() == pytest.approx(0.1, abs=0.02)
+
+
+def test_useless_scores_keep_the_size(record):
+    """Independent studies of noise, in which age and outcome go together."""
+    analysis = _analysis(score_permutations=9)
+    rows = [_tested(_data(seed, n=40, p=10), BinaryKind(), analysis, seed) for seed in range(30)]
+    p = np.array([row["p"] if row["df"] else 1.0 for row in rows])
+    share = float((p <= 0.1).mean())
+    what = "Models: what a Rad-score of noise adds (40 participants, 10 features, 30 studies)"
+    record(what, "share of studies with p <= 0.1 by permutation", share, "", "<= 0.23 (0.1 + 2 SE)")
+    assert share <= 0.23
+    assert (p < 1).mean() > 0.2
+
+
+def test_separated_permutations_are_the_strongest():
+    """Without a maximum likelihood there is no statistic; that is no lack of evidence."""
+    rng = np.random.default_rng(0)
+    place = np.repeat([0.0, 1.0, 2.0], 12)
+    kind = OrdinalKind(["low", "middle", "high"])
+    table = pd.DataFrame({"age": rng.normal(size=36)}, index=[f"s{i}" for i in range(36)])
+    scores = pd.Series(place + rng.normal(0, 0.01, 36), table.index)
+    signature = SimpleNamespace(cross_fitted_=scores)
+    models = {
+        "clinical": ColumnsModel(kind, ["age"], "clinical").fit(table, place),
+        "combined": ColumnsModel(kind, ["age"], "combined", signature).fit(table, place),
+    }
+    assert score_ratios(FittedModels(models)) == {PAIR: np.inf}
+    assert ScoreNull([{PAIR: np.inf}, {PAIR: 0.0}], []).p(PAIR, 5.0) == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("kind", [BinaryKind(), ContinuousKind()], ids=["binary", "continuous"])

@@ -15,7 +15,7 @@ from osteoflow.manuscript.words.cells import (
     value_cell,
 )
 from osteoflow.manuscript.words.kinds import training_words
-from osteoflow.manuscript.words.regression import term_words
+from osteoflow.manuscript.words.regression import RAD_SCORE, term_words
 from osteoflow.model_names import in_sentence
 from osteoflow.wording import listing, p_number, sentence
 
@@ -94,12 +94,16 @@ def nested_models(inputs: Inputs) -> ManuscriptTable:
         *(Column("Models", "left"), Column("Terms added", "left")),
         *(Column("Statistic"), Column("df"), Column("p")),
     )
-    notes = (
-        "On the training data, on which the models were fitted. df: of the terms added. p: not "
-        "adjusted; of what the Rad-score adds, by permutation, as the score was learned from these "
-        "participants and chi-squared does not hold for it.",
-        *marks.notes,
-    )
+    scored = table[table["added"].astype(str).str.contains(RAD_SCORE)]
+    note = "On the training data, on which the models were fitted. df: of the terms added. p: not "
+    note += "adjusted"
+    if len(scored):
+        how = "by permutation" if scored["p"].notna().any() else "none"
+        note += (
+            f"; of what the Rad-score adds, {how}, as the score was learned from these "
+            "participants and chi-squared does not hold for it"
+        )
+    notes = (f"{note}.", *marks.notes)
     title = model_title(what, summary, label, training_words(summary))
     return ManuscriptTable(inputs.name, title, columns, tuple(rows), notes)
 

@@ -20,6 +20,7 @@ from osteoflow.models.out_of_fold import (
 from osteoflow.models.performance import BOOTSTRAP, resampled_cells
 from osteoflow.models.sufficient import LEAST_TESTED
 from osteoflow.statistics.intervals import holm, percentile_interval
+from osteoflow.wording import count
 
 Held = tuple[Array, Mapping[str, Array]]
 
@@ -94,9 +95,11 @@ def comparisons(
             if apart:
                 found = _difference(apart[a] - apart[b])
                 words = f"difference on the hold-out, {BOOTSTRAP}"
-                if len(held[0]) < 2 * LEAST_TESTED:
+                if few := _too_few(kind, held[0]):
                     found |= {"p": np.nan}
-                    words = f"not tested, as fewer than {2 * LEAST_TESTED} are held out: {words}"
+                    words = f"none: {words} ({few})"
+                elif not np.isfinite(found["p"]):
+                    words = f"none: {words} (no interval)"
                 rows.append(about | found | {"test": words})
             found = _difference(draws[a] - draws[b]) | {"p": np.nan}
             words = f"none: difference in cross-validation ({measure.how}), {BOOTSTRAP}"
@@ -104,9 +107,18 @@ def comparisons(
         table = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
         table["p_adjusted"] = holm(table["p"].to_numpy(dtype=float))
         tested = table["p"].notna()
-        table["correction"] = np.where(tested, f"Holm, {int(tested.sum())} tests", "")
+        table["correction"] = np.where(tested, f"Holm, {count(int(tested.sum()), 'test')}", "")
         parts.append(table)
     return pd.concat(parts, ignore_index=True)
+
+
+def _too_few(kind: MeasuredKind, held: Array) -> str:
+    """Why differences on a hold-out are not tested, or ""."""
+    if kind.n_events(held) < LEAST_TESTED:
+        return f"fewer than {LEAST_TESTED} events are held out"
+    if len(held) < 2 * LEAST_TESTED:
+        return f"fewer than {2 * LEAST_TESTED} participants are held out"
+    return ""
 
 
 def _difference(draws: Array) -> dict[str, float]:

@@ -15,6 +15,7 @@ from osteoflow.models.method_words import feature_words, imputation_words, score
 from osteoflow.models.model_size import size_warnings, size_words
 from osteoflow.models.outcome import incorporation_bias
 from osteoflow.models.predictor_notes import predictor_notes
+from osteoflow.models.sufficient import LEAST_TESTED
 from osteoflow.models.summary import as_harmonised, radiomic_part
 from osteoflow.wording import significant
 
@@ -98,8 +99,10 @@ def methods(kind: MeasuredKind, analysis: Analysis, has_holdout: bool) -> dict[s
     )
     if len(analysis.models) > 1:
         words["comparisons"] = (
-            "differences on the hold-out with bootstrap p values, Holm-adjusted; those in "
-            "cross-validation have intervals and no tests"
+            "differences on the hold-out with bootstrap p values, Holm-adjusted, where "
+            f"{2 * LEAST_TESTED} participants (and of a time to an event, {LEAST_TESTED} with the "
+            "event) are held out; others, and those in cross-validation, have intervals and no "
+            "tests"
             if has_holdout
             else "differences in cross-validation with intervals and no tests"
         )

@@ -44,8 +44,8 @@ def _differences(item: AnalysisFacts) -> str:
     table = item.rows("comparisons")
     if table is None or not {"difference", "ci_low", "ci_high"} <= set(table.columns):
         return ""
-    tested = table[table["p"].notna()] if "p" in table else table
-    rows = tested if len(tested) else table
+    held = table[table["test"].astype(str).str.contains("hold-out")] if "test" in table else table
+    rows = held if len(held) else table
     return "; ".join(
         f"{plain(in_sentence(row.model_a))} minus {plain(in_sentence(row.model_b))}: "
         f"{quantity_estimate('auc', row.difference, row.ci_low, row.ci_high)}"
