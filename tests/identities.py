@@ -11,6 +11,8 @@ import zlib
 from collections import defaultdict
 from itertools import permutations
 
+import pydicom
+
 IDENTIFYING = (
     "PatientName",
     "PatientID",
@@ -39,6 +41,22 @@ def identities(dataset):
     values = {str(dataset.get(keyword, "")).strip() for keyword in IDENTIFYING}
     values |= {str(element.value).strip() for element in dataset if element.tag.is_private}
     return {value for value in values if len(value) >= SHORTEST}
+
+
+def identities_in(raw):
+    """Identities of a folder of DICOM, one folder a person: of files here and there, and its names.
+
+    Parameters
+    ----------
+    raw
+        Its name (``raw/dicom``) within the study must get nowhere either.
+    """
+    values = {"/".join(raw.parts[-2:])}
+    for folder in raw.iterdir():
+        values.add(folder.name)
+        for path in sorted(p for p in folder.rglob("*") if p.is_file())[::40]:
+            values |= identities(pydicom.dcmread(path, stop_before_pixels=True, force=True))
+    return values
 
 
 def any_of(values):

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 import pandas as pd
 import pytest
+from identities import any_of, identities_in, leak
 
 from osteoflow.io.tables import read_table
 
@@ -77,6 +78,18 @@ def test_results_are_those_of_a_run_on_one_machine(studies, troubled):
     assert len(local) > 200
     different = {path for path in local if local[path] != on_cluster[path]}
     assert different <= TIMED
+
+
+def test_no_identity_is_in_what_a_cluster_leaves(troubled):
+    """Logs of Slurm's jobs, the efficiency report, and what the run says."""
+    study = troubled.study
+    forbidden = any_of(identities_in(study / "raw" / "dicom"))
+    places = (study / ".snakemake", study / "results" / "logs")
+    files = [path for place in places for path in place.rglob("*") if path.is_file()]
+    assert any("slurm_logs" in path.parts for path in files)
+    assert any(path.name.startswith("efficiency_report") for path in files)
+    found = [leak(path, forbidden) for path in [*files, study / "run.log"]]
+    assert list(filter(None, found)) == []
 
 
 def test_models_of_the_compared_study_hold_numbers(studies):
