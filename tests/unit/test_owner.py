@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -93,7 +94,7 @@ def test_who_died_taking_over_is_taken_over_too(tmp_path, monkeypatch):
     path = leave_dead_owner(tmp_path)
     first = Ownership(tmp_path, lambda text: None)
     first.processes = [[2**22 + 1, 1.0]]  # of a process that is no more
-    monkeypatch.setattr(owner, "write_text", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(owner, "write_text", Mock(side_effect=KeyboardInterrupt))
     monkeypatch.setattr(type(path), "unlink", lambda *_, **__: None)
     with pytest.raises(KeyboardInterrupt):
         first.__enter__()
