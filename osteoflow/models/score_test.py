@@ -24,6 +24,7 @@ from osteoflow.models.folds import AnalysisError
 from osteoflow.models.kinds.base import OutcomeKind
 from osteoflow.models.out_of_fold import Indices
 from osteoflow.models.parallel import in_order
+from osteoflow.models.permutation import permutation_p
 from osteoflow.wording import count
 
 if TYPE_CHECKING:
@@ -68,8 +69,7 @@ class ScoreNull:
         """
         if not self.draws or not np.isfinite(statistic):
             return float("nan")
-        found = np.round([draw[pair] for draw in self.draws], 9)
-        return float((1 + (found >= np.round(statistic, 9)).sum()) / (1 + len(found)))
+        return permutation_p(statistic, [draw[pair] for draw in self.draws])
 
 
 def score_ratios(final: FittedModels) -> dict[tuple[str, str], float]:
