@@ -31,6 +31,7 @@ LONGEST_FIRST = (
     "reference/test_whole_way.py",
     "workflow/test_more_mri.py",
     "workflow/test_mistakes.py",
+    "unit/test_score_test.py",
     "reference/test_seeded_outlines.py",
     "workflow/test_weighted_mri.py",
 )
