@@ -165,11 +165,7 @@ def summarise(
         Which measure the score is, and its value where nothing can be predicted.
     """
     scores = [found for found in permuted if not isinstance(found, str)]
-    failures = Counter(found for found in permuted if isinstance(found, str))
-    warnings = [
-        f"leakage check: {times} of {count(len(permuted), 'permutation')} gave no models: {reason}"
-        for reason, times in sorted(failures.items())
-    ]
+    warnings = failed_permutations("leakage check", permuted)
     rows, draws = [], []
     for model, values in observed.items():
         found = np.array([float(one[model]) for one in scores])
@@ -192,6 +188,15 @@ def summarise(
         pd.DataFrame(draws, columns=list(DRAW_COLUMNS)),
         warnings,
     )
+
+
+def failed_permutations(check: str, found: Sequence[object]) -> list[str]:
+    """Sentences on permutations that gave a reason (text) in place of a result."""
+    failures = Counter(one for one in found if isinstance(one, str))
+    return [
+        f"{check}: {times} of {count(len(found), 'permutation')} gave no models: {reason}"
+        for reason, times in sorted(failures.items())
+    ]
 
 
 def leakage_check(

@@ -10,7 +10,6 @@ shuffled together against the features, and the signature is learned anew.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from osteoflow.models.folds import AnalysisError
 from osteoflow.models.kinds.base import OutcomeKind
 from osteoflow.models.out_of_fold import Indices
 from osteoflow.models.parallel import in_order
-from osteoflow.models.permutation import permutation_p
+from osteoflow.models.permutation import failed_permutations, permutation_p
 from osteoflow.wording import count
 
 if TYPE_CHECKING:
@@ -116,12 +115,7 @@ def score_null(
     alone = analysis.model_copy(update={"radiomics": first})
     tasks = [(kind, data, train, alone, child) for child in seed.spawn(analysis.score_permutations)]
     found = in_order(_permuted_ratios, tasks, workers)
-    failures = Counter(one for one in found if isinstance(one, str))
-    warnings = [
-        f"test of the Rad-score: {times} of {count(len(found), 'permutation')} gave no models: "
-        f"{reason}"
-        for reason, times in sorted(failures.items())
-    ]
+    warnings = failed_permutations("test of the Rad-score", found)
     return ScoreNull([one for one in found if not isinstance(one, str)], warnings)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from osteoflow.models.folds import AnalysisError
-from osteoflow.models.sufficient import NO_TRAINING, held_size, names_nobody
+from osteoflow.models.sufficient import NO_TRAINING, held_size, modest_holdout, names_nobody
 
 if TYPE_CHECKING:
     from osteoflow.models.dataset import Dataset
@@ -50,6 +50,25 @@ def hold_out(
     if len(test):
         kind.check_holdout(data.outcome[test])
     return train, test
+
+
+def holdout_notes(kind: OutcomeKind, outcome: NDArray[np.float64], analysis: Analysis) -> list[str]:
+    """What is to be said of a hold-out that has few events; nothing of kinds without any.
+
+    Parameters
+    ----------
+    kind, outcome
+        Kind of the outcome, and that of the rows held out; none without a hold-out.
+    analysis
+        Settings.
+    """
+    n_events = kind.n_events(outcome) if len(outcome) else float("nan")
+    if not np.isfinite(n_events):
+        return []
+    # Censored participants are no non-events.
+    others = len(outcome) - int(n_events) if analysis.kind == "binary" else None
+    problem = modest_holdout(int(n_events), others, analysis.holdout_rule is None)
+    return [problem] if problem else []
 
 
 def random_holdout(

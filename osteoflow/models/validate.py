@@ -33,8 +33,7 @@ from osteoflow.models.permutation import leakage_check
 from osteoflow.models.resampled import optimism_table
 from osteoflow.models.score_test import score_null
 from osteoflow.models.seeds import analysis_seeds
-from osteoflow.models.set_aside import hold_out
-from osteoflow.models.sufficient import modest_holdout
+from osteoflow.models.set_aside import hold_out, holdout_notes
 from osteoflow.models.summary import summary
 from osteoflow.models.tables.by_site import performance_by_site
 from osteoflow.models.tables.coefficients import coefficients
@@ -131,7 +130,8 @@ def run_analysis(
         np.random.default_rng(seeds["nomogram"]),
         chart,
     )
-    warnings = [*size_warnings(found["sample_size"]), *data.warnings, *_modest(fitted)]
+    warnings = [*size_warnings(found["sample_size"]), *data.warnings]
+    warnings += holdout_notes(fitted.kind, data.outcome[fitted.test], analysis)
     warnings += [*missing_by_outcome(fitted.kind, training, outcome, analysis.columns), *notes]
     if nomogram is None:
         warnings.append(
@@ -237,16 +237,6 @@ def _refitted(
         "permuted_scores": check.draws,
     }
     return tables, [*notes, *check.warnings, *null.warnings]
-
-
-def _modest(fitted: _Fitted) -> list[str]:
-    """Whether the hold-out is small."""
-    if fitted.held is None:
-        return []
-    n_events = int((fitted.held[0] == 1).sum())
-    is_random = fitted.analysis.holdout_rule is None
-    problem = modest_holdout(n_events, len(fitted.test) - n_events, is_random)
-    return [problem] if problem else []
 
 
 def charted_model(final: FittedModels) -> tuple[str, ColumnsModel | None]:

@@ -29,8 +29,7 @@ from osteoflow.models.performance import bootstrap_weights
 from osteoflow.models.permutation import leakage_check
 from osteoflow.models.score_test import score_null
 from osteoflow.models.seeds import analysis_seeds
-from osteoflow.models.set_aside import hold_out
-from osteoflow.models.sufficient import modest_holdout
+from osteoflow.models.set_aside import hold_out, holdout_notes
 from osteoflow.models.tables.by_site import performance_by_site
 from osteoflow.models.tables.coefficients import coefficients
 from osteoflow.models.tables.features import filter_steps, lasso_cv, lasso_path, selection
@@ -191,18 +190,9 @@ def run_kind(
         **further.tables,
     }
     training, outcome = data.table.iloc[train], data.outcome[train]
-    notes = [*data.warnings, *_modest(kind, held, analysis)]
+    notes = [*data.warnings, *holdout_notes(kind, data.outcome[test], analysis)]
     warnings = [*notes, *missing_by_outcome(kind, training, outcome, analysis.columns)]
     warnings += [*check.warnings, *null.warnings, *fit_warnings(kind, final, folds, held_table)]
     warnings += further.warnings
     about = summary(kind, data, parts, analysis, seed, warnings, final, sizes=sizes)
     return AnalysisResult(tables, {"summary": {**about, **further.about}})
-
-
-def _modest(kind: MeasuredKind, held: Held | None, analysis: Analysis) -> list[str]:
-    """Whether few events are held out, of a kind that has any."""
-    n_events = float("nan") if held is None else kind.n_events(held[0])
-    if not np.isfinite(n_events):
-        return []
-    problem = modest_holdout(int(n_events), None, analysis.holdout_rule is None)
-    return [problem] if problem else []
