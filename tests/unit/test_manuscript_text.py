@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import zipfile
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -30,6 +31,7 @@ from osteoflow.manuscript.text.facts import AnalysisFacts, Facts
 from osteoflow.manuscript.text.load import count_features, count_left_out
 from osteoflow.manuscript.text.markup import cell, code, plain, said, unmarked
 from osteoflow.manuscript.text.methods import write_methods
+from osteoflow.manuscript.text.outcome_models import comparison_words
 from osteoflow.manuscript.text.segmentation import segmentation
 from osteoflow.manuscript.text.shared import merged_steps
 from osteoflow.manuscript.text.steps import known_steps, step_of, told
@@ -674,3 +676,16 @@ def _rows(name: str) -> list[dict[str, str]]:
         "tripod_ai": lambda: read_resource("checklist_tripod_ai.tsv"),
         "stard": lambda: read_resource("checklist_stard.tsv"),
     }[name]()
+
+
+def test_differences_without_a_test_say_why():
+    limits = "participant bootstrap, percentile limits"
+    tests = [
+        f"none: difference on the hold-out, {limits} (fewer than 10 events are held out)",
+        f"none: difference in cross-validation (mean over test folds), {limits}",
+    ]
+    item = SimpleNamespace(rows=lambda name: pd.DataFrame({"test": tests}))
+    assert comparison_words([item]) == [
+        f"difference on the hold-out, {limits} (without a test: fewer than 10 events are held out)",
+        f"difference in cross-validation (mean over test folds), {limits} (without a test)",
+    ]

@@ -271,8 +271,15 @@ def comparison_words(group: Sequence[AnalysisFacts]) -> list[str]:
     found = []
     for test in tests:
         keys = [key for word, keys in _METHOD_SOURCES.items() if word in test for key in keys]
-        words = test.removeprefix("none: ")
-        found.append(plain(words) + (" (without a test)" if test != words else "") + cite(*keys))
+        words = plain(test.removeprefix("none: "))
+        if test.startswith("none: "):
+            # The reason, where there is one, stands in brackets at the end.
+            how, bracket, reason = words.removesuffix(")").rpartition(" (")
+            has_reason = bool(bracket) and words.endswith(")")
+            words = (
+                f"{how} (without a test: {reason})" if has_reason else f"{words} (without a test)"
+            )
+        found.append(words + cite(*keys))
     return found
 
 
